@@ -1,0 +1,1 @@
+"""Configurations that come with the package; installed as `keras_sge.configs`."""

@@ -1,0 +1,57 @@
+"""Writing a file so that it is either there and whole, or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str], keep_on_interrupt: bool = False) -> Iterator[Path]:
+    """Gives a temporary name beside `path`; renamed to `path` at the end of the block, removed when it fails.
+
+    Args:
+        path: what is to be written. Its folder must exist. A device such as /dev/null is written directly.
+        keep_on_interrupt: whether Ctrl-C counts as a good end, for files that are usable however short.
+
+    Yields:
+        A path in the same folder with the same suffix; an empty file is there already.
+
+    Raises:
+        InputError: `path` cannot be written; before the block is entered.
+    """
+    target = Path(os.path.realpath(path))
+    check_writable(target)
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    try:
+        temporary.open("xb").close()
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror}. Give another place.") from error
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except KeyboardInterrupt:
+        if keep_on_interrupt and temporary.is_file() and temporary.stat().st_size:
+            os.replace(temporary, target)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where `path` cannot become a file: its folder is missing or closed, or it is a folder."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}. Create it, or give another place.")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder. Give a file's name.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: permission denied. Give another place.")

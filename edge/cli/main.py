@@ -1,0 +1,78 @@
+"""`sge-edge`: finds the subcommand and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import edge
+
+# One module in edge/cli each; it is imported, with OpenCV behind it, only when its command is asked for.
+COMMANDS = {
+    "detect": "find objects in a video, a folder of frames, a camera or a URL",
+    "benchmark": "time every stage of a model on this machine",
+    "info": "print what a model file says about itself",
+}
+EXAMPLES = """examples:
+  sge-edge info model.tflite                              what is in the file
+  sge-edge detect clip.mp4 --model model.tflite           count objects
+  sge-edge detect 0 --model model.tflite --show           watch a camera
+  sge-edge benchmark --model model.tflite --threads 4     how fast is this machine
+
+exit codes: 0 done, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
+`sge-edge COMMAND --help` explains a command.
+"""
+
+# Keeps the examples' lines, and gives the longest option a column of its own.
+_HelpFormatter = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; None takes the process' own.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = _parser(argv).parse_args(argv)
+        return arguments.run(arguments)
+    except edge.InputError as error:
+        print(f"sge-edge: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of a pipe left, as `head` does; Python must not try to flush to it at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"sge-edge: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sge-edge: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sge-edge",
+        description="Video object detection with a .tflite file that remembers: its state goes from frame to frame.",
+        epilog=EXAMPLES,
+        formatter_class=_HelpFormatter,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"sge-edge {edge.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        sentence = f"{text[0].upper()}{text[1:]}."
+        command = commands.add_parser(name, help=text, description=sentence, formatter_class=_HelpFormatter)
+        if argv and argv[0] == name:
+            module = importlib.import_module(f"edge.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser

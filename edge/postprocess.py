@@ -1,0 +1,53 @@
+"""From the network's raw outputs to boxes: softmax, threshold, decoding, suppression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge.boxes import decode_boxes, suppress
+
+# More candidates than this a frame, and suppression costs more than the network.
+_MAX_CANDIDATES = 400
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float32."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def select_detections(
+    codes: np.ndarray,
+    logits: np.ndarray,
+    anchors: np.ndarray,
+    variances: tuple[float, float],
+    score_threshold: float,
+    iou_threshold: float,
+    limit: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turns one frame's outputs into detections. Only candidates are decoded.
+
+    Args:
+        codes: float32 (n, 4) box codes. logits: float32 (n, c + 1), background first.
+        anchors: float32 (n, 4) centres, fractions of the frame. variances: see `edge.boxes.encode_boxes`.
+        score_threshold, iou_threshold, limit: what is kept.
+
+    Returns:
+        boxes float32 (k, 4) corners clipped to 0..1, scores float32 (k,), classes int64 (k,) from 0; best first.
+        An anchor may answer with more than one class. Outputs that are not finite give no detection.
+    """
+    # A comparison with NaN is False: a poisoned frame yields nothing instead of garbage, and no warning.
+    with np.errstate(invalid="ignore"):
+        probabilities = softmax(logits)[:, 1:]
+    rows, classes = np.nonzero(probabilities > score_threshold)
+    scores = probabilities[rows, classes]
+    if len(rows) > _MAX_CANDIDATES:
+        best = np.argpartition(-scores, _MAX_CANDIDATES)[:_MAX_CANDIDATES]
+        best.sort()
+        rows, classes, scores = rows[best], classes[best], scores[best]
+    with np.errstate(invalid="ignore"):
+        boxes = np.clip(decode_boxes(codes[rows], anchors[rows], variances), 0, 1)
+    whole = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    boxes, scores, classes = boxes[whole], scores[whole], classes[whole]
+    kept = suppress(boxes, scores, classes, iou_threshold, limit)
+    return boxes[kept].astype(np.float32), scores[kept].astype(np.float32), classes[kept]

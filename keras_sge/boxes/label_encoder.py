@@ -1,0 +1,58 @@
+"""Ground truth as the network should answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.anchors import AnchorMap, anchor_boxes
+from edge.boxes import centres_to_corners, encode_boxes, iou_matrix
+
+IGNORED = -1
+
+
+class LabelEncoder:
+    """Matches objects to anchors as SSD does (Liu et al., section 2.2): every object gets its best anchor, and every
+    anchor that overlaps an object by at least `iou_threshold` answers for the object it overlaps most.
+
+    Args:
+        maps: the detection maps' anchors. variances: of the box codes. iou_threshold: see above.
+    """
+
+    def __init__(self, maps: Sequence[AnchorMap], variances: tuple[float, float], iou_threshold: float = 0.5):
+        self.anchors = anchor_boxes(maps)
+        self.variances = variances
+        self.iou_threshold = iou_threshold
+        self._corners = centres_to_corners(self.anchors)
+
+    def encode(self, boxes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of one frame.
+
+        Args:
+            boxes: float (n, 4) corners, fractions of the frame, with positive sides; n may be 0.
+            classes: int (n,) from 0.
+
+        Returns:
+            float32 (anchors, 5): box codes and 1 where the anchor answers for an object (0 elsewhere);
+            int32 (anchors,): class + 1, 0 for background.
+        """
+        codes = np.zeros((len(self.anchors), 5), np.float32)
+        labels = np.zeros(len(self.anchors), np.int32)
+        if len(boxes) == 0:
+            return codes, labels
+        overlap = iou_matrix(np.asarray(boxes, np.float64), self._corners)
+        match = overlap.argmax(axis=0)
+        positive = overlap.max(axis=0) >= self.iou_threshold
+        # Best pairs first, so that two objects never claim one anchor while another object goes without.
+        remaining = overlap.copy()
+        for _ in range(len(boxes)):
+            box, anchor = np.unravel_index(remaining.argmax(), remaining.shape)
+            match[anchor], positive[anchor] = box, True
+            remaining[box, :] = -1
+            remaining[:, anchor] = -1
+        chosen = match[positive]
+        codes[positive, :4] = encode_boxes(np.asarray(boxes)[chosen], self.anchors[positive], self.variances)
+        codes[positive, 4] = 1
+        labels[positive] = np.asarray(classes)[chosen] + 1
+        return codes, labels

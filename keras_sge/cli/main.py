@@ -1,0 +1,100 @@
+"""`sge`: finds the subcommand and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+from edge.errors import InputError
+
+EXAMPLES = """the road, in order:
+  sge demo                                                     all of it on the built-in data, in minutes
+  sge data synthetic --out data/sky                            make the built-in set as COCO-VID
+  sge summary quickstart                                       parameters and multiply-adds
+  sge train quickstart --run runs/first                        train; --resume goes on after a stop
+  sge evaluate runs/first                                      mAP of the Keras model
+  sge export runs/first --out first.tflite                     one step, explicit state, metadata inside
+  sge evaluate first.tflite                                    mAP of the file
+  sge-edge detect clip.mp4 --model first.tflite --save out.mp4
+
+exit codes: 0 done, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
+`sge COMMAND --help` explains a command.
+"""
+# Import name -> the extra that brings it.
+_EXTRAS = {
+    "keras": "train",
+    "tensorflow": "train",
+    "tqdm": "train",
+    "matplotlib": "train",
+    "jax": "jax",
+    "tf_keras": "qat",
+    "tensorflow_model_optimization": "qat",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; None takes the process' own.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+    """
+    _quiet_backends()
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.run(arguments) or 0
+    except InputError as error:
+        print(f"sge: error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        print(
+            f"sge: error: this command needs {error.name}, which is not installed. "
+            f"Run: pip install 'keras-sge[{extra}]'",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        print(f"sge: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sge: stopped", file=sys.stderr)
+        return 130
+
+
+def _quiet_backends() -> None:
+    """Before anything imports Keras: the backend that is installed, without its start-up chatter."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "KERAS_BACKEND" not in os.environ and not importlib.util.find_spec("tensorflow"):
+        if importlib.util.find_spec("jax"):
+            os.environ["KERAS_BACKEND"] = "jax"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sge",
+        description="Video object detection from clips to a .tflite with memory.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sge {importlib.metadata.version('keras-sge')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for entry in importlib.metadata.entry_points(group="sge.commands"):
+        module = entry.load()
+        command = commands.add_parser(
+            entry.name,
+            help=module.HELP,
+            description=f"{module.HELP[0].upper()}{module.HELP[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,28 @@
+"""Configurations: small YAML files read into frozen, validated objects."""
+
+from keras_sge.config.config import (
+    Config,
+    builtin_configs,
+    config_from_dict,
+    config_path,
+    config_to_dict,
+    load_config,
+)
+from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
+from keras_sge.config.training import AugmentationConfig, DataConfig, TrainingConfig
+
+__all__ = [
+    "AnchorConfig",
+    "AugmentationConfig",
+    "Config",
+    "DataConfig",
+    "EntropyConfig",
+    "MemoryConfig",
+    "NetworkConfig",
+    "TrainingConfig",
+    "builtin_configs",
+    "config_from_dict",
+    "config_path",
+    "config_to_dict",
+    "load_config",
+]

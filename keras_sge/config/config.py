@@ -1,0 +1,146 @@
+"""A whole configuration and its YAML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from edge.errors import InputError
+from keras_sge.config.network import NetworkConfig
+from keras_sge.config.training import DataConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment: the network, its data and its training."""
+
+    network: NetworkConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """Reads a configuration.
+
+    Args:
+        name: a YAML file, or the bare name of a configuration that comes with the package, such as `quickstart`.
+        overrides: `key.path=value` settings applied on top, values in YAML: `training.epochs=3`.
+
+    Raises:
+        InputError: no such file, no YAML, an unknown key, a wrong type or a value out of range; the message names the
+            file, the key and, for an unknown key, the nearest valid one.
+    """
+    path = config_path(name)
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not readable YAML: {error}") from error
+    document = {} if document is None else document
+    for override in overrides:
+        _override(document, override)
+    return config_from_dict(document, str(path))
+
+
+def config_path(name: str | Path) -> Path:
+    """The file behind a path or a built-in name; InputError when there is neither."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    names = builtin_configs()
+    if path.name == str(name) and path.stem in names and path.suffix in ("", ".yaml"):
+        return names[path.stem]
+    close = difflib.get_close_matches(path.stem, names, 1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise InputError(f"no configuration {name}: not a file, and not one of {', '.join(names)}.{hint}")
+
+
+def builtin_configs() -> dict[str, Path]:
+    """Name -> file of the configurations that come with the package."""
+    from importlib import resources
+
+    folder = resources.files("keras_sge.configs")
+    files = sorted(Path(str(item)) for item in folder.iterdir())
+    return {file.stem: file for file in files if file.suffix == ".yaml"}
+
+
+def config_from_dict(document: Any, source: str = "configuration") -> Config:
+    """Validates a nested mapping; `source` names it in errors."""
+    try:
+        return validate(Config, document, "")
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """The plain mapping of a configuration (or of a part of one), lists for tuples, as YAML and JSON write it."""
+    return _plain(dataclasses.asdict(config))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _override(document: dict, text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"an override is key.path=value. Received: {text!r}")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        if not isinstance(document.get(parent), dict):
+            document[parent] = {}
+        document = document[parent]
+    document[last] = yaml.safe_load(value)
+
+
+def validate(kind: Any, value: Any, key: str) -> Any:
+    """`value` as the type `kind` (a dataclass, tuple, optional or scalar); `key` is its dotted path in errors."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return validate(next(a for a in arguments if a is not type(None)), value, key)
+    if dataclasses.is_dataclass(kind):
+        return _validate_mapping(kind, value, key)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{key} must be a list. Received: {value!r}")
+        if arguments[-1] is ...:
+            return tuple(validate(arguments[0], item, f"{key}[{i}]") for i, item in enumerate(value))
+        if len(value) != len(arguments):
+            raise InputError(f"{key} must be a list of {len(arguments)}. Received: {value!r}")
+        return tuple(validate(a, item, f"{key}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if kind is float and isinstance(value, str) else ""
+        raise InputError(f"{key} must be {_TYPE_NAMES[kind]}. Received: {value!r}{hint}")
+    return value
+
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _validate_mapping(kind: Any, value: Any, key: str) -> Any:
+    if not isinstance(value, dict):
+        raise InputError(f"{key or 'the file'} must be a mapping of settings. Received: {value!r}")
+    hints = typing.get_type_hints(kind)
+    prefix = f"{key}." if key else ""
+    for name in value:
+        if name not in hints:
+            close = difflib.get_close_matches(str(name), hints, 1, cutoff=0.5)
+            hint = f"Did you mean {prefix}{close[0]}?" if close else f"Valid keys: {', '.join(hints)}."
+            raise InputError(f"unknown key {prefix}{name}. {hint}")
+    for entry in dataclasses.fields(kind):
+        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if required and entry.name not in value:
+            raise InputError(f"missing key {prefix}{entry.name}.")
+    return kind(**{name: validate(hints[name], item, prefix + name) for name, item in value.items()})

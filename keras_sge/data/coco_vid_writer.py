@@ -1,0 +1,141 @@
+"""Writes any video data set to disk as COCO-VID: mp4 files and one JSON file for each split."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge.errors import InputError
+from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
+
+# Frames decoded at a time, so that a long video never lies in memory whole.
+_CHUNK = 64
+
+
+def write_coco_vid(
+    dataset: VideoDataset,
+    directory: str | os.PathLike[str],
+    split: str,
+    progress: Callable[[Iterable[int]], Iterable[int]] | None = None,
+) -> Path:
+    """Writes `directory/videos/<name>.mp4` for every video, then `directory/annotations/<split>.json`.
+
+    Every file gets its name only once it is whole, and the JSON file is the last: an interrupted run leaves no split
+    that looks finished, and can simply be run again. Ids count from 1, `frame_id` from 0; `bbox` is x, y, w, h in
+    pixels; `instance_id` is the object's identity within its video. mp4 compression changes the pixels a little.
+
+    Args:
+        dataset: the videos to write.
+        directory: made where it does not exist; other splits in it are kept.
+        split: the name of the annotation file, such as "train".
+        progress: wraps the sequence of video indices, as `tqdm.tqdm` does.
+
+    Returns:
+        The path of the annotation file.
+    """
+    directory = Path(directory)
+    target = directory / "annotations" / f"{split}.json"
+    if target.exists():
+        raise InputError(f"{target} exists already: delete it, or choose another directory or split name")
+    _refuse_shared_names(dataset, directory, split)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (directory / "videos").mkdir(exist_ok=True)
+
+    content: dict[str, Any] = {
+        "info": {"description": f"{split} split, written by keras-sge", "version": "1.0"},
+        "categories": [{"id": number, "name": name} for number, name in enumerate(dataset.classes, 1)],
+        "videos": [],
+        "images": [],
+        "annotations": [],
+    }
+    indices: Iterable[int] = range(len(dataset))
+    for index in progress(indices) if progress else indices:
+        video = dataset.videos[index]
+        file_name = f"videos/{video.name}.mp4"
+        _write_video(dataset, index, directory / file_name)
+        content["videos"].append(
+            {
+                "id": video.id,
+                "name": video.name,
+                "file_name": file_name,
+                "width": video.width,
+                "height": video.height,
+                "fps": video.fps,
+                "length": video.length,
+            }
+        )
+        _add_frames(content, video, dataset.labels(index))
+
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def _refuse_shared_names(dataset: VideoDataset, directory: Path, split: str) -> None:
+    """A video that another split of the directory lists must not be written over."""
+    names = {f"videos/{video.name}.mp4" for video in dataset.videos}
+    if len(names) != len(dataset):
+        raise InputError(f"videos need different names. Received: {len(dataset)} videos with {len(names)} names")
+    for other in sorted((directory / "annotations").glob("*.json")):
+        try:
+            listed = {video["file_name"] for video in json.loads(other.read_text(encoding="utf-8"))["videos"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{other} is no COCO-VID file: move it away, or choose another directory") from error
+        if shared := sorted(names & listed):
+            raise InputError(
+                f"{other} already lists {shared[0]}, which the split '{split}' would write over ({len(shared)} such "
+                "videos): choose another directory, or another seed for synthetic videos"
+            )
+
+
+def _write_video(dataset: VideoDataset, index: int, target: Path) -> None:
+    video = dataset.videos[index]
+    # OpenCV chooses the container by the ending.
+    partial = target.with_name(f".{target.stem}.partial.mp4")
+    writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
+    if not writer.isOpened():
+        raise InputError(f"cannot write {partial}: check that the folder is writable and OpenCV can encode mp4v")
+    try:
+        for start in range(0, video.length, _CHUNK):
+            for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
+                writer.write(np.ascontiguousarray(picture))
+    finally:
+        writer.release()
+    partial.replace(target)
+
+
+def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLabels]) -> None:
+    """Appends the images and annotations of one video."""
+    for number, frame in enumerate(labels):
+        image_id = len(content["images"]) + 1
+        content["images"].append(
+            {
+                "id": image_id,
+                "video_id": video.id,
+                "frame_id": number,
+                "width": video.width,
+                "height": video.height,
+            }
+        )
+        for box, class_index, track in zip(frame.boxes, frame.classes, frame.tracks, strict=True):
+            x1, y1, x2, y2 = (round(float(value), 3) for value in box)
+            width, height = round(x2 - x1, 3), round(y2 - y1, 3)
+            content["annotations"].append(
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "image_id": image_id,
+                    "video_id": video.id,
+                    "instance_id": int(track),
+                    "category_id": int(class_index) + 1,
+                    "bbox": [x1, y1, width, height],
+                    "area": round(width * height, 3),
+                    "iscrowd": 0,
+                }
+            )

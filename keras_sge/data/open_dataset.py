@@ -1,0 +1,44 @@
+"""Which data set a configuration means."""
+
+from __future__ import annotations
+
+from edge.errors import InputError
+from keras_sge.config import DataConfig, NetworkConfig
+from keras_sge.data.coco_vid import CocoVid
+from keras_sge.data.synthetic import SyntheticSky
+from keras_sge.data.video_dataset import VideoDataset
+
+# Each split has a seed of its own, so no video is in two of them.
+_SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
+
+
+def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+    """The videos of one split.
+
+    Args:
+        data: where they are. network: its input size is the synthetic set's frame size.
+        split: `train` or `val`; the configuration says which annotation file each is.
+
+    Raises:
+        InputError: the data set is missing or wrong.
+    """
+    if data.path is not None:
+        return CocoVid(data.path, data.train_split if split == "train" else data.validation_split)
+    videos = data.videos if split == "train" else data.validation_videos
+    return synthetic_split(split, max(network.input_size), videos, data.frames)
+
+
+def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -> SyntheticSky:
+    """One split of the built-in set: `train`, `val` or `test`, square frames of `size` pixels.
+
+    Raises:
+        InputError: an unknown split, or a size below 1.
+    """
+    if split not in _SYNTHETIC_SEEDS:
+        raise InputError(
+            f"the built-in synthetic set has the splits {', '.join(_SYNTHETIC_SEEDS)}. Received: {split!r}. "
+            "For a data set of your own give --data DIR."
+        )
+    if videos < 1 or frames < 1:
+        raise InputError(f"a synthetic set needs videos and frames above 0. Received: {videos} and {frames}")
+    return SyntheticSky(videos=videos, frames=frames, size=size, seed=_SYNTHETIC_SEEDS[split])

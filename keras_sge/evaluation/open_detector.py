@@ -1,0 +1,36 @@
+"""A detector from whatever holds a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.model_zoo import model_path
+
+
+def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
+    """A `Detector` on a .tflite file or on Keras.
+
+    Args:
+        model: a .tflite or the name of a shipped one, a `.keras` file written by `sge train`, or a run folder.
+        threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
+
+    Raises:
+        InputError: there is no such model, or it is not one of these.
+    """
+    path = Path(model)
+    if path.is_dir() or path.suffix == ".keras":
+        from keras_sge.evaluation.keras_runtime import KerasRuntime
+        from keras_sge.models import load_clip_model, step_model_from
+        from keras_sge.models.network_metadata import network_metadata
+
+        clip_model = load_clip_model(path)
+        return Detector.from_runtime(
+            KerasRuntime(step_model_from(clip_model)),
+            network_metadata(clip_model.config),
+            score_threshold=score_threshold,
+        )
+    if path.suffix in (".h5", ".yaml", ".yml"):
+        raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
+    return Detector(model_path(model), threads, score_threshold)

@@ -1,0 +1,53 @@
+"""Attention by the entropy map."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+POOLINGS = {"average": ops.average_pool, "max": ops.max_pool}
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class FeatureEnhancement(keras.layers.Layer):
+    """f' = sigmoid(pooling(m)) * f (Su et al., SGE-Net, eq. 4); no weights.
+
+    Args:
+        pooling: `"average"` or `"max"`; the paper does not say which.
+
+    Call arguments:
+        inputs: a pair: the feature (batch, rows, columns, channels) and the entropy map (batch, height, width, 1) of
+            the image that the feature was computed from. The map is pooled with the image-to-feature stride.
+
+    Output shape:
+        The feature's.
+    """
+
+    def __init__(self, pooling="average", **kwargs):
+        super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(f"`pooling` must be one of {tuple(POOLINGS)}. Received: pooling={pooling!r}")
+        self.pooling = pooling
+
+    def build(self, input_shape):
+        feature, entropy = input_shape
+        strides = [-(-size // cells) for size, cells in zip(entropy[1:3], feature[1:3], strict=True)]
+        covered = [-(-size // stride) for size, stride in zip(entropy[1:3], strides, strict=True)]
+        if covered != list(feature[1:3]) or entropy[-1] != 1:
+            raise ValueError(
+                "FeatureEnhancement expects a feature whose rows and columns divide the entropy map's, and a map of "
+                f"one channel. Received: feature shape={feature}, map shape={entropy}"
+            )
+        self.strides = tuple(strides)
+        self.built = True
+
+    def call(self, inputs):
+        feature, entropy = inputs
+        pooled = POOLINGS[self.pooling](entropy, self.strides, strides=self.strides, padding="same")
+        return ops.cast(ops.sigmoid(pooled), feature.dtype) * feature
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self):
+        return {**super().get_config(), "pooling": self.pooling}

@@ -1,0 +1,46 @@
+"""A recurrent layer over clips of feature maps, for any cell that keeps a map as its state."""
+
+from __future__ import annotations
+
+import keras
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class RNN2D(keras.layers.RNN):
+    """Runs a convolutional cell over time; `keras.layers.RNN` for maps instead of vectors.
+
+    Args:
+        cell: a cell with `filters`, `call(inputs, states)` and `get_initial_state(batch_size)`, such as
+            `SqueezedGRUCell`.
+        return_sequences: whether to return the output of every step or of the last one only.
+        return_state: whether to return the last state as well.
+        stateful: whether the state goes on into the next batch until `reset_state()`; needs a fixed batch size.
+        unroll: whether to write the loop out; needs a known number of steps.
+
+    Call arguments:
+        sequences: (batch, time, rows, columns, channels).
+        initial_state: list of state tensors; zeros when left out.
+        mask: bool (batch, time); a step where it is False keeps the state and repeats the output.
+
+    Input shape:
+        (batch, time, rows, columns, channels)
+
+    Output shape:
+        (batch, time, rows, columns, filters) with `return_sequences`, else (batch, rows, columns, filters); with
+        `return_state` followed by each state, (batch, rows, columns, filters).
+    """
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        if len(sequences_shape) != 5:
+            raise ValueError(
+                f"{type(self).__name__} expects inputs of shape (batch, time, rows, columns, channels). "
+                f"Received: input_shape={sequences_shape}"
+            )
+        super().build(sequences_shape, initial_state_shape)
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        state_shape = (sequences_shape[0], *sequences_shape[2:4], self.cell.filters)
+        output_shape = (*sequences_shape[:4], self.cell.filters) if self.return_sequences else state_shape
+        if self.return_state:
+            return (output_shape, *[state_shape] * len(self.state_size))
+        return output_shape

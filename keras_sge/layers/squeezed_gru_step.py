@@ -1,0 +1,91 @@
+"""One step of the Squeezed GRU, written once over a namespace of stock layers.
+
+`keras.layers` gives the training cell and the exported step; `tf_keras.layers` gives the twin that
+tensorflow-model-optimization understands. The maths is here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SQUEEZE_PLACES = ("input", "gate")
+
+
+def squeezed_gru_parts(
+    layers: Any, filters: int, squeeze: str = "input", kernel_size: int = 3, prefix: str = "", **weight_options: Any
+) -> dict[str, Any]:
+    """The stock layers of one cell, by role; names are `prefix` + role.
+
+    Concatenating x with h before a depthwise-separable convolution is the same function as two convolutions whose
+    results are added, and the second form lets an int8 file give x and h scales of their own.
+
+    Args:
+        layers: `keras.layers` or `tf_keras.layers`.
+        filters: hidden channels.
+        squeeze: where channels are reduced: `input` (a 1x1 on x before the gates; counts as the paper's Table 1 prints)
+            or `gate` (each gate's own 1x1, as the paper's eq. 5-7 and Fig. 3 say).
+        kernel_size: side of the depthwise kernels.
+        prefix: of every layer's name.
+        weight_options: `depthwise_initializer`, and `kernel_initializer`, `bias_initializer`, `kernel_regularizer` of
+            the 1x1 convolutions.
+    """
+    # Keras counts a depthwise kernel's channels as inputs, and its default would start the gates almost blind.
+    unit_gain = {"class_name": "RandomNormal", "config": {"stddev": 1 / kernel_size}}
+    depthwise_options = {"use_bias": False, "padding": "same"}
+    depthwise_options["depthwise_initializer"] = weight_options.pop("depthwise_initializer", None) or unit_gain
+
+    def depthwise(role):
+        return layers.DepthwiseConv2D(kernel_size, name=prefix + role, **depthwise_options)
+
+    def pointwise(role, use_bias):
+        options = {k: v for k, v in weight_options.items() if use_bias or not k.startswith("bias")}
+        return layers.Conv2D(filters, 1, use_bias=use_bias, name=prefix + role, **options)
+
+    parts = {"squeeze": pointwise("squeeze", True)} if squeeze == "input" else {}
+    for role in ("update", "reset", "candidate") if squeeze == "input" else ("gates", "candidate"):
+        parts |= {f"{role}_x_depthwise": depthwise(f"{role}_x_depthwise")}
+        parts |= {f"{role}_h_depthwise": depthwise(f"{role}_h_depthwise")}
+    for role in ("update", "reset", "candidate"):
+        parts[f"{role}_x_pointwise"] = pointwise(f"{role}_x_pointwise", True)
+        parts[f"{role}_h_pointwise"] = pointwise(f"{role}_h_pointwise", False)
+        parts[f"{role}_sum"] = layers.Add(name=f"{prefix}{role}_sum")
+        activation = "tanh" if role == "candidate" else "sigmoid"
+        parts[role] = layers.Activation(activation, name=prefix + role)
+    parts["reset_state"] = layers.Multiply(name=prefix + "reset_state")
+    parts["difference"] = layers.Subtract(name=prefix + "difference")
+    parts["correction"] = layers.Multiply(name=prefix + "correction")
+    parts["next_state"] = layers.Subtract(name=prefix + "next_state")
+    return parts
+
+
+def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
+    """Equations 5-8: the new state from the input and the old state.
+
+    The update is written h - z (h - h'), which equals eq. 8's (1 - z) h + z h' and ends in a subtraction: some phone
+    GPU delegates return one operand of an addition that is both an output and read again (LiteRT issue 8599).
+
+    Args:
+        parts: from `squeezed_gru_parts`. x: (batch, rows, columns, channels). h: (batch, rows, columns, filters).
+
+    Returns:
+        (batch, rows, columns, filters) in -1 .. 1 when h is.
+    """
+    if "squeeze" in parts:
+        x = parts["squeeze"](x)
+
+    def depthwise_pair(role, state):
+        return parts[f"{role}_x_depthwise"](x), parts[f"{role}_h_depthwise"](state)
+
+    def gate(role, pair):
+        total = parts[f"{role}_sum"]([parts[f"{role}_x_pointwise"](pair[0]), parts[f"{role}_h_pointwise"](pair[1])])
+        return parts[role](total)
+
+    if "gates_x_depthwise" in parts:
+        update_pair = reset_pair = depthwise_pair("gates", h)
+    else:
+        update_pair, reset_pair = depthwise_pair("update", h), depthwise_pair("reset", h)
+    update = gate("update", update_pair)
+    reset = gate("reset", reset_pair)
+    candidate = gate("candidate", depthwise_pair("candidate", parts["reset_state"]([reset, h])))
+    correction = parts["correction"]([update, parts["difference"]([h, candidate])])
+    return parts["next_state"]([h, correction])

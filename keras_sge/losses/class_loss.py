@@ -1,0 +1,53 @@
+"""The classification half of the MultiBox loss."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class ClassLoss(keras.losses.Loss):
+    """Softmax cross-entropy with hard negative mining (Liu et al., SSD, section 2.2).
+
+    `y_true` is int (batch, ..., anchors): class + 1, 0 for background, -1 for anchors that do not count (frames behind
+    a short clip's end); `y_pred` holds logits (batch, ..., anchors, classes + 1). In each frame the background anchors
+    with the highest loss are kept, `negatives_per_positive` for each matched anchor. The value is the sum over the
+    batch divided by the number of its matched anchors.
+
+    Args:
+        negatives_per_positive: 3 in SSD.
+        minimum_negatives: kept in a frame at least, so that empty frames teach too.
+    """
+
+    def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, name="class_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.negatives_per_positive = negatives_per_positive
+        self.minimum_negatives = minimum_negatives
+
+    def call(self, y_true, y_pred):
+        anchors, classes = y_pred.shape[-2:]
+        labels = ops.cast(ops.reshape(y_true, (-1, anchors)), "int32")
+        log_probability = ops.log_softmax(ops.reshape(y_pred, (-1, anchors, classes)), axis=-1)
+        loss = -ops.sum(ops.one_hot(ops.maximum(labels, 0), classes, dtype=y_pred.dtype) * log_probability, axis=-1)
+        positive = ops.cast(labels > 0, loss.dtype)
+        background = labels == 0
+
+        wanted = ops.maximum(
+            ops.cast(self.negatives_per_positive * ops.sum(positive, axis=-1), "int32"), self.minimum_negatives
+        )
+        hardness = ops.stop_gradient(ops.where(background, loss, -1.0))
+        ranked = ops.flip(ops.sort(hardness, axis=-1), axis=-1)
+        last = ops.take_along_axis(ranked, ops.minimum(wanted, anchors)[:, None] - 1, axis=-1)
+        mined = ops.cast(ops.logical_and(background, hardness >= ops.maximum(last, 0.0)), loss.dtype)
+
+        per_clip = ops.sum(ops.reshape(loss * (positive + mined), (ops.shape(y_pred)[0], -1)), axis=-1)
+        matched = ops.maximum(ops.sum(positive), 1.0)
+        return per_clip * ops.cast(ops.shape(per_clip)[0], per_clip.dtype) / matched
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "negatives_per_positive": self.negatives_per_positive,
+            "minimum_negatives": self.minimum_negatives,
+        }

@@ -1,0 +1,74 @@
+"""SGE-Net's graph for one frame, written once over a namespace of stock layers (Su et al., SGE-Net, section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edge.anchors import AnchorMap, ssd_cell_boxes
+from keras_sge.config import NetworkConfig
+from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
+
+
+def detector_graph(
+    layers: Any,
+    config: NetworkConfig,
+    image: Any,
+    attend: Callable[[Any], Any],
+    remember: Callable[[Any], Any],
+) -> tuple[Any, Any]:
+    """Frame -> trunk -> attention -> memory -> SSD extras and heads.
+
+    Args:
+        layers: `keras.layers` or `tf_keras.layers`.
+        image: (batch, height, width, 3) RGB in -1 .. 1.
+        attend: applied to conv13; multiplies it with the entropy attention, or leaves it.
+        remember: applied to what `attend` returns; the temporal module, or nothing.
+
+    Returns:
+        Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
+    """
+    conv12, conv13 = mobilenet_v1(layers, image, config.alpha)
+    x = remember(attend(conv13))
+    maps = [conv12, x]
+    for number, (reduced, channels) in enumerate(config.extras, start=1):
+        name = f"extra{number}"
+        x = conv_bn_relu6(layers, x, scaled(reduced, config.alpha), 1, 1, f"{name}_reduce")
+        x = depthwise_bn_relu6(layers, x, 2, f"{name}_depthwise")
+        x = conv_bn_relu6(layers, x, scaled(channels, config.alpha), 1, 1, f"{name}_pointwise")
+        maps.append(x)
+    boxes = [_head(layers, x, config, 4, f"boxes{number}") for number, x in enumerate(maps, start=1)]
+    scores = [
+        _head(layers, x, config, len(config.classes) + 1, f"scores{number}") for number, x in enumerate(maps, start=1)
+    ]
+    return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
+
+
+def _head(layers: Any, x: Any, config: NetworkConfig, values: int, name: str) -> Any:
+    rows, columns = x.shape[1:3]
+    boxes = boxes_per_cell(config)
+    x = depthwise_bn_relu6(layers, x, 1, f"{name}_depthwise")
+    x = layers.Conv2D(boxes * values, 1, name=f"{name}_pointwise")(x)
+    return layers.Reshape((rows * columns * boxes, values), name=f"{name}_flat")(x)
+
+
+def boxes_per_cell(config: NetworkConfig) -> int:
+    """Anchors in each cell of every detection map."""
+    return 2 + 2 * len(config.anchors.ratios)
+
+
+def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
+    """Rows and columns of the detection maps, finest first: strides 16, 32 and on by 2, rounded up."""
+    sizes = [tuple(-(-side // 16) for side in config.input_size)]
+    for _ in range(1 + len(config.extras)):
+        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+    return sizes
+
+
+def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
+    """The anchors that belong to the graph's outputs, in their order."""
+    sizes = config.anchors.sizes
+    return tuple(
+        AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
+        for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
+    )

@@ -1,0 +1,35 @@
+"""Reading a trained network back."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from edge.errors import InputError
+from keras_sge.models.sge_net import SGENet
+
+
+def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
+    """The clip model of a `.keras` file or of a run folder.
+
+    Args:
+        path: the file, or a folder that holds `model.keras`. compile: whether the optimiser comes along.
+
+    Raises:
+        InputError: no such file, damaged, or not an SGE-Net.
+    """
+    path = Path(path)
+    file = path / "model.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"no Keras model at {file}. Expected a .keras file or a run folder written by `sge train`.")
+    if not zipfile.is_zipfile(file):
+        raise InputError(f"{file} is not a .keras file, or it was cut short ({file.stat().st_size} bytes are here).")
+    try:
+        model = keras.saving.load_model(file, compile=compile)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    if not isinstance(model, SGENet):
+        raise InputError(f"{file} holds a {type(model).__name__}, expected an SGENet written by `sge train`.")
+    return model

@@ -1,0 +1,48 @@
+"""What a device must know about a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.metadata import EntropySettings, Metadata, StateTensor
+from keras_sge.config import NetworkConfig
+from keras_sge.models.detector_graph import anchor_maps, map_sizes
+from keras_sge.models.mobilenet_v1 import scaled
+
+
+def entropy_settings(config: NetworkConfig) -> EntropySettings | None:
+    """The host operator's settings for the attention on conv13; None where there is none."""
+    if config.entropy is None:
+        return None
+    return EntropySettings(config.entropy.window, config.entropy.border, config.entropy.opening, stride=32)
+
+
+def state_tensors(config: NetworkConfig) -> tuple[StateTensor, ...]:
+    """The float step's recurrent states, none for a single-frame network."""
+    if config.memory is None:
+        return ()
+    shape = (1, *map_sizes(config)[1], scaled(config.memory.filters, config.alpha))
+    return (StateTensor("state", "next_state", shape),)
+
+
+def network_metadata(
+    config: NetworkConfig, precision: str = "float32", entropy: str = "host", details: dict[str, Any] | None = None
+) -> Metadata:
+    """The metadata of a float step of `config`.
+
+    Args:
+        config: the network. precision: of the file's weights. entropy: `host` or `graph`, see `build_step_model`.
+        details: facts for people, JSON values.
+    """
+    return Metadata(
+        name=config.name,
+        labels=config.classes,
+        height=config.input_size[0],
+        width=config.input_size[1],
+        precision=precision,
+        anchors=anchor_maps(config),
+        variances=config.anchors.variances,
+        entropy=entropy_settings(config) if entropy == "host" else None,
+        states=state_tensors(config),
+        details=details or {},
+    )

@@ -1,0 +1,92 @@
+"""One time step of SGE-Net with explicit state, for deployment and frame-by-frame evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_sge.config import NetworkConfig
+from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
+from keras_sge.layers.squeezed_gru_step import squeezed_gru_parts, squeezed_gru_step
+from keras_sge.models.detector_graph import detector_graph, map_sizes
+from keras_sge.models.mobilenet_v1 import scaled
+
+
+ENTROPY_PLACES = ("host", "graph")
+
+
+def build_step_model(
+    config: NetworkConfig, library: Any = keras, batch_size: int | None = 1, entropy: str = "host"
+) -> Any:
+    """The one-step network as a functional model of stock layers.
+
+    Args:
+        config: the network's description.
+        library: `keras`, or `tf_keras` for the twin that tensorflow-model-optimization accepts.
+        batch_size: static batch; None for any.
+        entropy: where the entropy map is computed: `host`, then the attention is an input, or `graph` (Keras only).
+
+    Returns:
+        A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
+        memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1), `next_state`.
+    """
+    layers = library.layers
+    inputs, outputs = {}, {}
+
+    def add_input(name, shape):
+        inputs[name] = library.Input(shape, batch_size=batch_size, name=name)
+        return inputs[name]
+
+    def attend(x):
+        if config.entropy is None:
+            return x
+        if entropy == "graph":
+            plane = InformationEntropyMap(
+                config.entropy.window, config.entropy.border, config.entropy.opening, (-1, 1), name="entropy"
+            )(image)
+            return FeatureEnhancement(name="attended")([x, plane])
+        return layers.Multiply(name="attended")([x, add_input("attention", (*map_sizes(config)[1], 1))])
+
+    def remember(x):
+        if config.memory is None:
+            return x
+        filters = scaled(config.memory.filters, config.alpha)
+        parts = squeezed_gru_parts(layers, filters, config.memory.squeeze, prefix="memory_")
+        state = add_input("state", (*map_sizes(config)[1], filters))
+        outputs["next_state"] = squeezed_gru_step(parts, x, state)
+        return outputs["next_state"]
+
+    image = add_input("image", (*config.input_size, 3))
+    boxes, scores = detector_graph(layers, config, image, attend, remember)
+    return library.Model(inputs, {"boxes": boxes, "scores": scores, **outputs}, name=f"{config.name}_step")
+
+
+def step_model_from(clip_model: keras.Model, batch_size: int | None = 1, entropy: str = "host") -> keras.Model:
+    """The step model of a trained `SGENet`, with its weights; arguments as for `build_step_model`."""
+    step = build_step_model(clip_model.config, batch_size=batch_size, entropy=entropy)
+    copy_weights(clip_model, step)
+    return step
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    """Copies all weights by layer and weight name, between Keras models or to a tf_keras twin.
+
+    Raises:
+        ValueError: the two models do not hold the same names and shapes.
+    """
+    values = {weight_name(weight): weight for weight in source.weights}
+    names = {weight_name(weight) for weight in target.weights}
+    if names != set(values) or len(values) != len(source.weights):
+        raise ValueError(f"the models' weights differ in: {sorted(names ^ set(values))[:8]}")
+    for weight in target.weights:
+        value = values[weight_name(weight)]
+        if tuple(weight.shape) != tuple(value.shape):
+            raise ValueError(f"{weight_name(weight)} has shape {tuple(value.shape)}, expected {tuple(weight.shape)}")
+        weight.assign(keras.ops.convert_to_numpy(value))
+
+
+def weight_name(weight: Any) -> str:
+    """`layer/weight`, the same for a layer inside a cell and for one at the top of a model."""
+    path = getattr(weight, "path", None) or weight.name.split(":")[0]
+    return "/".join(path.split("/")[-2:])

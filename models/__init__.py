@@ -1,0 +1,1 @@
+"""Deployable models that come with the package; installed as `edge.models`."""

@@ -1,0 +1,75 @@
+"""`edge` stays light: what it imports, and how long that takes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import edge
+
+ROOT = Path(edge.__file__).parent
+ALLOWED = {"numpy", "cv2", "yaml", "edge", *sys.stdlib_module_names}
+HEAVY = ("tensorflow", "keras", "keras_sge", "quantization", "tqdm", "matplotlib", "ai_edge_litert", "tflite_runtime")
+ENVIRONMENT = {"PYTHONPATH": str(ROOT.parent), "PATH": ""}
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    return done.stdout
+
+
+def seconds(code: str) -> float:
+    """The best of three: other work on the machine only adds."""
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        python(code)
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_import_only_what_a_device_has(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: write imports in full"
+            names = [node.module]
+        for name in names:
+            assert name.split(".")[0] in ALLOWED, f"{path.name}:{node.lineno} imports {name}"
+
+
+def test_importing_the_detector_loads_nothing_heavy():
+    code = f"import sys, edge, edge.detector, edge.benchmark; print([n for n in {HEAVY!r} if n in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_importing_edge_loads_not_even_numpy():
+    code = "import sys, edge, edge.cli.main; print([n for n in ('numpy', 'cv2') if n in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_import_time():
+    base = seconds("import cv2, numpy")
+    assert seconds("import edge; edge.Detector") < base + 0.5
+
+
+def test_help_is_quick():
+    code = "from edge.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    assert seconds(code) < seconds("pass") + 0.2
+
+
+def test_public_names():
+    for name in edge.__all__:
+        assert getattr(edge, name) is not None
+    assert set(edge.__all__) <= set(dir(edge))
+    assert callable(edge.entropy_map) and issubclass(edge.InputError, ValueError)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = edge.no_such_name

@@ -1,0 +1,130 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import InputError
+from keras_sge.data.coco_vid_writer import write_coco_vid
+from keras_sge.data.synthetic import SyntheticSky
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+def frames_of(path):
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while True:
+        found, picture = capture.read()
+        if not found:
+            return frames
+        frames.append(picture)
+
+
+def files_below(directory):
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return SyntheticSky(videos=3, frames=9, size=96, seed=2)
+
+
+@pytest.fixture(scope="module")
+def written(dataset, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("coco")
+    path = write_coco_vid(dataset, directory, "val")
+    return directory, json.loads(path.read_text())
+
+
+def test_videos_hold_the_frames(dataset, written):
+    directory, content = written
+    assert [entry["name"] for entry in content["videos"]] == [video.name for video in dataset.videos]
+    for index, entry in enumerate(content["videos"]):
+        frames = frames_of(directory / entry["file_name"])
+        assert len(frames) == entry["length"] == 9
+        original = dataset.read(index)
+        assert np.stack(frames).shape == original.shape == (9, entry["height"], entry["width"], 3)
+        # Nearer to its own frame than to that of another video: the right pictures, compressed.
+        own = np.abs(np.stack(frames).astype(int) - original).mean()
+        other = np.abs(np.stack(frames).astype(int) - dataset.read((index + 1) % 3)).mean()
+        assert own < 12 and own < other
+
+
+def test_json_says_what_the_labels_say(dataset, written):
+    content = written[1]
+    assert [category["name"] for category in content["categories"]] == list(dataset.classes)
+    assert [category["id"] for category in content["categories"]] == [1, 2, 3, 4]
+    assert [(image["video_id"], image["frame_id"]) for image in content["images"]] == [
+        (video.id, frame) for video in dataset.videos for frame in range(9)
+    ]
+    for key in ("images", "annotations"):
+        assert len({entry["id"] for entry in content[key]}) == len(content[key]) > 0
+    for image in content["images"]:
+        labels = dataset.labels(image["video_id"] - 1)[image["frame_id"]]
+        found = [entry for entry in content["annotations"] if entry["image_id"] == image["id"]]
+        assert all(entry["video_id"] == image["video_id"] and entry["iscrowd"] == 0 for entry in found)
+        assert [entry["category_id"] - 1 for entry in found] == labels.classes.tolist()
+        assert [entry["instance_id"] for entry in found] == labels.tracks.tolist()
+        boxes = np.array([entry["bbox"] for entry in found]).reshape(-1, 4)
+        np.testing.assert_allclose(boxes[:, :2], labels.boxes[:, :2], atol=2e-3)
+        np.testing.assert_allclose(boxes[:, :2] + boxes[:, 2:], labels.boxes[:, 2:], atol=2e-3)
+        np.testing.assert_allclose([entry["area"] for entry in found], boxes[:, 2:].prod(-1), atol=1e-2)
+
+
+def test_existing_split_is_refused_and_kept(dataset, written):
+    directory, content = written
+    with pytest.raises(InputError, match="delete it, or choose another"):
+        write_coco_vid(dataset, directory, "val")
+    assert json.loads((directory / "annotations" / "val.json").read_text()) == content
+
+
+def test_another_split_does_not_write_over_videos(dataset, written):
+    with pytest.raises(InputError, match="another seed"):
+        write_coco_vid(dataset, written[0], "train")
+
+
+def test_two_splits_share_a_directory(tmp_path):
+    for seed, split in ((0, "train"), (1, "val")):
+        write_coco_vid(SyntheticSky(videos=1, frames=2, size=64, seed=seed), tmp_path, split)
+    assert files_below(tmp_path) == [
+        "annotations/train.json",
+        "annotations/val.json",
+        "videos/synthetic_0_00000.mp4",
+        "videos/synthetic_1_00000.mp4",
+    ]
+
+
+def test_interrupted_run_leaves_no_split_and_can_be_repeated(dataset, tmp_path):
+    def stop_at_second(indices):
+        yield next(iter(indices))
+        raise InterruptedRunError
+
+    with pytest.raises(InterruptedRunError):
+        write_coco_vid(dataset, tmp_path, "train", progress=stop_at_second)
+    assert files_below(tmp_path) == [f"videos/{dataset.videos[0].name}.mp4"]
+    assert write_coco_vid(dataset, tmp_path, "train").exists()
+
+
+def test_half_a_video_has_no_final_name(tmp_path):
+    class Broken(SyntheticSky):
+        def read(self, index, start=0, stop=None):
+            raise InterruptedRunError
+
+    with pytest.raises(InterruptedRunError):
+        write_coco_vid(Broken(videos=1, frames=2, size=64), tmp_path, "train")
+    assert not [name for name in files_below(tmp_path) if "partial" not in name]
+
+
+def test_progress_sees_every_video(dataset, tmp_path):
+    seen = []
+
+    def progress(indices):
+        for index in indices:
+            seen.append(index)
+            yield index
+
+    write_coco_vid(dataset, tmp_path, "train", progress=progress)
+    assert seen == [0, 1, 2]
