@@ -43,7 +43,7 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
         loader.epoch = int(model.optimizer.iterations) // training.steps_per_epoch
     else:
         folder.create(config)
-        model = SGENet(config.network)
+        model = SGENet(config.network, training.clip_length)
         compile_for_training(model, training)
     model.fit(
         loader,

@@ -12,7 +12,7 @@ CLASSES = ("airplane", "bird", "drone", "helicopter")
 _ACTORS = (airplane, bird, drone, helicopter)
 _OBJECTS = (0, 1, 2, 3)
 _SHARES = (0.04, 0.74, 0.15, 0.07)
-_SMALLEST, _LARGEST = 0.14, 0.55
+_SMALLEST, _LARGEST = 0.22, 0.66
 
 
 def cast(rng: np.random.Generator, frames: int, size: int, shutter: float, sky: np.ndarray) -> list[Track]:
@@ -36,7 +36,7 @@ def cast(rng: np.random.Generator, frames: int, size: int, shutter: float, sky: 
             class_index = company if not tracks or rng.random() < 0.5 else int(rng.integers(len(CLASSES)))
             extent = float(np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST))))
             if len(places) > 1:
-                extent = min(extent, 0.35)
+                extent = min(extent, 0.42)
             track = _track(rng, class_index, frames, size, extent, when, place, shutter, sky)
             present = np.flatnonzero(track.touches(size))
             # Once it has left, another one follows after a short while.
@@ -53,7 +53,7 @@ def _places(rng: np.random.Generator, count: int) -> list[np.ndarray]:
     places: list[np.ndarray] = []
     while len(places) < count:
         place = rng.uniform((0.2, 0.18), (0.8, 0.72))
-        if all(np.hypot(*(place - other)) > 0.25 for other in places):
+        if all(np.hypot(*(place - other)) > 0.32 for other in places):
             places.append(place)
     return places
 
@@ -69,7 +69,7 @@ def _track(
     shutter: float,
     sky: np.ndarray,
 ) -> Track:
-    far = float(np.clip(np.log(0.42 / extent) / np.log(0.42 / 0.19), 0, 1))
+    far = float(np.clip(np.log(0.6 / extent) / np.log(0.6 / 0.28), 0, 1))
     actor = _ACTORS[class_index](rng, frames, far)
     # Far objects show their front or their back: the view in which the four outlines are alike.
     yaw = rng.choice([-1, 1]) * np.pi / 2 + np.radians(28 + 62 * (1 - far)) * rng.uniform(-1, 1)
@@ -79,7 +79,7 @@ def _track(
     outline = rotations(yaw + turn, roll, elevation) @ actor.points.transpose(0, 2, 1)
     low, high = outline.min(-1), outline.max(-1)
     scale = extent / np.median(np.sqrt((high - low).prod(-1)))
-    scale = min(scale, 0.8 / np.median((high - low).max(-1)))
+    scale = min(scale, 0.9 / np.median((high - low).max(-1)))
     # The middle of the outline, not the body's origin, follows the path.
     offset = path - scale * np.median((low + high) / 2, 0)
     points = (outline * scale + offset[..., None]) * size
