@@ -70,7 +70,7 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> Detector:
-        """A detector on anything with the face of `edge.runtime.Runtime`: how a Keras model is evaluated as a file is."""
+        """A detector on anything with the face of `edge.runtime.Runtime`; Keras models are evaluated this way."""
         detector = cls.__new__(cls)
         detector._set_up(runtime, metadata, score_threshold, iou_threshold, max_detections)
         return detector

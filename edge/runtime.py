@@ -72,6 +72,14 @@ class Runtime:
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
+def load_interpreter(flatbuffer: bytes, threads: int = 1) -> Any:
+    """The installed runtime's interpreter on any .tflite file, tensors allocated; for looking into files of others."""
+    module, _ = _find_runtime()
+    interpreter = module.Interpreter(model_content=flatbuffer, num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def _find_runtime() -> tuple[ModuleType, str]:
     for name, distribution in RUNTIMES:
         try:

@@ -18,11 +18,11 @@ each class and as the mean over classes (mAP); figures are fractions from 0 to 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras file, a run folder or a shipped model's name")
+    parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras file, a run folder, a shipped name")
     parser.add_argument("--data", metavar="DIR", help="a COCO-VID directory (default: the built-in synthetic set)")
     parser.add_argument("--split", default="val", metavar="NAME", help="reads DIR/annotations/NAME.json (default: val)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the .tflite runtime (default: 2)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the .tflite runtime (default: 2)")
 
 
 def run(arguments: argparse.Namespace) -> int:

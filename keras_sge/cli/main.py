@@ -73,9 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _quiet_backends() -> None:
     """Before anything imports Keras: the backend that is installed, without its start-up chatter."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if "KERAS_BACKEND" not in os.environ and not importlib.util.find_spec("tensorflow"):
-        if importlib.util.find_spec("jax"):
-            os.environ["KERAS_BACKEND"] = "jax"
+    if not importlib.util.find_spec("tensorflow") and importlib.util.find_spec("jax"):
+        os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ class DataConfig:
         path: a COCO-VID directory; null for the built-in synthetic set.
         train_split, validation_split: names of the annotation files, `annotations/NAME.json`.
         videos, validation_videos, frames: size of the synthetic set: videos of each split, frames of a video.
+        cache_gb: memory for decoded frames while training, in 1e9 bytes.
     """
 
     path: str | None = None
@@ -23,6 +24,7 @@ class DataConfig:
     videos: int = 2000
     validation_videos: int = 40
     frames: int = 30
+    cache_gb: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,16 @@ class TrainingConfig:
 
     Attributes:
         epochs, steps_per_epoch, batch_size: the budget; batch_size counts clips.
+        single_frame_epochs: how many of the epochs, at the start, see batch_size x clip_length single frames a step
+            instead of clips: the detector learns first, its memory afterwards.
         clip_length: frames of a clip, T. frame_stride: largest step between a clip's frames in the video.
         learning_rate, momentum: of RMSprop (the paper: 3e-4 and .9). warmup: share of the steps that ramp up, the rest
             follows a cosine to zero; null for a constant rate.
         gradient_clip: global norm that gradients are scaled down to.
         negatives_per_positive: hard negatives kept for each positive anchor (SSD: 3).
+        start_from: weights to start from, see `keras_sge.models.weights_file.read_weights`; what fits by name and shape
+            is taken. null starts from random numbers.
+        freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
         validation_steps: batches of the validation split looked at after each epoch, 0 for none.
         seed: of weights, clips and augmentation.
     """
@@ -69,6 +76,7 @@ class TrainingConfig:
     epochs: int = 10
     steps_per_epoch: int = 1000
     batch_size: int = 4
+    single_frame_epochs: int = 0
     clip_length: int = 10
     frame_stride: int = 1
     learning_rate: float = 3e-4
@@ -76,6 +84,8 @@ class TrainingConfig:
     warmup: float | None = 0.05
     gradient_clip: float = 10.0
     negatives_per_positive: float = 3.0
+    start_from: str | None = None
+    freeze_until: str | None = None
     validation_steps: int = 20
     seed: int = 1
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -84,3 +94,5 @@ class TrainingConfig:
         for name in ("epochs", "steps_per_epoch", "batch_size", "clip_length", "frame_stride", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(f"training.{name} must be above 0. Received: {getattr(self, name)}")
+        if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:
+            raise InputError(f"training.freeze_until must be conv1 to conv13 or null. Received: {self.freeze_until!r}")

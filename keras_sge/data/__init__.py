@@ -6,4 +6,13 @@ from keras_sge.data.open_dataset import open_dataset, synthetic_split
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
-__all__ = ["CocoVid", "FrameLabels", "SyntheticSky", "Video", "VideoDataset", "open_dataset", "synthetic_split", "write_coco_vid"]
+__all__ = [
+    "CocoVid",
+    "FrameLabels",
+    "SyntheticSky",
+    "Video",
+    "VideoDataset",
+    "open_dataset",
+    "synthetic_split",
+    "write_coco_vid",
+]

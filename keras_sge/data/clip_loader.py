@@ -42,11 +42,7 @@ class ClipLoader(keras.utils.PyDataset):
         workers: int = 2,
     ):
         super().__init__(workers=workers, max_queue_size=8)
-        if set(dataset.classes) != set(network.classes):
-            raise InputError(
-                f"the data set's classes differ from the network's. Data set: {', '.join(dataset.classes)}; "
-                f"network.classes: {', '.join(network.classes)}"
-            )
+        check_classes(dataset, network)
         self.dataset = dataset
         self.network = network
         self.training = training
@@ -103,6 +99,15 @@ class ClipLoader(keras.utils.PyDataset):
     def _encode(self, transform, labels):
         boxes, kept = transform.boxes(labels.boxes)
         return self.encoder.encode(boxes, self._class_index[labels.classes[kept]])
+
+
+def check_classes(dataset: VideoDataset, network: NetworkConfig) -> None:
+    """Raises InputError where a data set's classes are not the network's, in whatever order."""
+    if set(dataset.classes) != set(network.classes):
+        raise InputError(
+            f"the data set's classes differ from the network's. Data set: {', '.join(dataset.classes)}; "
+            f"network.classes: {', '.join(network.classes)}"
+        )
 
 
 def normalise(images: np.ndarray) -> np.ndarray:

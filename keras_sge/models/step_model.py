@@ -12,7 +12,6 @@ from keras_sge.layers.squeezed_gru_step import squeezed_gru_parts, squeezed_gru_
 from keras_sge.models.detector_graph import detector_graph, map_sizes
 from keras_sge.models.mobilenet_v1 import scaled
 
-
 ENTROPY_PLACES = ("host", "graph")
 
 
@@ -29,7 +28,8 @@ def build_step_model(
 
     Returns:
         A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
-        memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1), `next_state`.
+        memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1) and
+        `next_state`.
     """
     layers = library.layers
     inputs, outputs = {}, {}
@@ -89,4 +89,5 @@ def copy_weights(source: Any, target: Any) -> None:
 def weight_name(weight: Any) -> str:
     """`layer/weight`, the same for a layer inside a cell and for one at the top of a model."""
     path = getattr(weight, "path", None) or weight.name.split(":")[0]
-    return "/".join(path.split("/")[-2:])
+    # tf_keras calls a depthwise layer's kernel depthwise_kernel.
+    return "/".join(path.split("/")[-2:]).replace("/depthwise_kernel", "/kernel")

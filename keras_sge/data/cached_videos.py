@@ -1,0 +1,45 @@
+"""Decoded videos kept in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_sge.data.video_dataset import FrameLabels, VideoDataset
+
+
+class CachedVideos(VideoDataset):
+    """Decodes each video once, as long as there is room; opening a file costs more than training on a small clip.
+
+    Args:
+        dataset: where the videos come from.
+        limit_bytes: room for decoded frames; what comes later is read anew each time.
+    """
+
+    def __init__(self, dataset: VideoDataset, limit_bytes: int):
+        self.dataset = dataset
+        self.classes, self.videos = dataset.classes, dataset.videos
+        self._free = limit_bytes
+        self._frames: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def labels(self, index: int) -> Sequence[FrameLabels]:
+        return self.dataset.labels(index)
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        if index not in self._frames:
+            video = self.videos[index]
+            size = video.length * video.height * video.width * 3
+            with self._lock:
+                fits = size <= self._free
+                self._free -= size if fits else 0
+            if not fits:
+                return self.dataset.read(index, start, stop)
+            frames = self.dataset.read(index)
+            with self._lock:
+                # Another thread may have been as quick: its room is given back.
+                self._free += size if index in self._frames else 0
+                self._frames[index] = frames
+        return self._frames[index][start:stop]

@@ -1,0 +1,140 @@
+"""Weights by name: our own compact checkpoints, and a start from what somebody else trained."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.errors import InputError
+from keras_sge.config import NetworkConfig, config_to_dict
+from keras_sge.config.config import validate
+from keras_sge.models.load_clip_model import load_clip_model
+from keras_sge.models.sge_net import SGENet
+from keras_sge.models.step_model import weight_name
+
+_CONFIG_KEY = "config.json"
+
+
+def save_weights(model: SGENet, path: str | Path) -> None:
+    """Writes all weights as float16 with the network's configuration: `.npz`, entries `layer/weight`."""
+    arrays = {weight_name(w): keras.ops.convert_to_numpy(w).astype(np.float16) for w in model.weights}
+    document = json.dumps(config_to_dict(model.config))
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **{_CONFIG_KEY: np.array(document)}, **arrays)
+
+
+def load_saved_network(path: str | Path) -> SGENet:
+    """The clip model of a file written by `save_weights`.
+
+    Raises:
+        InputError: no such file, or not one of ours.
+    """
+    document, weights = _read_npz(Path(path))
+    model = SGENet(validate(NetworkConfig, json.loads(document), "network"))
+    _, missing = assign_weights(model, weights)
+    if missing:
+        raise InputError(f"{path} lacks {len(missing)} of the network's weights, {missing[0]} among them.")
+    return model
+
+
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """Weights by `layer/weight`, float32, to start a training from.
+
+    Args:
+        path: a run folder or `.keras` file of `sge train`, an `.npz` of `save_weights`, or a MobileNetV1 ImageNet
+            classifier as a quantised `.tflite` with folded batch norm (TensorFlow's own), which gives the trunk.
+
+    Raises:
+        InputError: none of these.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        return _read_npz(path)[1]
+    if path.suffix == ".tflite":
+        return _read_mobilenet_tflite(path)
+    return {weight_name(w): keras.ops.convert_to_numpy(w) for w in load_clip_model(path).weights}
+
+
+def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:
+    """Sets every weight of `model` whose name and shape `weights` holds.
+
+    Returns:
+        The names set and the names left as they were, in the model's order.
+    """
+    loaded, left = [], []
+    for weight in model.weights:
+        name = weight_name(weight)
+        fits = name in weights and tuple(weights[name].shape) == tuple(weight.shape)
+        (loaded if fits else left).append(name)
+        if fits:
+            weight.assign(weights[name])
+    return loaded, left
+
+
+def measure_batch_norm(model: SGENet, images: np.ndarray) -> None:
+    """Gives folded batch norms the statistics of real images, so that training may go on from them.
+
+    A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
+    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs.
+
+    Args:
+        model: a clip model whose trunk came from a folded file. images: float32 (n, height, width, 3) in -1 .. 1.
+    """
+    inputs = next(tensor for tensor in model.inputs if tensor.name == "image")
+    norms = [layer for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
+    probe = keras.Model(inputs, [norm.input for norm in norms])
+    for norm, values in zip(norms, probe.predict(images[:, None], verbose=0), strict=True):
+        mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
+        beta = keras.ops.convert_to_numpy(norm.beta)
+        norm.gamma.assign(np.sqrt(variance + norm.epsilon))
+        norm.beta.assign(beta + mean)
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+
+
+def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    if not path.is_file():
+        raise InputError(f"no weights at {path}.")
+    try:
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return str(arrays.pop(_CONFIG_KEY)), {name: array.astype(np.float32) for name, array in arrays.items()}
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a checkpoint of keras-sge, or it is damaged: {error}") from error
+
+
+def _read_mobilenet_tflite(path: Path) -> dict[str, np.ndarray]:
+    from edge.runtime import load_interpreter
+
+    if not path.is_file() or path.read_bytes()[4:8] != b"TFL3":
+        raise InputError(f"{path} is not a TFLite model. Expected a MobileNetV1 classifier.")
+    interpreter = load_interpreter(path.read_bytes())
+    weights = {}
+    for detail in interpreter.get_tensor_details():
+        found = re.match(r"MobilenetV1/MobilenetV1/Conv2d_(\d+)(_depthwise|_pointwise)?/", detail["name"])
+        scales = detail["quantization_parameters"]["scales"]
+        # Activations carry the names of all that was fused into them, Relu6 among them.
+        if not found or len(scales) != 1 or int(found[1]) > 12 or "Relu6" in detail["name"]:
+            continue
+        raw = interpreter.get_tensor(detail["index"]).astype(np.float32)
+        value = (raw - detail["quantization_parameters"]["zero_points"][0]) * scales[0]
+        layer = f"conv{int(found[1]) + 1}{found[2] or ''}"
+        if "weights_quant" in detail["name"]:
+            # (out, h, w, in) and, depthwise, (1, h, w, channels) -> (h, w, in, out) and (h, w, channels, 1).
+            weights[f"{layer}/kernel"] = value.transpose(1, 2, 3, 0)
+        else:
+            weights[f"{layer}_bn/beta"] = value
+            # Mean 0 and variance 1 with this gamma pass the convolution through unchanged.
+            weights[f"{layer}_bn/gamma"] = np.full_like(value, np.sqrt(1 + 1e-3))
+            weights[f"{layer}_bn/moving_mean"] = np.zeros_like(value)
+            weights[f"{layer}_bn/moving_variance"] = np.ones_like(value)
+    if "conv1/kernel" not in weights:
+        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantised classifiers.")
+    return weights
