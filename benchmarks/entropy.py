@@ -1,8 +1,8 @@
 """Times `edge.entropy_map` against scikit-image's entropy filter: one frame, one thread, alternating runs.
 
 `skimage.filters.rank.entropy` computes the simpler one-dimensional entropy, of the gray values in a 3x3 window;
-`edge.entropy_map` computes the two-dimensional one, of the pairs (gray value, mean of its window). The frame is gray and
-comes from the built-in synthetic set, so every run of this script measures the same pixels.
+`edge.entropy_map` computes the two-dimensional one, of the pairs (gray value, mean of its window). The frame is a gray
+one of the built-in synthetic set, so every run of this script measures the same pixels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def main() -> None:
     """Parses the arguments, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, metavar="N", help="counted runs of each (default: 30)")
-    parser.add_argument("--size", type=int, default=320, metavar="PX", help="side of the frame, 64 to 640 (default: 320)")
+    parser.add_argument(
+        "--size", type=int, default=320, metavar="PX", help="side of the frame, 64 to 640 (default: 320)"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     if arguments.runs < 1:

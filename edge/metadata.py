@@ -152,7 +152,8 @@ def read_model(path: str | Path) -> tuple[bytes, Metadata]:
 
 
 def _from_document(document: dict[str, Any]) -> Metadata:
-    fields = {field.name: document[field.name] for field in dataclasses.fields(Metadata)}
+    # A field that a newer version adds has a default, so that files written before it stay readable.
+    fields = {field.name: document[field.name] for field in dataclasses.fields(Metadata) if field.name in document}
     fields["labels"] = tuple(fields["labels"])
     fields["variances"] = tuple(fields["variances"])
     fields["anchors"] = tuple(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from keras_sge.cli.quiet_keras import import_keras
+
 HELP = "write a .tflite: one step, explicit state, metadata inside"
 EPILOG = """examples:
   sge export runs/first --out first.tflite
@@ -33,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     if Path(arguments.out).suffix != ".tflite":
         raise InputError(f"--out must end in .tflite. Received: {arguments.out}")
     check_writable(arguments.out)
+
+    import_keras()
 
     import keras
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from keras_sge.cli.quiet_keras import import_keras
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
@@ -31,6 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.json:
         check_writable(arguments.json)
+
+    if Path(arguments.model).is_dir() or Path(arguments.model).suffix == ".keras":
+        import_keras()
 
     from tqdm import tqdm
 

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _quiet_backends()
     try:
         arguments = _parser().parse_args(argv)
-        return arguments.run(arguments) or 0
+        return arguments.execute(arguments)
     except InputError as error:
         print(f"sge: error: {error}", file=sys.stderr)
         return 2
@@ -95,5 +95,5 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(execute=module.run)
     return parser

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from keras_sge.cli.quiet_keras import import_keras
+
 HELP = "print a configuration's layers, parameters and multiply-adds"
 EPILOG = """examples:
   sge summary paper320
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.set).network
     if arguments.json:
         check_writable(arguments.json)
+
+    import_keras()
 
     from keras_sge.models.model_summary import summarize
 

@@ -45,7 +45,13 @@ def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Confi
     document = {} if document is None else document
     for override in overrides:
         _override(document, override)
-    return config_from_dict(document, str(path))
+    config = config_from_dict(document, str(path))
+    start = config.training.start_from
+    if start and (path.parent / start).exists():
+        # A configuration may bring the weights it starts from.
+        training = dataclasses.replace(config.training, start_from=str((path.parent / start).resolve()))
+        config = dataclasses.replace(config, training=training)
+    return config
 
 
 def config_path(name: str | Path) -> Path:

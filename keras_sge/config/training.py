@@ -66,8 +66,9 @@ class TrainingConfig:
             follows a cosine to zero; null for a constant rate.
         gradient_clip: global norm that gradients are scaled down to.
         negatives_per_positive: hard negatives kept for each positive anchor (SSD: 3).
-        start_from: weights to start from, see `keras_sge.models.weights_file.read_weights`; what fits by name and shape
-            is taken. null starts from random numbers.
+        start_from: weights to start from, see `keras_sge.models.weights_file.read_weights`; a relative path is looked
+            for beside the configuration first. What fits by name and shape is taken; null starts from random numbers.
+        start_layers: only layers whose names begin so are taken over, `conv` for the trunk; empty for all.
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
         validation_steps: batches of the validation split looked at after each epoch, 0 for none.
         seed: of weights, clips and augmentation.
@@ -85,6 +86,7 @@ class TrainingConfig:
     gradient_clip: float = 10.0
     negatives_per_positive: float = 3.0
     start_from: str | None = None
+    start_layers: str = ""
     freeze_until: str | None = None
     validation_steps: int = 20
     seed: int = 1

@@ -112,4 +112,5 @@ def check_classes(dataset: VideoDataset, network: NetworkConfig) -> None:
 
 def normalise(images: np.ndarray) -> np.ndarray:
     """uint8 BGR (..., 3) -> float32 RGB in -1 .. 1."""
-    return images[..., ::-1].astype(np.float32) / 127.5 - 1
+    result = np.multiply(images[..., ::-1], np.float32(1 / 127.5), dtype=np.float32)
+    return np.subtract(result, np.float32(1), out=result)

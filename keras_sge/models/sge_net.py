@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 
 from keras_sge.config import NetworkConfig, config_to_dict
@@ -19,6 +21,7 @@ class SGENet(keras.Model):
         config: the network's description, or the plain mapping of one.
         clip_length: frames of every clip. The memory's loop is then written out, which trains twice as fast on a CPU;
             None takes clips of any length.
+        freeze_until: trunk layers up to this one, such as `conv6`, are not trained and keep their batch statistics.
 
     Call arguments:
         inputs: a mapping: `image` (batch, time, height, width, 3) RGB in -1 .. 1, and with entropy `attention`
@@ -28,7 +31,7 @@ class SGENet(keras.Model):
         A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, classes + 1) logits.
     """
 
-    def __init__(self, config, clip_length=None, **kwargs):
+    def __init__(self, config, clip_length=None, freeze_until=None, **kwargs):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
         image = keras.Input((clip_length, *config.input_size, 3), name="image")
         inputs = {"image": image}
@@ -48,6 +51,11 @@ class SGENet(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **{"name": config.name, **kwargs})
         self.config = config
         self.clip_length = clip_length
+        self.freeze_until = freeze_until
+        for layer in self.layers:
+            found = re.match(r"conv(\d+)", layer.name)
+            if freeze_until and found and int(found[1]) <= int(freeze_until.removeprefix("conv")):
+                layer.trainable = False
 
     @staticmethod
     def _attend(x, inputs):
@@ -75,8 +83,8 @@ class SGENet(keras.Model):
         return {
             "config": config_to_dict(self.config),
             "clip_length": self.clip_length,
+            "freeze_until": self.freeze_until,
             "name": self.name,
-            "trainable": self.trainable,
         }
 
     @classmethod

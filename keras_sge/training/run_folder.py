@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from edge.errors import InputError
-from keras_sge.config import Config, config_to_dict, load_config
+from keras_sge.config import Config, config_to_dict
 
 
 class RunFolder:
@@ -32,9 +32,3 @@ class RunFolder:
             raise InputError(f"{self.path} holds a run already. Continue it with --resume, or name another with --run.")
         self.path.mkdir(parents=True, exist_ok=True)
         self.config.write_text(yaml.safe_dump(config_to_dict(config), sort_keys=False))
-
-    def load_config(self) -> Config:
-        """The run's configuration; InputError if there is none."""
-        if not self.config.is_file():
-            raise InputError(f"{self.path} holds no run to resume: {self.config.name} is missing.")
-        return load_config(self.config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import re
 from pathlib import Path
 
 import keras
@@ -47,9 +46,9 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
         model = load_clip_model(folder.model, compile=True)
     else:
         folder.create(config)
-        model = SGENet(config.network, stage_of(training, 0).clip_length)
+        model = SGENet(config.network, stage_of(training, 0).clip_length, training.freeze_until)
         if training.start_from:
-            start_from(model, training.start_from, videos)
+            start_from(model, training.start_from, training.start_layers, videos)
         compile_for_training(model, training)
     epoch = int(model.optimizer.iterations) // training.steps_per_epoch
     while epoch < training.epochs:
@@ -69,9 +68,9 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
     return model
 
 
-def start_from(model: SGENet, path: str, videos: VideoDataset) -> None:
-    """Takes over the weights of `path` that fit; says how many did."""
-    weights = read_weights(path)
+def start_from(model: SGENet, path: str, layers: str, videos: VideoDataset) -> None:
+    """Takes over the weights of `path` that fit and whose layers' names begin with `layers`; says how many did."""
+    weights = {name: value for name, value in read_weights(path).items() if name.startswith(layers)}
     loaded, _ = assign_weights(model, weights)
     print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
     if not loaded:
@@ -80,15 +79,6 @@ def start_from(model: SGENet, path: str, videos: VideoDataset) -> None:
         picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
         images = [resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks]
         measure_batch_norm(model, normalise(np.stack(images)))
-
-
-def freeze(model: SGENet, last: str | None) -> None:
-    """Keeps the trunk's layers from conv1 to `last` as they are, batch statistics included."""
-    if last is not None:
-        for layer in model.layers:
-            found = re.match(r"conv(\d+)", layer.name)
-            if found and int(found[1]) <= int(last.removeprefix("conv")):
-                layer.trainable = False
 
 
 def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
@@ -105,7 +95,7 @@ def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
 
 def with_clip_length(model: SGENet, clip_length: int, training: TrainingConfig) -> SGENet:
     """The same network for clips of another length: weights, optimiser state and step count go along."""
-    other = SGENet(model.config, clip_length)
+    other = SGENet(model.config, clip_length, model.freeze_until)
     compile_for_training(other, training)
     copy_weights(model, other)
     other.optimizer.build(other.trainable_variables)
@@ -115,8 +105,7 @@ def with_clip_length(model: SGENet, clip_length: int, training: TrainingConfig) 
 
 
 def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
-    """RMSprop as in the paper, the MultiBox loss, and the frozen part of the trunk."""
-    freeze(model, training.freeze_until)
+    """RMSprop as in the paper and the MultiBox loss."""
     rate = training.learning_rate
     if training.warmup is not None:
         steps = training.epochs * training.steps_per_epoch

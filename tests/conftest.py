@@ -1,0 +1,45 @@
+import os
+
+# Before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_net():
+    """A randomised SGENet with memory and entropy, for clips of any length. Keep its weights as they are."""
+    from tiny import randomise, tiny_config
+
+    from keras_sge.models import SGENet
+
+    return randomise(SGENet(tiny_config()))
+
+
+@pytest.fixture(scope="session")
+def tiny_keras(tiny_net, tmp_path_factory):
+    """`tiny_net` as a .keras file."""
+    path = tmp_path_factory.mktemp("keras") / "tiny.keras"
+    tiny_net.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_tflite(tiny_net, tmp_path_factory):
+    """`tiny_net` as a float32 .tflite."""
+    from quantization.export import export
+
+    path = tmp_path_factory.mktemp("tflite") / "tiny.tflite"
+    export(tiny_net, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_coco(tmp_path_factory):
+    """A COCO-VID directory with a train and a val split of three videos, eight frames of 64 x 64 each."""
+    from keras_sge.data import SyntheticSky, write_coco_vid
+
+    directory = tmp_path_factory.mktemp("coco")
+    for seed, split in ((1, "train"), (2, "val")):
+        write_coco_vid(SyntheticSky(videos=3, frames=8, size=64, seed=seed), directory, split)
+    return directory

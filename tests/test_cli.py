@@ -1,0 +1,228 @@
+"""`sge`: mistakes give exit code 2, one clear line and nothing left behind."""
+
+import importlib.metadata
+
+import pytest
+
+from keras_sge.cli.main import main
+
+COMMANDS = sorted(entry.name for entry in importlib.metadata.entry_points(group="sge.commands"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys, *arguments):
+    """The one line on stderr of a command that must fail with exit code 2."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("sge: error: ")
+    return lines[0]
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: sge {command}") and "examples:" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["data", "synthetic", "--help"], ["data", "look", "--help"], ["--version"]]
+)
+def test_other_help(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "sge" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--nonsense"], ["export", "x"], ["data"]])
+def test_unknown_words_exit_with_two(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: sge" in capsys.readouterr().err
+
+
+BAD = {
+    "unknown configuration": (["train", "quickstrat", "--run", "run"], ["quickstrat", "quickstart"]),
+    "missing configuration file": (["summary", "no/such.yaml"], ["no/such.yaml"]),
+    "unknown key": (["train", "quickstart", "--run", "run", "--set", "training.epoch=3"], ["training.epochs"]),
+    "wrong type": (["summary", "quickstart", "--set", "network.alpha=wide"], ["network.alpha", "wide"]),
+    "out of range": (["summary", "quickstart", "--set", "network.alpha=9"], ["network.alpha", "9"]),
+    "override without a value": (["summary", "quickstart", "--set", "network.alpha"], ["key.path=value"]),
+    "override that is no YAML": (["summary", "quickstart", "--set", "network.classes=[a"], ["network.classes"]),
+    "no configuration": (["train"], ["CONFIG"]),
+    "missing data": (["train", "quickstart", "--run", "run", "--data", "no/data"], ["no/data"]),
+    "missing data, from the configuration": (["train", "mnet_ssd320", "--run", "run"], ["data/imagenet_vid"]),
+    "resuming nothing": (["train", "--resume", "--run", "run"], ["run", "config.yaml"]),
+    "exporting nothing": (["export", "runs/none", "--out", "x.tflite"], ["runs/none"]),
+    "exporting to nowhere": (["export", "runs/none", "--out", "no/x.tflite"], ["no"]),
+    "exporting to another kind": (["export", "runs/none", "--out", "x.onnx"], [".tflite", "x.onnx"]),
+    "evaluating nothing": (["evaluate", "none.tflite"], ["none.tflite"]),
+    "evaluating no run": (["evaluate", "runs/none"], ["runs/none"]),
+    "evaluating into nowhere": (["evaluate", "none.tflite", "--json", "no/x.json"], ["no/x.json"]),
+    "summary into nowhere": (["summary", "quickstart", "--json", "no/x.json"], ["no/x.json"]),
+    "unknown split": (["data", "look", "no/data", "--out", "x.png"], ["no/data"]),
+    "no videos": (["data", "synthetic", "--out", "sky", "--videos", "0"], ["0"]),
+    "frames too small": (["data", "synthetic", "--out", "sky", "--size", "8"], ["8"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_mistakes_are_named_and_leave_nothing(name, folder, capsys):
+    arguments, words = BAD[name]
+    line = refused(capsys, *arguments)
+    assert all(word in line for word in words), line
+    assert files(folder) == []
+
+
+def test_broken_yaml_is_one_line_too(folder, capsys):
+    (folder / "mine.yaml").write_text("network: [1\n  x: 2\n")
+    assert "mine.yaml" in refused(capsys, "train", "mine.yaml", "--run", "run")
+    assert files(folder) == ["mine.yaml"]
+
+
+def test_a_run_is_not_written_over(folder, capsys):
+    (folder / "run").mkdir()
+    (folder / "run" / "config.yaml").write_text("mine: true\n")
+    few = ["--set", "data.videos=1", "--set", "data.validation_videos=1", "--set", "data.frames=8"]
+    assert "--resume" in refused(capsys, "train", "quickstart", "--run", "run", *few)
+    assert (folder / "run" / "config.yaml").read_text() == "mine: true\n"
+    assert files(folder) == ["run", "run/config.yaml"]
+
+
+def test_a_run_without_a_checkpoint_is_named(folder, capsys):
+    (folder / "run").mkdir()
+    (folder / "run" / "config.yaml").write_text("network: {name: n, classes: [airplane, bird, drone, helicopter]}\n")
+    assert "model.keras" in refused(capsys, "train", "--resume", "--run", "run")
+    for command in (["evaluate", "run"], ["export", "run", "--out", "x.tflite"]):
+        assert "model.keras" in refused(capsys, *command)
+    assert files(folder) == ["run", "run/config.yaml"]
+
+
+def test_other_classes_are_named(folder, capsys, tiny_coco):
+    line = refused(capsys, "train", "paper320", "--run", "run", "--data", tiny_coco)
+    assert "helicopter" in line and "zebra" in line
+    assert files(folder) == []
+
+
+def test_missing_split_is_named(folder, capsys, tiny_coco, tiny_tflite):
+    assert "train, val" in refused(capsys, "evaluate", tiny_tflite, "--data", tiny_coco, "--split", "nope")
+    assert "train, val" in refused(capsys, "evaluate", tiny_tflite, "--split", "nope")
+
+
+@pytest.mark.parametrize("name", ["text.txt", "text.tflite", "text.keras", "picture.png"])
+@pytest.mark.parametrize("content", [b"", b"hello, this is no model at all", bytes(4) + b"TFL3" + bytes(400)])
+def test_what_is_no_model_is_named(name, content, folder, capsys):
+    (folder / name).write_bytes(content)
+    for command in (["evaluate", name], ["export", name, "--out", "x.tflite"]):
+        assert name in refused(capsys, *command)
+    assert files(folder) == [name]
+
+
+@pytest.mark.parametrize("share", [0, 8, "half", "all but one"])
+def test_cut_files_are_named(share, folder, capsys, tiny_tflite, tiny_keras):
+    for whole, name in ((tiny_tflite, "cut.tflite"), (tiny_keras, "cut.keras")):
+        content = whole.read_bytes()
+        length = {"half": len(content) // 2, "all but one": len(content) - 1}.get(share, share)
+        (folder / name).write_bytes(content[:length])
+        assert name in refused(capsys, "evaluate", name)
+    assert files(folder) == ["cut.keras", "cut.tflite"]
+
+
+def test_another_program_s_tflite_is_named(folder, capsys, tiny_tflite):
+    from edge.metadata import read_model
+
+    (folder / "foreign.tflite").write_bytes(read_model(tiny_tflite)[0])
+    assert "sge export" in refused(capsys, "evaluate", "foreign.tflite")
+
+
+def test_another_program_s_keras_file_is_named(folder, capsys):
+    import keras
+
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save("other.keras")
+    for command in (["evaluate", "other.keras"], ["export", "other.keras", "--out", "x.tflite"]):
+        assert "SGENet" in refused(capsys, *command)
+
+
+def test_unknown_precision_is_named(folder, capsys, tiny_keras):
+    line = refused(capsys, "export", tiny_keras, "--out", "x.tflite", "--precision", "int3")
+    assert "int3" in line and "float16" in line
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("tensorflow", "train"), ("keras.src.backend", "train"), ("tqdm", "train"), ("tf_keras", "qat")],
+)
+def test_missing_extra_says_what_to_install(module, extra, capsys, monkeypatch):
+    from keras_sge.cli import summary
+
+    def run(_):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(summary, "run", run)
+    line = refused(capsys, "summary", "quickstart")
+    assert f"keras-sge[{extra}]" in line and module in line
+
+
+def test_a_missing_module_of_ours_is_no_user_s_mistake(monkeypatch):
+    from keras_sge.cli import summary
+
+    def run(_):
+        raise ModuleNotFoundError("No module named 'keras_sge.gone'", name="keras_sge.gone")
+
+    monkeypatch.setattr(summary, "run", run)
+    with pytest.raises(ModuleNotFoundError):
+        main(["summary", "quickstart"])
+
+
+def test_interrupted_command_exits_with_130(capsys, monkeypatch):
+    from keras_sge.cli import summary
+
+    def run(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(summary, "run", run)
+    assert main(["summary", "quickstart"]) == 130
+
+
+def test_summary_writes_json(folder, capsys):
+    import json
+
+    assert main(["summary", "quickstart", "--json", "x.json"]) == 0
+    assert "T-params" in capsys.readouterr().out
+    document = json.loads((folder / "x.json").read_text())
+    assert set(document) == {"params", "temporal_params", "temporal_biases", "macs_per_frame"}
+
+
+def test_evaluate_writes_json(folder, capsys, tiny_coco, tiny_tflite):
+    import json
+
+    assert main(["evaluate", str(tiny_tflite), "--data", str(tiny_coco), "--json", "x.json"]) == 0
+    document = json.loads((folder / "x.json").read_text())
+    assert (document["frames"], document["clips"]) == (24, 3)
+    assert "mean" in capsys.readouterr().out
+
+
+def test_data_is_made_and_looked_at(folder, capsys):
+    assert main(["data", "synthetic", "--out", "sky", "--videos", "2", "--frames", "4", "--size", "64"]) == 0
+    assert main(["data", "look", "sky", "--out", "sheet.png", "--videos", "2", "--frames", "2"]) == 0
+    assert (folder / "sheet.png").stat().st_size > 0
+    assert {"sky/annotations/train.json", "sky/annotations/val.json"} <= set(files(folder))
+    capsys.readouterr()
+    assert "exists already" in refused(capsys, "data", "synthetic", "--out", "sky", "--videos", "1")

@@ -1,0 +1,261 @@
+"""Training clips: repeatable, changed alike in all frames, with boxes that stay on their objects."""
+
+import time
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from tiny import CLASSES, tiny_config
+
+from edge.boxes import decode_boxes
+from edge.entropy import entropy_attention
+from edge.errors import InputError
+from keras_sge.config import AugmentationConfig, TrainingConfig
+from keras_sge.data import FrameLabels, SyntheticSky, Video, VideoDataset
+from keras_sge.data.augmentation import random_transform, whole_frame
+from keras_sge.data.clip_loader import ClipLoader
+from keras_sge.models.network_metadata import entropy_settings
+
+
+class Memory(VideoDataset):
+    """Videos from arrays; notes what was read."""
+
+    def __init__(self, clips, boxes, kinds, classes=CLASSES):
+        self.clips, self.classes, self.reads = clips, classes, []
+        height, width = clips[0].shape[1:3]
+        self.videos = [Video(i, f"v{i}", width, height, 30.0, len(clip)) for i, clip in enumerate(clips)]
+        self._labels = [
+            [
+                FrameLabels(np.float32(boxes).reshape(-1, 4), np.int32(kinds), np.arange(len(kinds), dtype=np.int32))
+                for _ in clip
+            ]
+            for clip in clips
+        ]
+
+    def read(self, index, start=0, stop=None):
+        self.reads.append((index, start, stop))
+        return self.clips[index][start:stop]
+
+    def labels(self, index):
+        return self._labels[index]
+
+
+def still(length=6, box=(20, 24, 44, 40), kind=0, classes=CLASSES, size=(64, 80)):
+    """A bright rectangle on black that does not move."""
+    frame = np.zeros((*size, 3), np.uint8)
+    frame[box[1] : box[3], box[0] : box[2]] = 255
+    return Memory([np.repeat(frame[None], length, axis=0)], [box], [kind], classes)
+
+
+def loader(dataset, steps=3, augment=True, epoch=0, workers=1, network=None, **training):
+    training = TrainingConfig(**{"batch_size": 2, "clip_length": 4, **training})
+    return ClipLoader(dataset, network or tiny_config(), training, steps, augment, epoch, workers)
+
+
+def assert_equal(one, other):
+    for part, same in zip(one, other, strict=True):
+        assert part.keys() == same.keys()
+        for key in part:
+            np.testing.assert_array_equal(part[key], same[key])
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return SyntheticSky(videos=4, frames=12, size=64, seed=1)
+
+
+def test_shapes_and_ranges(sky):
+    inputs, targets = loader(sky)[0]
+    anchors = targets["scores"].shape[2]
+    assert {key: (value.shape, value.dtype.name) for key, value in {**inputs, **targets}.items()} == {
+        "image": ((2, 4, 64, 64, 3), "float32"),
+        "attention": ((2, 4, 2, 2, 1), "float32"),
+        "boxes": ((2, 4, anchors, 5), "float32"),
+        "scores": ((2, 4, anchors), "int32"),
+    }
+    assert inputs["image"].min() >= -1 and inputs["image"].max() <= 1
+    assert "attention" not in loader(sky, network=tiny_config(entropy=None))[0][0]
+
+
+def test_same_seed_same_batches(sky):
+    one, other = loader(sky), loader(sky)
+    for index in (2, 0, 1):
+        assert_equal(one[index], other[index])
+    assert not np.array_equal(one[0][0]["image"], one[1][0]["image"])
+    assert not np.array_equal(one[0][0]["image"], loader(sky, seed=2)[0][0]["image"])
+
+
+def test_each_epoch_draws_other_clips_and_a_resumed_one_the_same(sky):
+    one = loader(sky)
+    first = one[0]
+    one.on_epoch_end()
+    assert not np.array_equal(one[0][0]["image"], first[0]["image"])
+    assert_equal(one[0], loader(sky, epoch=1)[0])
+
+
+def test_validation_clips_stay_the_same(sky):
+    one = loader(sky, augment=False)
+    first = one[0]
+    one.on_epoch_end()
+    assert_equal(one[0], first)
+
+
+def test_a_still_clip_stays_still_under_augmentation():
+    rng = np.random.default_rng(0)
+    frame = cv2.GaussianBlur(rng.integers(0, 256, (64, 80, 3), np.uint8), (0, 0), 2)
+    dataset = Memory([np.repeat(frame[None], 6, axis=0)], [(20, 24, 44, 40)], [0])
+    one = loader(dataset)
+    for index in range(3):
+        for part in one[index]:
+            for value in part.values():
+                np.testing.assert_array_equal(value, np.repeat(value[:, :1], 4, axis=1))
+    # And clips differ from each other.
+    images = one[0][0]["image"]
+    assert np.abs(images[0] - images[1]).max() > 0.1
+
+
+def bright_bounds(image):
+    rows, columns = (np.flatnonzero(image.max(axis=axis)) for axis in (1, 0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_boxes_follow_their_pixels(flip):
+    dataset = still(box=(30, 24, 52, 40))
+    config = AugmentationConfig(flip=flip, zoom=(0.7, 2.0), shift=0.3, colour=0)
+    height, width, seen, clipped = 96, 128, 0, 0
+    for seed in range(60):
+        transform = random_transform(config, 80, 64, np.random.default_rng(seed))
+        image = transform.frame(dataset.clips[0][0], height, width)[..., 0] > 127
+        boxes, kept = transform.boxes(dataset.labels(0)[0].boxes)
+        assert len(boxes) == kept.sum()
+        if kept[0]:
+            found = bright_bounds(image) / [width, height, width, height]
+            np.testing.assert_allclose(boxes[0], found, atol=0.025)
+            seen += 1
+            clipped += bool((boxes[0] == 0).any() or (boxes[0] == 1).any())
+    assert seen > 30 and clipped > 3
+
+
+def test_flip_mirrors_the_picture():
+    dataset = still(box=(2, 24, 20, 40))
+    config = AugmentationConfig(flip=1, zoom=(1, 1), shift=0, colour=0)
+    transform = random_transform(config, 80, 64, np.random.default_rng(0))
+    frame = dataset.clips[0][0]
+    np.testing.assert_array_equal(transform.frame(frame, 64, 80), frame[:, ::-1])
+    boxes = transform.boxes(np.float32([[2, 24, 20, 40]]))[0]
+    np.testing.assert_allclose(boxes[0] * [80, 64, 80, 64], [60, 24, 78, 40], rtol=1e-6)
+
+
+def test_objects_pushed_out_no_longer_count():
+    transform = random_transform(AugmentationConfig(zoom=(4, 4), shift=0, flip=0), 80, 64, np.random.default_rng(0))
+    boxes, kept = transform.boxes(np.float32([[0, 0, 12, 12], [34, 28, 46, 36]]))
+    assert kept.tolist() == [False, True] and len(boxes) == 1
+
+
+def test_no_objects_is_no_problem():
+    dataset = Memory([np.zeros((5, 64, 80, 3), np.uint8)], np.zeros((0, 4)), [])
+    targets = loader(dataset)[0][1]
+    assert not targets["scores"].any() and not targets["boxes"].any()
+
+
+def test_targets_stand_on_the_pixels_they_name():
+    one = loader(still(kind=2), augment=True, steps=12)
+    matched = 0
+    for index in range(12):
+        inputs, targets = one[index]
+        for image, codes, scores in zip(inputs["image"], targets["boxes"], targets["scores"], strict=True):
+            answering = scores[0] > 0
+            if answering.any() and image[0].max() > 0:
+                assert set(scores[0][answering]) == {3}
+                decoded = decode_boxes(codes[0][answering, :4], one.encoder.anchors[answering], (0.1, 0.2))
+                found = bright_bounds(image[0].max(axis=-1) > 0) / 64
+                np.testing.assert_allclose(decoded, np.repeat(found[None], len(decoded), 0), atol=0.06)
+                matched += 1
+    assert matched > 12
+
+
+def test_without_augmentation_the_clip_is_the_video_s(sky):
+    one = loader(sky, augment=False, clip_length=12)
+    inputs, _ = one[0]
+    images = [sky.read(index)[..., ::-1] / 127.5 - 1 for index in range(4)]
+    [index] = [number for number in range(4) if np.allclose(images[number], inputs["image"][0], atol=1e-5)]
+    attention = [entropy_attention(frame, entropy_settings(one.network)) for frame in sky.read(index)]
+    np.testing.assert_allclose(inputs["attention"][0, ..., 0], attention, atol=1e-6)
+
+
+def test_short_video_is_filled_up_and_the_filling_ignored():
+    dataset = still(length=3)
+    inputs, targets = loader(dataset, clip_length=5)[0]
+    np.testing.assert_array_equal(inputs["image"][:, 3:], np.repeat(inputs["image"][:, 2:3], 2, axis=1))
+    assert (targets["scores"][:, 3:] == -1).all() and (targets["scores"][:, :3] >= 0).all()
+    assert not targets["boxes"][:, 3:, :, 4].any()
+    assert dataset.reads[0] == (0, 0, 3)
+
+
+def test_classes_are_matched_by_name():
+    reversed_classes = tuple(reversed(CLASSES))
+    for kind, name in enumerate(reversed_classes):
+        dataset = still(kind=kind, classes=reversed_classes)
+        scores = loader(dataset, augment=False)[0][1]["scores"]
+        assert set(np.unique(scores)) == {0, CLASSES.index(name) + 1}
+
+
+def test_other_classes_are_refused():
+    with pytest.raises(InputError, match=r"kite.*helicopter"):
+        loader(still(classes=("kite", "bird")))
+
+
+@pytest.mark.parametrize(
+    ("length", "clip_length", "stride"), [(12, 4, 1), (12, 4, 3), (12, 12, 2), (13, 4, 9), (4, 4, 1)]
+)
+def test_clips_lie_within_their_video(length, clip_length, stride):
+    dataset = still(length=length)
+    one = loader(dataset, steps=20, clip_length=clip_length, frame_stride=stride)
+    for index in range(20):
+        assert (one[index][1]["scores"] >= 0).all()
+    starts = {start for _, start, _ in dataset.reads}
+    assert all(0 <= start < stop <= length for _, start, stop in dataset.reads)
+    spans = {stop - start for _, start, stop in dataset.reads}
+    longest = min(stride, max(1, (length - 1) // (clip_length - 1)))
+    assert spans == {(clip_length - 1) * step + 1 for step in range(1, longest + 1)}
+    assert starts >= {0, length - clip_length} if stride == 1 else len(starts) >= 1
+
+
+def test_labels_belong_to_their_frames():
+    """The object of frame t is t pixels further to the right; so must its box be, whatever the stride."""
+    boxes = [(4 + 3 * t, 24, 24 + 3 * t, 40) for t in range(14)]
+    clip = np.zeros((14, 64, 64, 3), np.uint8)
+    for frame, (x1, y1, x2, y2) in zip(clip, boxes, strict=True):
+        frame[y1:y2, x1:x2] = 255
+    dataset = Memory([clip], [boxes[0]], [1])
+    dataset._labels = [[FrameLabels(np.float32([box]), np.int32([1]), np.int32([0])) for box in boxes]]
+    one = loader(dataset, augment=False, frame_stride=3, steps=5)
+    for index in range(5):
+        inputs, targets = one[index]
+        for image, codes, scores in zip(inputs["image"][0], targets["boxes"][0], targets["scores"][0], strict=True):
+            decoded = decode_boxes(codes[scores > 0, :4], one.encoder.anchors[scores > 0], (0.1, 0.2))
+            np.testing.assert_allclose(decoded[0] * 64, bright_bounds(image.max(axis=-1) > 0), atol=0.01)
+
+
+def test_whole_frame_only_resizes():
+    frame = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+    transform = whole_frame(80, 64)
+    np.testing.assert_array_equal(transform.frame(frame, 64, 80), frame)
+    np.testing.assert_allclose(transform.boxes(np.float32([[8, 16, 40, 32]]))[0], [[0.1, 0.25, 0.5, 0.5]])
+
+
+def test_worker_threads_keep_the_order(sky):
+    class Hesitant(ClipLoader):
+        def __getitem__(self, index):
+            # The first ones take longest.
+            time.sleep(0.05 * (index % 3 == 0))
+            return super().__getitem__(index)
+
+    network, training = tiny_config(entropy=None), TrainingConfig(batch_size=2, clip_length=2)
+    expected = [ClipLoader(sky, network, training, 8)[index][0]["image"].mean(axis=(1, 2, 3, 4)) for index in range(8)]
+    image = keras.Input((2, 64, 64, 3), name="image")
+    mean = keras.Model({"image": image}, keras.layers.GlobalAveragePooling3D()(image))
+    found = mean.predict(Hesitant(sky, network, training, 8, workers=3), verbose=0)
+    np.testing.assert_allclose(found.mean(axis=1), np.concatenate(expected), atol=1e-5)

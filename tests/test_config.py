@@ -1,0 +1,174 @@
+"""Configurations: what is read, and how a mistake is named."""
+
+import pytest
+import yaml
+
+from edge.errors import InputError
+from keras_sge.config import Config, builtin_configs, config_from_dict, config_to_dict, load_config
+
+SMALL = {"network": {"name": "n", "classes": ["a", "b"]}}
+
+
+def written(tmp_path, document):
+    path = tmp_path / "mine.yaml"
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    return path
+
+
+def refused(path, overrides=()):
+    """The message, which must be one line that names the file."""
+    with pytest.raises(InputError) as caught:
+        load_config(path, overrides)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(builtin_configs()))
+def test_builtin_configurations_load_and_round_trip(name):
+    config = load_config(name)
+    assert isinstance(config, Config)
+    assert load_config(f"{name}.yaml") == load_config(builtin_configs()[name]) == config
+    document = yaml.safe_load(yaml.safe_dump(config_to_dict(config)))
+    assert config_from_dict(document) == config
+
+
+def test_the_three_are_there():
+    assert set(builtin_configs()) >= {"mnet_ssd320", "paper320", "quickstart"}
+
+
+def test_defaults_fill_in(tmp_path):
+    config = load_config(written(tmp_path, SMALL))
+    assert config.network.classes == ("a", "b")
+    assert config.network.memory is None and config.network.entropy is None
+    assert config.network.input_size == (320, 320)
+
+
+def test_whole_numbers_are_numbers(tmp_path):
+    config = load_config(written(tmp_path, SMALL), ["network.alpha=1", "training.learning_rate=1"])
+    assert isinstance(config.network.alpha, float) and isinstance(config.training.learning_rate, float)
+
+
+def test_overrides_apply_in_order(tmp_path):
+    path = written(tmp_path, SMALL)
+    config = load_config(
+        path,
+        [
+            "training.epochs=3",
+            "network.memory={filters: 64, squeeze: gate}",
+            "network.memory.filters=32",
+            "network.classes=[x, y, z]",
+            "data.path=here/there",
+            "training.epochs=4",
+            "training.warmup=null",
+        ],
+    )
+    assert config.training.epochs == 4 and config.training.warmup is None
+    assert (config.network.memory.filters, config.network.memory.squeeze) == (32, "gate")
+    assert config.network.classes == ("x", "y", "z")
+    assert config.data.path == "here/there"
+    assert load_config("quickstart", ["network.memory=null"]).network.memory is None
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("trainig.epochs=3", ["trainig", "training"]),
+        ("training.epoch=3", ["training.epoch", "training.epochs"]),
+        ("network.memory.squeze=gate", ["network.memory.squeze", "network.memory.squeeze"]),
+        ("training.augmentation.flipp=1", ["training.augmentation.flipp", "training.augmentation.flip"]),
+        ("network.qqq=1", ["network.qqq", "Valid keys", "classes"]),
+    ],
+)
+def test_unknown_keys_name_the_nearest(tmp_path, override, words):
+    message = refused(written(tmp_path, SMALL), [override])
+    assert all(word in message for word in words)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("training.epochs=three", ["training.epochs", "whole number", "'three'"]),
+        ("training.epochs=3.5", ["training.epochs", "3.5"]),
+        ("training.epochs=true", ["training.epochs", "True"]),
+        ("training.learning_rate=1e-3", ["training.learning_rate", "1.0e-3"]),
+        ("network.classes=bird", ["network.classes", "list", "'bird'"]),
+        ("network.classes=[bird, 3]", ["network.classes[1]", "text", "3"]),
+        ("network.input_size=[64]", ["network.input_size", "list of 2"]),
+        ("network.extras=[[1, x]]", ["network.extras[0][1]", "'x'"]),
+        ("network.memory=7", ["network.memory", "mapping", "7"]),
+        ("network=7", ["network", "mapping", "7"]),
+        ("network.name=null", ["network.name", "text"]),
+    ],
+)
+def test_wrong_types_are_named(tmp_path, override, words):
+    message = refused(written(tmp_path, SMALL), [override])
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("network.alpha=0.01", ["network.alpha", "0.01"]),
+        ("network.input_size=[16, 64]", ["network.input_size", "16"]),
+        ("network.classes=[]", ["network.classes"]),
+        ("network.classes=[a, a]", ["network.classes", "distinct"]),
+        ("network.anchors.sizes=[10, 20]", ["network.anchors.sizes", "7"]),
+        ("network.anchors.sizes=[60, 50, 150, 195, 240, 285, 330]", ["network.anchors.sizes", "ascend"]),
+        ("network.anchors.ratios=[0.5]", ["network.anchors.ratios"]),
+        ("network.memory={kind: lstm9}", ["network.memory.kind", "squeezed_gru", "lstm9"]),
+        ("network.memory={squeeze: both}", ["network.memory.squeeze", "input, gate", "both"]),
+        ("network.memory={filters: 0}", ["network.memory.filters", "0"]),
+        ("network.entropy={window: 4}", ["network.entropy.window", "4"]),
+        ("network.entropy={border: wrap}", ["network.entropy.border", "wrap"]),
+        ("network.entropy={opening: 2}", ["network.entropy.opening", "2"]),
+        ("training.epochs=0", ["training.epochs", "0"]),
+        ("training.batch_size=-1", ["training.batch_size", "-1"]),
+        ("training.learning_rate=0", ["training.learning_rate"]),
+        ("training.augmentation.flip=2", ["training.augmentation.flip", "2"]),
+        ("training.augmentation.zoom=[2, 1]", ["training.augmentation.zoom"]),
+    ],
+)
+def test_values_out_of_range_are_named(tmp_path, override, words):
+    message = refused(written(tmp_path, SMALL), [override])
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, ["missing key network"]),
+        ("", ["missing key network"]),
+        ({"network": {"name": "n"}}, ["missing key network.classes"]),
+        ("- 1\n- 2\n", ["mapping"]),
+        ("just text", ["mapping", "just text"]),
+        ("network: [1\n", ["not readable YAML"]),
+        ("network:\n\tname: x\n", ["not readable YAML"]),
+    ],
+)
+def test_broken_files_are_named(tmp_path, document, words):
+    message = refused(written(tmp_path, document))
+    assert all(word in message for word in words), message
+
+
+def test_binary_file_is_named(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(bytes(range(128, 256)))
+    assert "not readable YAML" in refused(path)
+
+
+@pytest.mark.parametrize("override", ["training.epochs", "network.classes=[a", "=3"])
+def test_broken_overrides_are_named(tmp_path, override):
+    with pytest.raises(InputError):
+        load_config(written(tmp_path, SMALL), [override])
+
+
+@pytest.mark.parametrize("override", ["training.epochs=3", "training=3"])
+def test_overriding_what_is_no_mapping(tmp_path, override):
+    assert "mapping" in refused(written(tmp_path, "- 1\n"), [override])
+
+
+def test_missing_configuration_names_the_nearest():
+    with pytest.raises(InputError, match="quickstart"):
+        load_config("quickstrat")
+    with pytest.raises(InputError, match=r"nowhere/mine\.yaml"):
+        load_config("nowhere/mine.yaml")

@@ -1,0 +1,60 @@
+"""Layers, losses and the network under JAX, in processes where TensorFlow cannot be imported."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+# With TensorFlow installed Keras itself loads parts of it under any backend; here it is as if it were not.
+NO_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed: keras-sge[jax]")
+
+
+def run(code, *arguments):
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TENSORFLOW + code, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=TESTS.parent,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_layers_and_losses_pass_their_tests():
+    code = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    names = ["test_squeezed_gru.py", "test_losses.py", "test_entropy_layers.py"]
+    assert " passed" in run(code, "-p", "no:cacheprovider", *(str(TESTS / name) for name in names))
+
+
+NETWORK = """
+import keras
+import numpy as np
+from tiny import random_clip, randomise, tiny_config
+from keras_sge.losses import multibox_loss
+from keras_sge.models import SGENet
+
+model = randomise(SGENet(tiny_config(), clip_length=1))
+answer = model(random_clip(model.config, frames=1))
+anchors = answer["scores"].shape[2]
+losses = multibox_loss()
+truth = {"boxes": np.zeros((1, 1, anchors, 5)), "scores": np.zeros((1, 1, anchors), int)}
+assert all(np.isfinite(float(losses[key](truth[key], answer[key]))) for key in losses)
+print(keras.backend.backend(), float(keras.ops.std(answer["scores"])) > 0.3)
+"""
+
+
+def test_network_answers():
+    assert run(NETWORK).split() == ["jax", "True"]

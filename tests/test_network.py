@@ -1,0 +1,170 @@
+"""SGE-Net over clips and in steps."""
+
+import keras
+import numpy as np
+import pytest
+from tiny import random_clip, randomise, tiny_config
+
+from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
+from keras_sge.losses import multibox_loss
+from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
+from keras_sge.models.model_summary import summarize
+
+VARIANTS = {
+    "squeezed_gru input": {},
+    "squeezed_gru gate": {"memory": MemoryConfig(filters=120, squeeze="gate")},
+    "no memory": {"memory": None},
+    "no entropy": {"entropy": None},
+    "single frame": {"memory": None, "entropy": None},
+    "odd size": {"input_size": (100, 132)},
+    "no extras": {"extras": (), "anchors": AnchorConfig(sizes=(12.0, 24.0, 40.0))},
+    "other ratios": {"anchors": AnchorConfig(sizes=(12.0, 24.0, 40.0, 56.0), ratios=(1.5,))},
+}
+
+
+def test_paper_s_figures():
+    summary = summarize(load_config("paper320").network)
+    assert summary.temporal_params == 669_184
+    assert summary.temporal_biases == 1_024
+    assert summary.macs_per_frame == 1_188_438_016
+    gate = summarize(load_config("paper320", ["network.memory.squeeze=gate"]).network)
+    assert (gate.temporal_params, gate.temporal_biases) == (1_006_080, 768)
+
+
+def test_baseline_s_figures():
+    summary = summarize(load_config("mnet_ssd320").network)
+    assert summary.temporal_params == 0
+    assert round(summary.macs_per_frame * 10 / 1e9, 2) == 11.59
+
+
+def test_summary_counts_what_the_clip_model_holds():
+    config = tiny_config()
+    summary = summarize(config)
+    assert summary.params == SGENet(config).count_params() == sum(layer.params for layer in summary.layers)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_steps_with_carried_state_equal_the_clip(name):
+    config = tiny_config(**VARIANTS[name])
+    model = randomise(SGENet(config))
+    inputs = random_clip(config, frames=4)
+    clip = model.predict_on_batch(inputs)
+    step = step_model_from(model)
+    assert set(step.output_names if hasattr(step, "output_names") else step.output) >= {"boxes", "scores"}
+    state = None
+    for time in range(4):
+        frame = {key: value[:, time] for key, value in inputs.items()}
+        if config.memory:
+            state = np.zeros(step.input["state"].shape, np.float32) if state is None else state
+            frame["state"] = state
+        answer = step.predict_on_batch(frame)
+        state = answer.get("next_state")
+        for key in ("boxes", "scores"):
+            # Else the comparison would hold for a network that answers nothing.
+            assert 0.3 < clip[key][:, time].std() < 30
+            np.testing.assert_allclose(answer[key], clip[key][:, time], atol=1e-5 * max(1, np.abs(clip[key]).max()))
+
+
+def test_memory_carries_something(tiny_net):
+    inputs = random_clip(tiny_net.config, frames=2)
+    second = {key: value[:, 1:] for key, value in inputs.items()}
+    remembered = tiny_net.predict_on_batch(inputs)["scores"][:, 1]
+    forgotten = tiny_net.predict_on_batch(second)["scores"][:, 0]
+    assert np.abs(remembered - forgotten).max() > 0.05
+
+
+def test_frames_of_a_network_without_memory_are_independent():
+    config = tiny_config(memory=None)
+    model = randomise(SGENet(config))
+    inputs = random_clip(config, frames=3)
+    reversed_clip = model.predict_on_batch({key: value[:, ::-1] for key, value in inputs.items()})
+    clip = model.predict_on_batch(inputs)
+    np.testing.assert_allclose(reversed_clip["scores"][:, ::-1], clip["scores"], atol=1e-5)
+
+
+def test_batched_equals_single(tiny_net):
+    inputs = random_clip(tiny_net.config, frames=3, batch=3)
+    together = tiny_net.predict_on_batch(inputs)
+    for item in range(3):
+        alone = tiny_net.predict_on_batch({key: value[item : item + 1] for key, value in inputs.items()})
+        for key in together:
+            np.testing.assert_allclose(together[key][item], alone[key][0], atol=1e-5)
+
+
+def test_written_out_loop_equals_the_loop(tiny_net):
+    unrolled = SGENet(tiny_net.config, clip_length=3)
+    copy_weights(tiny_net, unrolled)
+    inputs = random_clip(tiny_net.config, frames=3)
+    expected = tiny_net.predict_on_batch(inputs)
+    answer = unrolled.predict_on_batch(inputs)
+    for key in expected:
+        np.testing.assert_allclose(answer[key], expected[key], atol=1e-5)
+
+
+def test_other_clip_length_than_built_for_is_refused():
+    model = SGENet(tiny_config(), clip_length=2)
+    with pytest.raises(ValueError):
+        model.predict_on_batch(random_clip(model.config, frames=3))
+
+
+@pytest.mark.parametrize("size", [(64, 96), (100, 132)])
+def test_map_in_the_graph_equals_the_map_on_the_host(size):
+    from edge.entropy import entropy_attention
+    from keras_sge.models.network_metadata import entropy_settings
+
+    config = tiny_config(input_size=size, memory=None)
+    host = randomise(build_step_model(config))
+    graph = build_step_model(config, entropy="graph")
+    copy_weights(host, graph)
+    frame = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
+    # Noise in one half only, so that the cells differ.
+    frame[:, size[1] // 2 :] = 90
+    image = (frame[None, ..., ::-1] / 127.5 - 1).astype(np.float32)
+    attention = entropy_attention(frame, entropy_settings(config))[None, ..., None]
+    expected = host.predict_on_batch({"image": image, "attention": attention})
+    answer = graph.predict_on_batch({"image": image})
+    for key in expected:
+        np.testing.assert_allclose(answer[key], expected[key], atol=1e-4)
+
+
+def test_weights_go_to_equal_networks_only(tiny_net):
+    with pytest.raises(ValueError, match="differ"):
+        copy_weights(tiny_net, SGENet(tiny_config(memory=None)))
+    with pytest.raises(ValueError, match="shape"):
+        copy_weights(tiny_net, SGENet(tiny_config(alpha=0.2)))
+
+
+def test_saved_network_answers_alike(tiny_net, tiny_keras):
+    loaded = keras.saving.load_model(tiny_keras)
+    assert isinstance(loaded, SGENet)
+    assert loaded.config == tiny_net.config and loaded.clip_length == tiny_net.clip_length
+    inputs = random_clip(tiny_net.config, frames=2)
+    expected = tiny_net.predict_on_batch(inputs)
+    answer = loaded.predict_on_batch(inputs)
+    for key in expected:
+        np.testing.assert_allclose(answer[key], expected[key], atol=1e-6)
+
+
+def test_a_mapping_describes_a_network_too():
+    model = SGENet({"name": "n", "classes": ["a"], "input_size": [64, 64], "alpha": 0.1, "entropy": {}})
+    assert model.config.entropy == EntropyConfig()
+
+
+def test_one_training_step_moves_every_part():
+    config = tiny_config()
+    model = randomise(SGENet(config, clip_length=2))
+    model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss=multibox_loss())
+    inputs = random_clip(config, frames=2, batch=2)
+    anchors = model.output["scores"].shape[2]
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random((2, 2, anchors)) < 0.1, rng.integers(1, 5, (2, 2, anchors)), 0).astype(np.int32)
+    boxes = np.concatenate([rng.normal(0, 1, (2, 2, anchors, 4)), scores[..., None] > 0], -1).astype(np.float32)
+    before = {weight.path: keras.ops.convert_to_numpy(weight).copy() for weight in model.trainable_weights}
+    loss = model.train_on_batch(inputs, {"boxes": boxes, "scores": scores})
+    assert np.isfinite(loss).all() and np.max(loss) > 0
+    unmoved = [
+        weight.path
+        for weight in model.trainable_weights
+        if np.array_equal(before[weight.path], keras.ops.convert_to_numpy(weight))
+    ]
+    assert not unmoved

@@ -1,0 +1,153 @@
+"""Training through the public door: run folders, stages, frozen layers, starting weights, resuming."""
+
+import csv
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from edge.errors import InputError
+from keras_sge.config import Config, DataConfig, TrainingConfig, config_to_dict, load_config
+from keras_sge.data import synthetic_split
+from keras_sge.models import SGENet, load_clip_model
+from keras_sge.models.weights_file import load_saved_network, read_weights, save_weights
+from keras_sge.training import train
+from keras_sge.training.train import stage_of, with_clip_length
+
+
+def experiment(**training):
+    settings = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "validation_steps": 1}
+    data = DataConfig(videos=3, validation_videos=2, frames=6)
+    return Config(tiny_config(), data, TrainingConfig(**{**settings, **training}))
+
+
+def epochs_logged(folder):
+    return [int(row["epoch"]) for row in csv.DictReader((folder / "log.csv").open())]
+
+
+def weights_by_name(model):
+    return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    config = experiment(single_frame_epochs=1, freeze_until="conv3")
+    return folder, config, train(config, folder, verbose=0)
+
+
+def test_a_run_leaves_a_model_a_log_and_its_configuration(finished):
+    folder, config, model = finished
+    assert epochs_logged(folder) == [0, 1]
+    assert load_config(folder / "config.yaml") == config
+    stored = load_clip_model(folder)
+    for path, value in weights_by_name(model).items():
+        np.testing.assert_array_equal(value, weights_by_name(stored)[path])
+    assert not list(folder.glob(".*part*"))
+
+
+def test_single_frames_come_first_with_the_same_number_of_frames_a_step():
+    training = experiment(epochs=5, single_frame_epochs=2).training
+    first, second = stage_of(training, 0), stage_of(training, 2)
+    assert (first.clip_length, first.batch_size, first.epochs) == (1, 6, 2)
+    assert second == training
+
+
+def test_frozen_layers_keep_their_weights_and_the_others_move(finished):
+    _, config, model = finished
+    keras.utils.set_random_seed(config.training.seed)
+    before = weights_by_name(SGENet(config.network, 1))
+    moved = {
+        path.split("/")[-2]
+        for path, value in weights_by_name(model).items()
+        if path in before and not np.array_equal(value, before[path])
+    }
+    assert not {name for name in moved if name.startswith(("conv1_", "conv2_", "conv3_"))}
+    assert {"conv4_depthwise", "conv13_pointwise", "boxes1_pointwise"} <= moved
+
+
+def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
+    folder, config, _ = finished
+    more = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=3))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("config.yaml", "model.keras", "log.csv"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    model = train(more, copy, resume=True, verbose=0)
+    assert epochs_logged(copy) == [0, 1, 2]
+    assert int(model.optimizer.iterations) == 3 * more.training.steps_per_epoch
+
+
+def test_another_clip_length_keeps_weights_and_optimiser(finished):
+    _, config, model = finished
+    other = with_clip_length(model, 2, config.training)
+    pairs = [(model.weights, other.weights), (model.optimizer.variables, other.optimizer.variables)]
+    for mine, theirs in pairs:
+        assert len(mine) == len(theirs)
+        for one, two in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(two))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(finished):
+    folder, config, _ = finished
+    before = (folder / "model.keras").read_bytes()
+    with pytest.raises(InputError, match="--resume"):
+        train(config, folder, verbose=0)
+    assert (folder / "model.keras").read_bytes() == before
+
+
+def test_resume_without_a_checkpoint_says_so(tmp_path):
+    with pytest.raises(InputError, match="no checkpoint"):
+        train(experiment(), tmp_path / "none", resume=True, verbose=0)
+
+
+def test_wrong_classes_stop_before_anything_is_written(tmp_path):
+    config = experiment()
+    wrong = dataclasses.replace(config, network=dataclasses.replace(config.network, classes=("cat", "dog")))
+    with pytest.raises(InputError, match="cat"):
+        train(wrong, tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_loss_falls_on_a_set_small_enough_to_remember(tmp_path):
+    config = experiment(epochs=3, steps_per_epoch=12, learning_rate=2e-3, validation_steps=0, warmup=None)
+    calm = dataclasses.replace(config.training.augmentation, flip=0.0, zoom=(1.0, 1.0), shift=0.0, colour=0.0)
+    config = dataclasses.replace(
+        config,
+        data=DataConfig(videos=1, validation_videos=1, frames=3),
+        training=dataclasses.replace(config.training, augmentation=calm),
+    )
+    assert any(len(label.boxes) for label in synthetic_split("train", 64, 1, 3).labels(0))
+    train(config, tmp_path / "run", verbose=0)
+    losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "run" / "log.csv").open())]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_saved_weights_come_back_in_half_precision(tiny_net, tmp_path):
+    save_weights(tiny_net, tmp_path / "tiny.npz")
+    loaded = load_saved_network(tmp_path / "tiny.npz")
+    assert config_to_dict(loaded.config) == config_to_dict(tiny_net.config)
+    for path, value in weights_by_name(tiny_net).items():
+        np.testing.assert_allclose(weights_by_name(loaded)[path], value, rtol=1e-3, atol=1e-4)
+
+
+def test_training_starts_from_the_layers_asked_for(tiny_net, tmp_path, capsys):
+    save_weights(tiny_net, tmp_path / "tiny.npz")
+    config = experiment(
+        epochs=1, start_from=str(tmp_path / "tiny.npz"), start_layers="conv", freeze_until="conv13", learning_rate=1e-9
+    )
+    model = train(config, tmp_path / "run", verbose=0)
+    stored = read_weights(tmp_path / "tiny.npz")
+    values = {"/".join(path.split("/")[-2:]): value for path, value in weights_by_name(model).items()}
+    np.testing.assert_array_equal(values["conv5_pointwise/kernel"], stored["conv5_pointwise/kernel"])
+    assert not np.allclose(values["memory_squeeze/kernel"], stored["memory_squeeze/kernel"])
+    assert "weights taken over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut"])
+def test_a_damaged_start_is_an_input_error(tmp_path, content):
+    (tmp_path / "weights.npz").write_bytes(content)
+    with pytest.raises(InputError, match="weights"):
+        read_weights(tmp_path / "weights.npz")

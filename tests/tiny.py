@@ -1,0 +1,50 @@
+"""A network small enough for tests, with weights that make its outputs speak."""
+
+import math
+
+import numpy as np
+
+from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
+
+CLASSES = ("airplane", "bird", "drone", "helicopter")
+
+
+def tiny_config(**changes):
+    settings = {
+        "name": "tiny",
+        "classes": CLASSES,
+        "input_size": (64, 64),
+        "alpha": 0.1,
+        "memory": MemoryConfig(filters=120),
+        "entropy": EntropyConfig(),
+        "anchors": AnchorConfig(sizes=(12.0, 24.0, 40.0, 56.0)),
+        "extras": ((64, 128),),
+    }
+    return NetworkConfig(**{**settings, **changes})
+
+
+def randomise(model, seed=0):
+    """Draws every weight, batch norm's statistics included: a fresh network's outputs are too near 0 to compare."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        kind, shape = weight.path.split("/")[-1], tuple(weight.shape)
+        if kind in ("gamma", "moving_variance"):
+            value = rng.uniform(0.7, 1.4, shape)
+        elif kind in ("beta", "bias", "moving_mean"):
+            value = rng.normal(0, 0.2, shape)
+        else:
+            fan_in = shape[0] * shape[1] * (1 if "depthwise" in weight.path else shape[2])
+            value = rng.normal(0, math.sqrt(2 / fan_in), shape)
+        weight.assign(value.astype(np.float32))
+    return model
+
+
+def random_clip(config, frames, batch=1, seed=0):
+    """Network inputs: images that change from frame to frame, attention where the network takes it."""
+    rng = np.random.default_rng(seed)
+    height, width = config.input_size
+    inputs = {"image": rng.uniform(-1, 1, (batch, frames, height, width, 3)).astype(np.float32)}
+    if config.entropy:
+        cells = -(-height // 32), -(-width // 32)
+        inputs["attention"] = rng.uniform(0.5, 0.96, (batch, frames, *cells, 1)).astype(np.float32)
+    return inputs
