@@ -118,7 +118,7 @@ def test_metadata_says_what_a_device_needs(tiny_net, tiny_tflite):
     assert metadata.states == state_tensors(config)
     assert metadata.states[0].shape == (1, 2, 2, 12)
     assert metadata.details["config"]["alpha"] == config.alpha
-    assert metadata.details["largest_difference_to_keras"] < 1e-3
+    assert metadata.details["relative_difference_to_keras"] < 1e-3
     assert set(metadata.details["exported_with"]) == {"keras-sge", "tensorflow", "keras"}
 
 
@@ -140,7 +140,7 @@ def test_unknown_precision_is_refused(tiny_net, tmp_path):
 @pytest.mark.parametrize("difference", [0.5, float("nan")])
 def test_a_file_that_differs_is_not_written(tiny_net, tmp_path, monkeypatch, tiny_tflite, difference):
     monkeypatch.setattr(exporting, "convert", lambda *_: read_model(tiny_tflite)[0])
-    monkeypatch.setattr(exporting, "largest_difference", lambda *_: difference)
+    monkeypatch.setattr(exporting, "relative_difference", lambda *_: difference)
     with pytest.raises(InputError, match="differs from Keras"):
         export(tiny_net, tmp_path / "no.tflite")
     assert not list(tmp_path.iterdir())

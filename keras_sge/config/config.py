@@ -41,9 +41,9 @@ def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Confi
     try:
         document = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable YAML: {error}") from error
+        raise InputError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
     document = {} if document is None else document
-    for override in overrides:
+    for override in overrides if isinstance(document, dict) else ():
         _override(document, override)
     config = config_from_dict(document, str(path))
     start = config.training.start_from
@@ -104,7 +104,10 @@ def _override(document: dict, text: str) -> None:
         if not isinstance(document.get(parent), dict):
             document[parent] = {}
         document = document[parent]
-    document[last] = yaml.safe_load(value)
+    try:
+        document[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"the override {text!r} is not readable YAML: {' '.join(str(error).split())}") from error
 
 
 def validate(kind: Any, value: Any, key: str) -> Any:

@@ -93,8 +93,17 @@ class TrainingConfig:
     augmentation: AugmentationConfig = AugmentationConfig()
 
     def __post_init__(self):
-        for name in ("epochs", "steps_per_epoch", "batch_size", "clip_length", "frame_stride", "learning_rate"):
-            if getattr(self, name) <= 0:
+        for name in (
+            *("epochs", "steps_per_epoch", "batch_size", "clip_length", "frame_stride"),
+            *("learning_rate", "gradient_clip", "negatives_per_positive"),
+        ):
+            # Written so that NaN fails too.
+            if not getattr(self, name) > 0:
                 raise InputError(f"training.{name} must be above 0. Received: {getattr(self, name)}")
+        for name in ("momentum", "warmup"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
+                raise InputError(f"training.{name} must be from 0 to below 1. Received: {getattr(self, name)}")
+        if self.single_frame_epochs < 0 or self.validation_steps < 0:
+            raise InputError("training.single_frame_epochs and training.validation_steps must not be below 0.")
         if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:
             raise InputError(f"training.freeze_until must be conv1 to conv13 or null. Received: {self.freeze_until!r}")

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge.errors import InputError
+from edge.video_source import IMAGE_SUFFIXES
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # Annotators' boxes may end on the far edge of the last pixel or be rounded past it.
@@ -45,6 +46,8 @@ class CocoVid(VideoDataset):
             self._index(document, path)
         except KeyError as error:
             raise InputError(f"{path}: an entry lacks the key {error}. Expected COCO-VID annotations.") from error
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"{path}: an entry is of the wrong kind: {error}. Expected COCO-VID.") from error
 
     @staticmethod
     def _load(path: Path) -> dict[str, Any]:
@@ -115,7 +118,7 @@ class CocoVid(VideoDataset):
             frames = _read_video(self.directory / files, start, stop)
         else:
             if isinstance(files, str):
-                files = [str(p.relative_to(self.directory)) for p in sorted((self.directory / files).iterdir())]
+                files = self._images_in(self.directory / files, video)
             frames = [_read_image(self.directory / name) for name in files[start:stop]]
         clip = np.stack(frames)
         if clip.shape[1:3] != (video.height, video.width):
@@ -125,13 +128,27 @@ class CocoVid(VideoDataset):
             )
         return clip
 
+    def _images_in(self, folder: Path, video: Video) -> list[str]:
+        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if len(names) < video.length:
+            raise InputError(f"{folder} holds {len(names)} images; its annotations go on to frame {video.length}.")
+        return [str((folder / name).relative_to(self.directory)) for name in names]
+
 
 def _frame_labels(annotations: list[dict[str, Any]], class_of: dict[int, int], video: Video, where: str) -> FrameLabels:
+    for annotation in annotations:
+        box = annotation["bbox"]
+        if not (isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)):
+            raise InputError(
+                f"{where} of video {video.name}: annotation {annotation.get('id')} has the box {box!r}; expected a "
+                "list of four numbers, x, y, width, height."
+            )
     boxes = np.array([annotation["bbox"] for annotation in annotations], np.float64).reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     limits = np.array([video.width, video.height, video.width, video.height])
     for annotation, box in zip(annotations, corners, strict=True):
-        if (box[2:] <= box[:2]).any() or (box < -_TOLERANCE_PX).any() or (box > limits + _TOLERANCE_PX).any():
+        # Written so that NaN, for which every comparison is false, fails too.
+        if not (box[2:] > box[:2]).all() or (box < -_TOLERANCE_PX).any() or (box > limits + _TOLERANCE_PX).any():
             raise InputError(
                 f"{where} of video {video.name}: annotation {annotation.get('id')} has the box {annotation['bbox']} "
                 f"(x, y, width, height), which is empty or outside the frame of {video.width} x {video.height} px."

@@ -14,24 +14,27 @@ class FeatureEnhancement(keras.layers.Layer):
 
     Args:
         pooling: `"average"` or `"max"`; the paper does not say which.
+        stride: pixels of the image for each of the feature's cells; None takes the map's size over the feature's,
+            which is the same where it divides.
 
     Call arguments:
         inputs: a pair: the feature (batch, rows, columns, channels) and the entropy map (batch, height, width, 1) of
-            the image that the feature was computed from. The map is pooled with the image-to-feature stride.
+            the image that the feature was computed from. The map is pooled with `same` padding.
 
     Output shape:
         The feature's.
     """
 
-    def __init__(self, pooling="average", **kwargs):
+    def __init__(self, pooling="average", stride=None, **kwargs):
         super().__init__(**kwargs)
         if pooling not in POOLINGS:
             raise ValueError(f"`pooling` must be one of {tuple(POOLINGS)}. Received: pooling={pooling!r}")
         self.pooling = pooling
+        self.stride = stride
 
     def build(self, input_shape):
         feature, entropy = input_shape
-        strides = [-(-size // cells) for size, cells in zip(entropy[1:3], feature[1:3], strict=True)]
+        strides = [self.stride or -(-size // cells) for size, cells in zip(entropy[1:3], feature[1:3], strict=True)]
         covered = [-(-size // stride) for size, stride in zip(entropy[1:3], strides, strict=True)]
         if covered != list(feature[1:3]) or entropy[-1] != 1:
             raise ValueError(
@@ -50,4 +53,4 @@ class FeatureEnhancement(keras.layers.Layer):
         return input_shape[0]
 
     def get_config(self):
-        return {**super().get_config(), "pooling": self.pooling}
+        return {**super().get_config(), "pooling": self.pooling, "stride": self.stride}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -37,6 +38,12 @@ class RNN2D(keras.layers.RNN):
                 f"Received: input_shape={sequences_shape}"
             )
         super().build(sequences_shape, initial_state_shape)
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if mask is not None:
+            # Keras' loop under JAX broadcasts a mask over vectors only.
+            mask = ops.reshape(mask, (-1, ops.shape(mask)[1], 1, 1, 1))
+        return super().inner_loop(sequences, initial_state, mask, training)
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         state_shape = (sequences_shape[0], *sequences_shape[2:4], self.cell.filters)

@@ -37,9 +37,8 @@ class ClassLoss(keras.losses.Loss):
             ops.cast(self.negatives_per_positive * ops.sum(positive, axis=-1), "int32"), self.minimum_negatives
         )
         hardness = ops.stop_gradient(ops.where(background, loss, -1.0))
-        ranked = ops.flip(ops.sort(hardness, axis=-1), axis=-1)
-        last = ops.take_along_axis(ranked, ops.minimum(wanted, anchors)[:, None] - 1, axis=-1)
-        mined = ops.cast(ops.logical_and(background, hardness >= ops.maximum(last, 0.0)), loss.dtype)
+        rank = ops.argsort(ops.argsort(-hardness, axis=-1), axis=-1)
+        mined = ops.cast(ops.logical_and(background, rank < wanted[:, None]), loss.dtype)
 
         per_clip = ops.sum(ops.reshape(loss * (positive + mined), (ops.shape(y_pred)[0], -1)), axis=-1)
         matched = ops.maximum(ops.sum(positive), 1.0)

@@ -45,7 +45,7 @@ def build_step_model(
             plane = InformationEntropyMap(
                 config.entropy.window, config.entropy.border, config.entropy.opening, (-1, 1), name="entropy"
             )(image)
-            return FeatureEnhancement(name="attended")([x, plane])
+            return FeatureEnhancement(stride=32, name="attended")([x, plane])
         return layers.Multiply(name="attended")([x, add_input("attention", (*map_sizes(config)[1], 1))])
 
     def remember(x):
