@@ -151,15 +151,25 @@ def read_model(path: str | Path) -> tuple[bytes, Metadata]:
     return flatbuffer, metadata
 
 
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
 def _from_document(document: dict[str, Any]) -> Metadata:
     # A field that a newer version adds has a default, so that files written before it stay readable.
-    fields = {field.name: document[field.name] for field in dataclasses.fields(Metadata) if field.name in document}
+    fields = {
+        field.name: document[field.name]
+        for field in dataclasses.fields(Metadata)
+        if field.name in document or _is_required(field)
+    }
     fields["labels"] = tuple(fields["labels"])
-    fields["variances"] = tuple(fields["variances"])
+    if "variances" in fields:
+        fields["variances"] = tuple(fields["variances"])
     fields["anchors"] = tuple(
         AnchorMap(grid["rows"], grid["columns"], tuple(tuple(box) for box in grid["boxes"]))
         for grid in fields["anchors"]
     )
-    fields["entropy"] = EntropySettings(**fields["entropy"]) if fields["entropy"] else None
-    fields["states"] = tuple(StateTensor(**{**state, "shape": tuple(state["shape"])}) for state in fields["states"])
+    fields["entropy"] = EntropySettings(**fields["entropy"]) if fields.get("entropy") else None
+    states = fields.get("states", ())
+    fields["states"] = tuple(StateTensor(**{**state, "shape": tuple(state["shape"])}) for state in states)
     return Metadata(**fields)

@@ -112,8 +112,8 @@ def test_shares_of_classes_sizes_and_empty_frames(all_labels):
     assert 0.05 < np.mean([len(frame.classes) > 1 for frame in frames]) < 0.35
     boxes = np.concatenate([frame.boxes for frame in frames])
     extents = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])) / 128
-    assert 0.22 < extents.mean() < 0.32
-    assert np.quantile(extents, 0.1) < 0.2 and np.quantile(extents, 0.95) > 0.4
+    assert 0.3 < extents.mean() < 0.42
+    assert np.quantile(extents, 0.1) < 0.28 and np.quantile(extents, 0.95) > 0.5
 
 
 @pytest.mark.parametrize("size", [64, 128, 320])

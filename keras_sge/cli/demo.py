@@ -12,7 +12,7 @@ from pathlib import Path
 
 HELP = "run the whole road on the built-in data: clips, training, .tflite, evaluation, streaming"
 EPILOG = """examples:
-  sge demo                               about five minutes on two cores; everything lands in runs/demo
+  sge demo                               about six minutes on two cores; everything lands in runs/demo
   sge demo --out runs/second --config my.yaml
 
 Each step prints the command it stands for, so that it can be repeated alone.
@@ -69,17 +69,23 @@ def _command(words: list[str]) -> int:
 def _pictures(out: Path) -> None:
     import cv2
 
+    from edge.atomic import atomic_path
     from edge.video_source import open_source
     from keras_sge.pictures import entropy_figure, training_curves
 
     training_curves(out / "training" / "log.csv", out / "curves.png")
+    lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    best = [max((found["score"] for found in line["detections"]), default=0) for line in lines]
     with open_source(out / "held_out" / "videos" / "synthetic_3_00001.mp4") as source:
         frames = [frame for _, _, frame in source]
-    entropy_figure(frames[len(frames) // 2], out / "entropy.png")
+    # The frame that shows an object best says most about the map.
+    entropy_figure(frames[best.index(max(best))], out / "entropy.png")
     with open_source(out / "detections.mp4") as source:
         shown = [frame for _, _, frame in source]
+    shown = [frame for frame, score in zip(shown, best, strict=True) if score > 0] or shown
     strip = cv2.hconcat([shown[round(i * (len(shown) - 1) / 5)] for i in range(6)])
-    cv2.imwrite(str(out / "detections.jpg"), strip)
+    with atomic_path(out / "detections.jpg") as temporary:
+        cv2.imwrite(str(temporary), strip)
 
 
 def _report(out: Path, steps: list[str], seconds: float) -> Path:

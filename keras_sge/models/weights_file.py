@@ -106,7 +106,7 @@ def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return str(arrays.pop(_CONFIG_KEY)), {name: array.astype(np.float32) for name, array in arrays.items()}
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a checkpoint of keras-sge, or it is damaged: {error}") from error
 
 

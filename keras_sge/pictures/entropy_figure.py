@@ -30,7 +30,7 @@ def entropy_figure(frame: np.ndarray, path: str | Path, opening: int = 3) -> Non
     axes.axis("off")
     figure.colorbar(shown, ax=axes, label="bits", shrink=0.8)
     axes = figure.add_subplot(1, 3, 3, projection="3d", title="the same, smoothed, in 3-D")
-    smooth = cv2.GaussianBlur(opened, (0, 0), max(frame.shape[0] / 80, 0.5))
+    smooth = cv2.GaussianBlur(opened, (0, 0), max(frame.shape[0] / 50, 0.5))
     columns, rows = np.meshgrid(np.arange(smooth.shape[1]), np.arange(smooth.shape[0]))
     axes.plot_surface(columns, rows, smooth, cmap="jet", rcount=80, ccount=80, linewidth=0)
     axes.set(zlabel="bits", ylim=(smooth.shape[0], 0))

@@ -36,7 +36,7 @@ class Camera:
                 # Equal sigmas are a lost focus, unequal ones a knock on the camera.
                 sigma = rng.uniform(0.012, 0.028) * size
                 self._blurs[burst] = sigma if rng.random() < 0.6 else rng.permutation([1.4 * sigma, 0.01])
-        self._noise_level = rng.uniform(1, 7)
+        self._noise_level = rng.uniform(0.5, 5)
         self._noise_places = rng.integers(0, _TILE_MARGIN + 1, (frames, 2))
         self._quality = int(rng.integers(25, 75)) if rng.random() < 0.5 else None
 

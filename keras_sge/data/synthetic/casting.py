@@ -12,7 +12,7 @@ CLASSES = ("airplane", "bird", "drone", "helicopter")
 _ACTORS = (airplane, bird, drone, helicopter)
 _OBJECTS = (0, 1, 2, 3)
 _SHARES = (0.04, 0.74, 0.15, 0.07)
-_SMALLEST, _LARGEST = 0.22, 0.66
+_SMALLEST, _LARGEST = 0.24, 0.7
 
 
 def cast(rng: np.random.Generator, frames: int, size: int, shutter: float, sky: np.ndarray) -> list[Track]:
@@ -36,7 +36,7 @@ def cast(rng: np.random.Generator, frames: int, size: int, shutter: float, sky: 
             class_index = company if not tracks or rng.random() < 0.5 else int(rng.integers(len(CLASSES)))
             extent = float(np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST))))
             if len(places) > 1:
-                extent = min(extent, 0.42)
+                extent = min(extent, 0.45)
             track = _track(rng, class_index, frames, size, extent, when, place, shutter, sky)
             present = np.flatnonzero(track.touches(size))
             # Once it has left, another one follows after a short while.
@@ -69,7 +69,7 @@ def _track(
     shutter: float,
     sky: np.ndarray,
 ) -> Track:
-    far = float(np.clip(np.log(0.6 / extent) / np.log(0.6 / 0.28), 0, 1))
+    far = float(np.clip(np.log(0.6 / extent) / np.log(0.6 / 0.2), 0, 1))
     actor = _ACTORS[class_index](rng, frames, far)
     # Far objects show their front or their back: the view in which the four outlines are alike.
     yaw = rng.choice([-1, 1]) * np.pi / 2 + np.radians(28 + 62 * (1 - far)) * rng.uniform(-1, 1)
@@ -91,7 +91,7 @@ def _track(
         parts=tuple(part.points for part in actor.parts),
         # Haze makes far objects fainter.
         paints=actor.paints(_colour(rng, sky)) * (rng.uniform(0.85, 0.97) - 0.12 * far),
-        softness=extent * size * (0.008 + 0.067 * far),
+        softness=extent * size * (0.008 + 0.045 * far),
         smear=(np.gradient(path, axis=0) * size * shutter).astype(np.float32),
     )
 
