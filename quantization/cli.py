@@ -52,6 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     metadata = export(load_clip_model(arguments.model), arguments.out, arguments.precision, arguments.entropy)
     size = Path(arguments.out).stat().st_size
     difference = metadata.details["relative_difference_to_keras"]
-    print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, differs from Keras by {difference:.2g} of the outputs' size")
+    print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, within {difference:.2g} of Keras, relative")
     print(f"next: sge evaluate {arguments.out}   or   sge-edge detect SOURCE --model {arguments.out}")
     return 0

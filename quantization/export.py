@@ -58,7 +58,8 @@ def export(
     flatbuffer = convert(step, precision)
     error = relative_difference(step, flatbuffer, metadata)
     if not error <= TOLERANCE[precision]:
-        raise InputError(f"the converted file differs from Keras by {error:.2%}; {TOLERANCE[precision]:.2%} is allowed.")
+        allowed = TOLERANCE[precision]
+        raise InputError(f"the converted file differs from Keras by {error:.2%}; {allowed:.2%} is allowed.")
     metadata = dataclasses.replace(metadata, details={**facts, "relative_difference_to_keras": float(error)})
     with atomic_path(path) as temporary:
         Path(temporary).write_bytes(append_metadata(flatbuffer, metadata))
