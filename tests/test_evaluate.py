@@ -118,10 +118,10 @@ class Labelled(VideoDataset):
     """A data set's frames with labels of one's own."""
 
     def __init__(self, dataset, labels):
-        self.classes, self.videos, self.read, self._labels = dataset.classes, dataset.videos, dataset.read, labels
+        self.classes, self.videos, self._dataset, self._labels = dataset.classes, dataset.videos, dataset, labels
 
     def read(self, index, start=0, stop=None):
-        raise NotImplementedError
+        return self._dataset.read(index, start, stop)
 
     def labels(self, index):
         return self._labels[index]
