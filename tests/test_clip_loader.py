@@ -48,9 +48,9 @@ def still(length=6, box=(20, 24, 44, 40), kind=0, classes=CLASSES, size=(64, 80)
     return Memory([np.repeat(frame[None], length, axis=0)], [box], [kind], classes)
 
 
-def loader(dataset, steps=3, augment=True, epoch=0, workers=1, network=None, **training):
+def loader(dataset, steps=3, augment=True, first=0, workers=1, network=None, **training):
     training = TrainingConfig(**{"batch_size": 2, "clip_length": 4, **training})
-    return ClipLoader(dataset, network or tiny_config(), training, steps, augment, epoch, workers)
+    return ClipLoader(dataset, network or tiny_config(), training, steps, augment, first, workers)
 
 
 def assert_equal(one, other):
@@ -86,19 +86,14 @@ def test_same_seed_same_batches(sky):
     assert not np.array_equal(one[0][0]["image"], loader(sky, seed=2)[0][0]["image"])
 
 
-def test_each_epoch_draws_other_clips_and_a_resumed_one_the_same(sky):
-    one = loader(sky)
-    first = one[0]
-    one.on_epoch_end()
-    assert not np.array_equal(one[0][0]["image"], first[0]["image"])
-    assert_equal(one[0], loader(sky, epoch=1)[0])
+def test_who_goes_on_at_a_batch_gets_the_same_batches(sky):
+    one, resumed = loader(sky), loader(sky, first=2)
+    assert_equal(one[2], resumed[0])
+    assert_equal(one[3], resumed[1])
 
 
-def test_validation_clips_stay_the_same(sky):
-    one = loader(sky, augment=False)
-    first = one[0]
-    one.on_epoch_end()
-    assert_equal(one[0], first)
+def test_validation_clips_are_others_than_those_of_training(sky):
+    assert not np.array_equal(loader(sky, augment=False)[0][0]["image"], loader(sky)[0][0]["image"])
 
 
 def test_a_still_clip_stays_still_under_augmentation():
@@ -259,3 +254,24 @@ def test_worker_threads_keep_the_order(sky):
     mean = keras.Model({"image": image}, keras.layers.GlobalAveragePooling3D()(image))
     found = mean.predict(Hesitant(sky, network, training, 8, workers=3), verbose=0)
     np.testing.assert_allclose(found.mean(axis=1), np.concatenate(expected), atol=1e-5)
+
+
+def test_spoilt_frames_are_spoilt_one_by_one_and_keep_their_objects():
+    clean, spoilt = (
+        loader(still(), augment=True, steps=1, batch_size=8, augmentation=AugmentationConfig(degrade=degrade))[0]
+        for degrade in (0.0, 0.5)
+    )
+    changed = (clean[0]["image"] != spoilt[0]["image"]).any(axis=(2, 3, 4))
+    assert 0 < changed.sum() < changed.size and (changed.any(axis=1) & ~changed.all(axis=1)).any()
+    for key in clean[1]:
+        np.testing.assert_array_equal(clean[1][key], spoilt[1][key])
+
+
+def test_lost_frames_are_made_up_for_while_the_video_goes_on():
+    frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((64, 64, 3), np.uint8)
+    dataset = Memory([frames], [(20, 24, 44, 40)], [0])
+    augmentation = AugmentationConfig(flip=0.0, colour=0.0, drop=0.3)
+    images = loader(dataset, batch_size=16, clip_length=6, augmentation=augmentation)[0][0]["image"]
+    steps = np.diff(np.rint((images.mean(axis=(2, 3, 4)) + 1) * 127.5), axis=1)
+    # At the video's end a clip has no frame left to lose.
+    assert set(np.unique(steps)) >= {1, 2} and steps.min() >= 1

@@ -1,19 +1,28 @@
 """SGE-Net over clips and in steps."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny import random_clip, randomise, tiny_config
 
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
+from keras_sge.models.memory_parts import pass_through_weights
 from keras_sge.models.model_summary import summarize
+from keras_sge.models.step_model import weight_name
+from keras_sge.models.weights_file import assign_weights
 
 VARIANTS = {
     "squeezed_gru input": {},
     "squeezed_gru gate": {"memory": MemoryConfig(filters=120, squeeze="gate")},
+    "bounded squeeze": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh")},
+    "neck": {"memory": MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")},
     "no memory": {"memory": None},
+    "finer map": {"finer_map": True, "anchors": AnchorConfig(sizes=(8.0, 12.0, 24.0, 40.0, 56.0))},
     "no entropy": {"entropy": None},
     "single frame": {"memory": None, "entropy": None},
     "odd size": {"input_size": (100, 132)},
@@ -54,7 +63,7 @@ def test_steps_with_carried_state_equal_the_clip(name):
     state = None
     for time in range(4):
         frame = {key: value[:, time] for key, value in inputs.items()}
-        if config.memory:
+        if config.recurrent:
             state = np.zeros(step.input["state"].shape, np.float32) if state is None else state
             frame["state"] = state
         answer = step.predict_on_batch(frame)
@@ -99,6 +108,37 @@ def test_written_out_loop_equals_the_loop(tiny_net):
     answer = unrolled.predict_on_batch(inputs)
     for key in expected:
         np.testing.assert_allclose(answer[key], expected[key], atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_windows_carry_the_state_but_not_the_gradient(tiny_net, window):
+    windows = SGENet(tiny_net.config, clip_length=5, backprop_window=window)
+    copy_weights(tiny_net, windows)
+    inputs = random_clip(tiny_net.config, frames=5)
+    expected, answer = tiny_net.predict_on_batch(inputs), windows.predict_on_batch(inputs)
+    for key in expected:
+        np.testing.assert_allclose(answer[key], expected[key], atol=1e-5)
+    # What the last frame's scores owe to each frame's attention.
+    image, attention = (tf.constant(inputs[key]) for key in ("image", "attention"))
+    with tf.GradientTape() as tape:
+        tape.watch(attention)
+        last = tf.reduce_sum(windows({"image": image, "attention": attention})["scores"][:, -1] ** 2)
+    owed = np.abs(tape.gradient(last, attention)).max(axis=(0, 2, 3, 4))
+    first_of_last_window = 4 // window * window
+    assert (owed[:first_of_last_window] == 0).all() and (owed[first_of_last_window:] > 0).all()
+
+
+def test_a_new_memory_passes_its_input_through():
+    memory = MemoryConfig(filters=120, squeeze_activation="tanh")
+    config = tiny_config(memory=memory)
+    single = randomise(SGENet(tiny_config(memory=dataclasses.replace(memory, kind="neck"))))
+    joined = SGENet(config)
+    weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in single.weights}
+    assert assign_weights(joined, weights)[0] == [weight_name(weight) for weight in single.weights]
+    assign_weights(joined, pass_through_weights(joined))
+    inputs = random_clip(config, frames=3)
+    one, other = single.predict_on_batch(inputs)["scores"], joined.predict_on_batch(inputs)["scores"]
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97
 
 
 def test_other_clip_length_than_built_for_is_refused():

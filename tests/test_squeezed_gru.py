@@ -114,6 +114,25 @@ def test_checksum_with_constant_weights(squeeze):
     np.testing.assert_allclose(np.sum(array(layer(sequence))), CHECKSUMS[squeeze], rtol=1e-5)
 
 
+def test_squeeze_activation_bounds_what_enters_the_gates():
+    """The same as a linear squeeze of which someone else took the hyperbolic tangent."""
+    x, h = clip()[:, 0], clip(seed=3)[:, 0, ..., :FILTERS]
+    bounded = SqueezedGRUCell(FILTERS, squeeze_activation="tanh", name="memory")
+    bounded.build(x.shape)
+    randomise(bounded)
+    weights = {"/".join(weight.path.split("/")[-2:]): array(weight) for weight in bounded.weights}
+    squeezed = np.tanh(x @ weights["memory_squeeze/kernel"][0, 0] + weights["memory_squeeze/bias"])
+    twin = SqueezedGRUCell(FILTERS, name="memory")
+    twin.build(squeezed.shape)
+    through = {
+        "memory_squeeze/kernel": np.eye(FILTERS, dtype=np.float32)[None, None],
+        "memory_squeeze/bias": np.zeros(FILTERS, np.float32),
+    }
+    for weight in twin.weights:
+        weight.assign({**weights, **through}["/".join(weight.path.split("/")[-2:])])
+    np.testing.assert_allclose(array(bounded(x, [h])[0]), array(twin(squeezed, [h])[0]), atol=1e-6)
+
+
 @pytest.mark.parametrize("squeeze", SQUEEZES)
 def test_gates_start_with_kernels_of_their_own(squeeze):
     layer = SqueezedGRUCell(FILTERS, squeeze=squeeze, kernel_initializer=keras.initializers.GlorotUniform(seed=None))
@@ -214,7 +233,15 @@ def test_shapes_are_known_before_a_call():
     assert SqueezedGRU2D(7)(keras.Input((10, ROWS, COLUMNS, CHANNELS))).shape == (None, ROWS, COLUMNS, 7)
 
 
-@pytest.mark.parametrize("arguments", [{"filters": 0}, {"filters": 2.5}, {"filters": 4, "squeeze": "both"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"filters": 0},
+        {"filters": 2.5},
+        {"filters": 4, "squeeze": "both"},
+        {"filters": 4, "squeeze": "gate", "squeeze_activation": "tanh"},
+    ],
+)
 @pytest.mark.parametrize("kind", [SqueezedGRUCell, SqueezedGRU2D])
 def test_bad_arguments_are_named(kind, arguments):
     with pytest.raises(ValueError, match="Received"):

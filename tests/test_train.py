@@ -2,10 +2,16 @@
 
 import csv
 import dataclasses
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import yaml
 from tiny import tiny_config
 
 from edge.errors import InputError
@@ -14,6 +20,7 @@ from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, load_clip_model
 from keras_sge.models.weights_file import load_saved_network, read_weights, save_weights
 from keras_sge.training import train
+from keras_sge.training.data_wait import DataWait
 from keras_sge.training.train import stage_of, with_clip_length
 
 
@@ -68,6 +75,69 @@ def test_frozen_layers_keep_their_weights_and_the_others_move(finished):
     assert {"conv4_depthwise", "conv13_pointwise", "boxes1_pointwise"} <= moved
 
 
+def losses(folder):
+    return [[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader((folder / "log.csv").open())]
+
+
+def killed(config, run, epoch, when):
+    """Goes on with a run in a process of its own, which is killed there."""
+    script = Path(__file__).with_name("killed_training.py")
+    done = subprocess.run([sys.executable, script, config, run, str(epoch), when], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_run_that_was_killed_twice_has_the_losses_of_an_unbroken_one(tmp_path):
+    """Killed in the middle of an epoch, and between an epoch's row in the log and its checkpoint."""
+    config, broken = experiment(epochs=4, single_frame_epochs=2, average=0.9), tmp_path / "broken"
+    train(config, tmp_path / "whole", verbose=0)
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config_to_dict(config)))
+    killed(file, broken, 1, "step")
+    assert epochs_logged(broken) == [0]
+    killed(file, broken, 2, "checkpoint")
+    assert epochs_logged(broken) == [0, 1, 2]
+    train(config, broken, resume=True, verbose=0)
+    assert epochs_logged(broken) == [0, 1, 2, 3]
+    np.testing.assert_allclose(losses(broken), losses(tmp_path / "whole"), rtol=1e-4)
+
+
+def test_the_average_is_what_is_kept(tmp_path):
+    runs = {
+        name: train(experiment(epochs=1, validation_steps=0, warmup=None, **settings), tmp_path / name, verbose=0)
+        for name, settings in {
+            "one": {"steps_per_epoch": 1},
+            "two": {"steps_per_epoch": 2},
+            "average": {"steps_per_epoch": 2, "average": 0.75},
+        }.items()
+    }
+    one, two = weights_by_name(runs["one"]), weights_by_name(runs["two"])
+    stored = weights_by_name(load_clip_model(tmp_path / "average"))
+    names = [weight.path for weight in runs["two"].trainable_weights]
+    assert max(np.abs(two[name] - one[name]).max() for name in names) > 1e-3
+    for name in names:
+        np.testing.assert_allclose(stored[name], 0.75 * one[name] + 0.25 * two[name], atol=1e-5)
+
+
+def test_the_log_says_how_long_training_waited(finished):
+    folder, *_ = finished
+    waits = [float(row["data_wait"]) for row in csv.DictReader((folder / "log.csv").open())]
+    assert all(0 <= wait <= 1 for wait in waits)
+
+
+def test_waiting_is_counted_from_the_end_of_a_step_to_its_batch(monkeypatch):
+    clock = iter([1.0, 4.0, 5.0])
+    monkeypatch.setattr("keras_sge.training.data_wait.time.perf_counter", lambda: next(clock))
+    loader = types.SimpleNamespace(first=6, ready={6: 0.5, 7: 2.0, 8: 3.0})
+    wait, logs = DataWait(loader), {}
+    wait.on_train_begin()
+    wait.on_epoch_begin(3)
+    for batch in range(3):
+        wait.on_train_batch_end(batch)
+    wait.on_epoch_end(3, logs)
+    # The second batch came 1 s after the first step's end at 1, the third before the second's end at 4.
+    assert logs["data_wait"] == pytest.approx(1.0 / 4.0)
+
+
 def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
     folder, config, _ = finished
     more = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=3))
@@ -82,7 +152,7 @@ def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
 
 def test_another_clip_length_keeps_weights_and_optimiser(finished):
     _, config, model = finished
-    other = with_clip_length(model, 2, config.training)
+    other = with_clip_length(model, 2, config)
     pairs = [(model.weights, other.weights), (model.optimizer.variables, other.optimizer.variables)]
     for mine, theirs in pairs:
         assert len(mine) == len(theirs)

@@ -1,5 +1,7 @@
 """Configurations: small YAML files read into frozen, validated objects."""
 
+from keras_sge.config.anchor_config import AnchorConfig
+from keras_sge.config.augmentation_config import AugmentationConfig
 from keras_sge.config.config import (
     Config,
     builtin_configs,
@@ -8,8 +10,11 @@ from keras_sge.config.config import (
     config_to_dict,
     load_config,
 )
-from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
-from keras_sge.config.training import AugmentationConfig, DataConfig, TrainingConfig
+from keras_sge.config.data_config import DataConfig
+from keras_sge.config.entropy_config import EntropyConfig
+from keras_sge.config.memory_config import MemoryConfig
+from keras_sge.config.network_config import NetworkConfig
+from keras_sge.config.training_config import TrainingConfig
 
 __all__ = [
     "AnchorConfig",

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from edge.errors import InputError
-from keras_sge.config.network import NetworkConfig
-from keras_sge.config.training import DataConfig, TrainingConfig
+from keras_sge.config.data_config import DataConfig
+from keras_sge.config.network_config import NetworkConfig
+from keras_sge.config.training_config import TrainingConfig
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.preprocess import resize_frame
 from keras_sge.config import AugmentationConfig
+from keras_sge.data.degradation import Degradation
 
 # An object of which less is left inside the window no longer counts as one.
 _MINIMUM_VISIBLE = 0.3
@@ -22,11 +23,13 @@ class ClipTransform:
         window: x1, y1, x2, y2 of the part of the source frame that is kept, in pixels; may reach beyond the frame.
         flip: whether left and right change places.
         table: uint8 (1, 256, 3), the new value of every B, G, R value; None for no change.
+        blur: standard deviation of a Gaussian blur of the result, in pixels; 0 for none.
     """
 
     window: tuple[int, int, int, int]
     flip: bool = False
     table: np.ndarray | None = None
+    blur: float = 0.0
 
     def frame(self, frame: np.ndarray, height: int, width: int) -> np.ndarray:
         """uint8 (h, w, 3) -> uint8 (height, width, 3); outside the frame its border pixels are repeated."""
@@ -39,6 +42,8 @@ class ClipTransform:
         result = resize_frame(cut, height, width)
         if self.table is not None:
             result = cv2.LUT(result, self.table)
+        if self.blur:
+            result = cv2.GaussianBlur(result, (0, 0), self.blur)
         return cv2.flip(result, 1) if self.flip else np.ascontiguousarray(result)
 
     def boxes(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +78,28 @@ def random_transform(config: AugmentationConfig, width: int, height: int, rng: n
     cy = height * (0.5 + rng.uniform(-config.shift, config.shift))
     window = tuple(round(value) for value in (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
     flip = bool(rng.random() < config.flip)
-    return ClipTransform(window, flip, _colour_table(config.colour, rng) if config.colour else None)
+    table = _colour_table(config.colour, rng) if config.colour else None
+    # Sharp clips stay the most frequent ones.
+    blur = max(0.0, rng.uniform(-config.blur, config.blur)) if config.blur else 0.0
+    return ClipTransform(window, flip, table, blur)
+
+
+def training_degradation(config: AugmentationConfig, rng: np.random.Generator) -> Degradation | None:
+    """Draws how often a clip's frames are spoilt, from never to twice `degrade`; None where they never are.
+
+    The ranges are wider than those that the degraded protocol measures with.
+    """
+    if not config.degrade:
+        return None
+    return Degradation(
+        probability=min(1.0, rng.uniform(0, 2 * config.degrade)),
+        motion_blur=(9, 31),
+        defocus=(2, 6),
+        noise=(20, 70),
+        blocks=(3, 10),
+        block_side=(0.15, 0.35),
+        low_resolution=(12, 36),
+    )
 
 
 def _colour_table(strength: float, rng: np.random.Generator) -> np.ndarray:

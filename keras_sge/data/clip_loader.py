@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import keras
 import numpy as np
 
@@ -10,7 +12,7 @@ from edge.errors import InputError
 from keras_sge.boxes import LabelEncoder
 from keras_sge.boxes.label_encoder import IGNORED
 from keras_sge.config import NetworkConfig, TrainingConfig
-from keras_sge.data.augmentation import random_transform, whole_frame
+from keras_sge.data.augmentation import random_transform, training_degradation, whole_frame
 from keras_sge.data.video_dataset import VideoDataset
 from keras_sge.models.detector_graph import anchor_maps
 from keras_sge.models.network_metadata import entropy_settings
@@ -23,12 +25,17 @@ class ClipLoader(keras.utils.PyDataset):
     -1 .. 1, `attention` float32 (b, t, rows, columns, 1); `boxes` float32 (b, t, anchors, 5), `scores` int32
     (b, t, anchors). A video shorter than a clip is filled up with its last frame, whose anchors do not count.
 
+    A batch's number and the seed decide all that is in it: whoever goes on at batch n goes on as if never stopped.
+
     Args:
         dataset: the videos. network, training: what to make of them.
-        steps: batches of an epoch.
+        steps: batches of an epoch, the same ones in each; None for training, where batches go on without end.
         augment: whether clips are changed at random.
-        epoch: number of the first epoch; each epoch draws other clips.
+        first: number of the first batch.
         workers: loading threads.
+
+    Attributes:
+        ready: when each batch was finished, by its number, on `time.perf_counter`'s clock.
     """
 
     def __init__(
@@ -36,9 +43,9 @@ class ClipLoader(keras.utils.PyDataset):
         dataset: VideoDataset,
         network: NetworkConfig,
         training: TrainingConfig,
-        steps: int,
+        steps: int | None = None,
         augment: bool = True,
-        epoch: int = 0,
+        first: int = 0,
         workers: int = 2,
     ):
         super().__init__(workers=workers, max_queue_size=8)
@@ -48,25 +55,27 @@ class ClipLoader(keras.utils.PyDataset):
         self.training = training
         self.steps = steps
         self.augment = augment
-        self.epoch = epoch
+        self.first = first
         self.encoder = LabelEncoder(anchor_maps(network), network.anchors.variances)
         self._class_index = np.array([network.classes.index(name) for name in dataset.classes])
         self._first_frame = np.cumsum([0, *(video.length for video in dataset.videos)])
         self._entropy = entropy_settings(network)
+        self.ready: dict[int, float] = {}
 
-    def __len__(self):
+    @property
+    def num_batches(self):
         return self.steps
 
     def __getitem__(self, index):
+        number = self.first + index
         clips = [
-            self._clip(np.random.default_rng([self.training.seed, int(self.augment), self.epoch, index, item]))
+            self._clip(np.random.default_rng([self.training.seed, int(self.augment), number, item]))
             for item in range(self.training.batch_size)
         ]
         inputs, targets = ([clip[part] for clip in clips] for part in (0, 1))
-        return tuple({name: np.stack([one[name] for one in part]) for name in part[0]} for part in (inputs, targets))
-
-    def on_epoch_end(self):
-        self.epoch += 1 if self.augment else 0
+        batch = tuple({name: np.stack([one[name] for one in part]) for name in part[0]} for part in (inputs, targets))
+        self.ready[number] = time.perf_counter()
+        return batch
 
     def _clip(self, rng):
         training, (height, width) = self.training, self.network.input_size
@@ -77,21 +86,22 @@ class ClipLoader(keras.utils.PyDataset):
         stride = int(rng.integers(1, min(training.frame_stride, longest) + 1))
         span = (training.clip_length - 1) * stride + 1
         start = int(rng.integers(max(1, video.length - span + 1)))
-        stop = min(start + span, video.length)
-        frames = self.dataset.read(video_index, start, stop)[::stride]
-        labels = self.dataset.labels(video_index)[start:stop:stride]
-        transform = (
-            random_transform(training.augmentation, video.width, video.height, rng)
-            if self.augment
-            else whole_frame(video.width, video.height)
-        )
-        images = [transform.frame(frame, height, width) for frame in frames]
+        transform, lost, degradation = whole_frame(video.width, video.height), 0.0, None
+        if self.augment:
+            transform = random_transform(training.augmentation, video.width, video.height, rng)
+            lost, degradation = training.augmentation.drop, training_degradation(training.augmentation, rng)
+        positions = _positions(start, stride, training.clip_length, video.length, lost, rng)
+        clip = self.dataset.read(video_index, start, positions[-1] + 1)
+        labels = self.dataset.labels(video_index)
+        images = [transform.frame(clip[position - start], height, width) for position in positions]
+        if degradation:
+            images = [degradation.apply(image, rng)[0] for image in images]
         missing = training.clip_length - len(images)
         images += images[-1:] * missing
         inputs = {"image": normalise(np.stack(images))}
         if self._entropy:
             inputs["attention"] = np.stack([entropy_attention(image, self._entropy) for image in images])[..., None]
-        encoded = [self._encode(transform, label) for label in labels]
+        encoded = [self._encode(transform, labels[position]) for position in positions]
         empty = np.zeros_like(encoded[0][0]), np.full_like(encoded[0][1], IGNORED)
         boxes, scores = zip(*encoded, *[empty] * missing, strict=True)
         return inputs, {"boxes": np.stack(boxes), "scores": np.stack(scores)}
@@ -99,6 +109,14 @@ class ClipLoader(keras.utils.PyDataset):
     def _encode(self, transform, labels):
         boxes, kept = transform.boxes(labels.boxes)
         return self.encoder.encode(boxes, self._class_index[labels.classes[kept]])
+
+
+def _positions(start: int, stride: int, count: int, length: int, lost: float, rng: np.random.Generator) -> list[int]:
+    """Which frames make a clip: every `stride`-th, some of them lost and made up for while the video goes on."""
+    skipped = np.cumsum(rng.random(count - 1) < lost)
+    room = (length - 1 - start) // stride - (count - 1)
+    steps = np.arange(count) + np.concatenate([[0], np.minimum(skipped, max(0, room))])
+    return [position for position in (start + stride * steps).tolist() if position < length]
 
 
 def check_classes(dataset: VideoDataset, network: NetworkConfig) -> None:

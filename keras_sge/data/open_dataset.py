@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
-from keras_sge.data.coco_vid import CocoVid
+from keras_sge.data.development_split import development_split
+from keras_sge.data.mixed_videos import MixedVideos
+from keras_sge.data.open_videos import open_videos
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.video_dataset import VideoDataset
 
@@ -23,9 +25,22 @@ def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoD
         InputError: the data set is missing or wrong.
     """
     if data.path is not None:
-        return CocoVid(data.path, data.train_split if split == "train" else data.validation_split)
+        return _own_videos(data, network, split)
     videos = data.videos if split == "train" else data.validation_videos
     return synthetic_split(split, max(network.input_size), videos, data.frames)
+
+
+def _own_videos(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+    if split != "train" and not data.development_sources:
+        return open_videos(data.path, data.validation_split)
+    videos = open_videos(data.path, data.train_split)
+    if data.development_sources:
+        training, development = development_split(videos, data.development_sources)
+        videos = training if split == "train" else development
+    if split == "train" and data.mix_synthetic:
+        synthetic = synthetic_split("train", max(network.input_size), data.mix_synthetic, data.frames)
+        videos = MixedVideos([videos, synthetic])
+    return videos
 
 
 def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -> SyntheticSky:

@@ -13,7 +13,7 @@ class SqueezedGRU2D(RNN2D):
     """Squeezed GRU over a clip of feature maps (Su et al., SGE-Net, section 2.3).
 
     Args:
-        filters, kernel_size, squeeze, and the initializers and regularizer: see `SqueezedGRUCell`.
+        filters, kernel_size, squeeze, squeeze_activation, and the initializers and regularizer: see `SqueezedGRUCell`.
         return_sequences, return_state, stateful, unroll: see `RNN2D`, as are call arguments and shapes.
         cell_name: name of the cell, the first word of its weights' names.
 
@@ -30,6 +30,7 @@ class SqueezedGRU2D(RNN2D):
         filters,
         kernel_size=3,
         squeeze="input",
+        squeeze_activation="linear",
         kernel_initializer="glorot_uniform",
         depthwise_initializer=None,
         bias_initializer="zeros",
@@ -45,6 +46,7 @@ class SqueezedGRU2D(RNN2D):
             filters,
             kernel_size=kernel_size,
             squeeze=squeeze,
+            squeeze_activation=squeeze_activation,
             kernel_initializer=kernel_initializer,
             depthwise_initializer=depthwise_initializer,
             bias_initializer=bias_initializer,

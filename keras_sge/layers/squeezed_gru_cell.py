@@ -19,6 +19,7 @@ class SqueezedGRUCell(keras.layers.Layer):
         kernel_size: side of the depthwise kernels.
         squeeze: where channels are reduced: `"input"`, a 1x1 convolution on x before the gates, or `"gate"`, in each
             gate's own 1x1 convolution.
+        squeeze_activation: of the reduction before the gates, `"linear"` as in the paper or the name of another.
         kernel_initializer: of the 1x1 kernels.
         depthwise_initializer: of the depthwise kernels; None keeps the signal's variance.
         bias_initializer: of the gates' biases.
@@ -37,6 +38,7 @@ class SqueezedGRUCell(keras.layers.Layer):
         filters,
         kernel_size=3,
         squeeze="input",
+        squeeze_activation="linear",
         kernel_initializer="glorot_uniform",
         depthwise_initializer=None,
         bias_initializer="zeros",
@@ -48,9 +50,15 @@ class SqueezedGRUCell(keras.layers.Layer):
             raise ValueError(f"`filters` must be a positive integer. Received: filters={filters}")
         if squeeze not in SQUEEZE_PLACES:
             raise ValueError(f"`squeeze` must be one of {SQUEEZE_PLACES}. Received: squeeze={squeeze!r}")
+        if squeeze == "gate" and squeeze_activation != "linear":
+            raise ValueError(
+                "`squeeze_activation` needs `squeeze='input'`: each gate's own 1x1 has none. Received: "
+                f"squeeze_activation={squeeze_activation!r}"
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.squeeze = squeeze
+        self.squeeze_activation = squeeze_activation
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.depthwise_initializer = depthwise_initializer and keras.initializers.get(depthwise_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -63,6 +71,7 @@ class SqueezedGRUCell(keras.layers.Layer):
             squeeze,
             kernel_size,
             prefix=f"{self.name}_",
+            squeeze_activation=squeeze_activation,
             # Serialised, so that every kernel draws numbers of its own: an instance repeats itself.
             kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
             depthwise_initializer=self._depthwise_config(),
@@ -109,6 +118,7 @@ class SqueezedGRUCell(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "squeeze": self.squeeze,
+            "squeeze_activation": self.squeeze_activation,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "depthwise_initializer": self._depthwise_config(),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),

@@ -12,7 +12,13 @@ SQUEEZE_PLACES = ("input", "gate")
 
 
 def squeezed_gru_parts(
-    layers: Any, filters: int, squeeze: str = "input", kernel_size: int = 3, prefix: str = "", **weight_options: Any
+    layers: Any,
+    filters: int,
+    squeeze: str = "input",
+    kernel_size: int = 3,
+    prefix: str = "",
+    squeeze_activation: str = "linear",
+    **weight_options: Any,
 ) -> dict[str, Any]:
     """The stock layers of one cell, by role; names are `prefix` + role.
 
@@ -26,6 +32,7 @@ def squeezed_gru_parts(
             or `gate` (each gate's own 1x1, as the paper's eq. 5-7 and Fig. 3 say).
         kernel_size: side of the depthwise kernels.
         prefix: of every layer's name.
+        squeeze_activation: of the 1x1 on x; the gates' own 1x1 have none.
         weight_options: `depthwise_initializer`, and `kernel_initializer`, `bias_initializer`, `kernel_regularizer` of
             the 1x1 convolutions.
     """
@@ -42,6 +49,8 @@ def squeezed_gru_parts(
         return layers.Conv2D(filters, 1, use_bias=use_bias, name=prefix + role, **options)
 
     parts = {"squeeze": pointwise("squeeze", True)} if squeeze == "input" else {}
+    if squeeze_activation != "linear":
+        parts["squeezed"] = layers.Activation(squeeze_activation, name=f"{prefix}squeezed")
     for role in ("update", "reset", "candidate") if squeeze == "input" else ("gates", "candidate"):
         parts |= {f"{role}_x_depthwise": depthwise(f"{role}_x_depthwise")}
         parts |= {f"{role}_h_depthwise": depthwise(f"{role}_h_depthwise")}
@@ -58,6 +67,14 @@ def squeezed_gru_parts(
     return parts
 
 
+def squeezed(parts: dict[str, Any], x: Any) -> Any:
+    """The reduction in front of the gates, (batch, rows, columns, filters); x itself where each gate has its own."""
+    for role in ("squeeze", "squeezed"):
+        if role in parts:
+            x = parts[role](x)
+    return x
+
+
 def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     """Equations 5-8: the new state from the input and the old state.
 
@@ -70,8 +87,7 @@ def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     Returns:
         (batch, rows, columns, filters) in -1 .. 1 when h is.
     """
-    if "squeeze" in parts:
-        x = parts["squeeze"](x)
+    x = squeezed(parts, x)
 
     def depthwise_pair(role, state):
         return parts[f"{role}_x_depthwise"](x), parts[f"{role}_h_depthwise"](state)

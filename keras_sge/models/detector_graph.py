@@ -28,9 +28,9 @@ def detector_graph(
     Returns:
         Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
     """
-    conv12, conv13 = mobilenet_v1(layers, image, config.alpha)
+    conv6, conv12, conv13 = mobilenet_v1(layers, image, config.alpha)
     x = remember(attend(conv13))
-    maps = [conv12, x]
+    maps = [conv6, conv12, x] if config.finer_map else [conv12, x]
     for number, (reduced, channels) in enumerate(config.extras, start=1):
         name = f"extra{number}"
         x = conv_bn_relu6(layers, x, scaled(reduced, config.alpha), 1, 1, f"{name}_reduce")
@@ -58,11 +58,21 @@ def boxes_per_cell(config: NetworkConfig) -> int:
 
 
 def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
-    """Rows and columns of the detection maps, finest first: strides 16, 32 and on by 2, rounded up."""
-    sizes = [tuple(-(-side // 16) for side in config.input_size)]
-    for _ in range(1 + len(config.extras)):
+    """Rows and columns of the detection maps, finest first: strides 8 (the finer map) or 16 and on by 2, rounded up."""
+    sizes = [_at_stride(8 if config.finer_map else 16, config)]
+    for _ in range(1 + config.finer_map + len(config.extras)):
         sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
     return sizes
+
+
+def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
+    """Rows and columns of conv13, where attention and memory are."""
+    return _at_stride(32, config)
+
+
+def _at_stride(stride: int, config: NetworkConfig) -> tuple[int, int]:
+    height, width = config.input_size
+    return -(-height // stride), -(-width // stride)
 
 
 def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:

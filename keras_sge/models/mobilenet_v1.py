@@ -1,7 +1,8 @@
 """MobileNetV1 (Howard et al. 2017) as a function over a namespace of stock layers.
 
-Layers are numbered as the SGE-Net paper does, counting the first convolution: conv12 is the last map of stride 16
-(512 channels at alpha 1), conv13 the first of stride 32 (1,024 channels). The block after it (conv14) is left out.
+Layers are numbered as the SGE-Net paper does, counting the first convolution: conv6 is the last map of stride 8 (256
+channels at alpha 1), conv12 the last of stride 16 (512), conv13 the first of stride 32 (1,024). The block after it
+(conv14) is left out.
 Padding is `same` everywhere, so any input size works.
 """
 
@@ -45,7 +46,7 @@ def depthwise_bn_relu6(layers: Any, x: Any, stride: int, name: str) -> Any:
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def mobilenet_v1(layers: Any, image: Any, alpha: float) -> tuple[Any, Any]:
+def mobilenet_v1(layers: Any, image: Any, alpha: float) -> tuple[Any, Any, Any]:
     """The trunk.
 
     Args:
@@ -54,12 +55,15 @@ def mobilenet_v1(layers: Any, image: Any, alpha: float) -> tuple[Any, Any]:
         alpha: width multiplier.
 
     Returns:
-        conv12 (batch, ceil(height / 16), ceil(width / 16), 512 alpha) and conv13, half as large, 1,024 alpha channels.
+        The last maps of their strides: conv6 (batch, ceil(height / 8), ceil(width / 8), 256 alpha); conv12, half as
+        large, 512 alpha channels; conv13, half as large again, 1,024 alpha channels.
     """
     x = conv_bn_relu6(layers, image, scaled(32, alpha), 3, 2, "conv1")
     for number, (channels, stride) in enumerate(BLOCKS, start=2):
+        if number == 7:
+            conv6 = x
         if number == 13:
             conv12 = x
         x = depthwise_bn_relu6(layers, x, stride, f"conv{number}_depthwise")
         x = conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, f"conv{number}_pointwise")
-    return conv12, x
+    return conv6, conv12, x

@@ -6,7 +6,7 @@ from typing import Any
 
 from edge.metadata import EntropySettings, Metadata, StateTensor
 from keras_sge.config import NetworkConfig
-from keras_sge.models.detector_graph import anchor_maps, map_sizes
+from keras_sge.models.detector_graph import anchor_maps, memory_map_size
 from keras_sge.models.mobilenet_v1 import scaled
 
 
@@ -19,9 +19,9 @@ def entropy_settings(config: NetworkConfig) -> EntropySettings | None:
 
 def state_tensors(config: NetworkConfig) -> tuple[StateTensor, ...]:
     """The float step's recurrent states, none for a single-frame network."""
-    if config.memory is None:
+    if not config.recurrent:
         return ()
-    shape = (1, *map_sizes(config)[1], scaled(config.memory.filters, config.alpha))
+    shape = (1, *memory_map_size(config), scaled(config.memory.filters, config.alpha))
     return (StateTensor("state", "next_state", shape),)
 
 

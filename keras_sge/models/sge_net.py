@@ -9,7 +9,9 @@ import keras
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
 from keras_sge.layers import FoldTime, SqueezedGRU2D, UnfoldTime
-from keras_sge.models.detector_graph import detector_graph, map_sizes
+from keras_sge.layers.squeezed_gru_step import squeezed
+from keras_sge.models.detector_graph import detector_graph, memory_map_size
+from keras_sge.models.memory_parts import memory_parts
 from keras_sge.models.mobilenet_v1 import scaled
 
 
@@ -21,6 +23,8 @@ class SGENet(keras.Model):
         config: the network's description, or the plain mapping of one.
         clip_length: frames of every clip. The memory's loop is then written out, which trains twice as fast on a CPU;
             None takes clips of any length.
+        backprop_window: frames that a gradient goes back through the memory, for clips whose length is known; the state
+            goes on from window to window. None: the whole clip.
         freeze_until: trunk layers up to this one, such as `conv6`, are not trained and keep their batch statistics.
 
     Call arguments:
@@ -31,18 +35,18 @@ class SGENet(keras.Model):
         A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, classes + 1) logits.
     """
 
-    def __init__(self, config, clip_length=None, freeze_until=None, **kwargs):
+    def __init__(self, config, clip_length=None, freeze_until=None, backprop_window=None, **kwargs):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
         image = keras.Input((clip_length, *config.input_size, 3), name="image")
         inputs = {"image": image}
         if config.entropy:
-            inputs["attention"] = keras.Input((clip_length, *map_sizes(config)[1], 1), name="attention")
+            inputs["attention"] = keras.Input((clip_length, *memory_map_size(config), 1), name="attention")
         boxes, scores = detector_graph(
             keras.layers,
             config,
             FoldTime(name="fold_image")(image),
             attend=lambda x: self._attend(x, inputs),
-            remember=lambda x: self._remember(x, image, config),
+            remember=lambda x: self._remember(x, image, config, backprop_window),
         )
         outputs = {
             "boxes": UnfoldTime(name="clip_boxes")([boxes, image]),
@@ -52,6 +56,7 @@ class SGENet(keras.Model):
         self.config = config
         self.clip_length = clip_length
         self.freeze_until = freeze_until
+        self.backprop_window = backprop_window
         for layer in self.layers:
             found = re.match(r"conv(\d+)", layer.name)
             if freeze_until and found and int(found[1]) <= int(freeze_until.removeprefix("conv")):
@@ -65,25 +70,39 @@ class SGENet(keras.Model):
         return keras.layers.Multiply(name="attended")([x, attention])
 
     @staticmethod
-    def _remember(x, image, config):
+    def _remember(x, image, config, window):
         memory = config.memory
         if memory is None:
             return x
+        if not config.recurrent:
+            return squeezed(memory_parts(keras.layers, config), x)
         layer = SqueezedGRU2D(
             scaled(memory.filters, config.alpha),
             squeeze=memory.squeeze,
+            squeeze_activation=memory.squeeze_activation,
             return_sequences=True,
             cell_name="memory",
+            return_state=True,
             unroll=image.shape[1] is not None,
             name="memory_over_time",
         )
-        return FoldTime(name="fold_memory")(layer(UnfoldTime(name="unfold_memory")([x, image])))
+        features = UnfoldTime(name="unfold_memory")([x, image])
+        length, state, windows = image.shape[1], None, []
+        for start in range(0, length, window) if window else (0,):
+            part = features[:, start : start + window] if window else features
+            output, state = layer(part, initial_state=state)
+            # The state goes on into the next window, its gradient does not.
+            state = keras.ops.stop_gradient(state)
+            windows.append(output)
+        remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
+        return FoldTime(name="fold_memory")(remembered)
 
     def get_config(self):
         return {
             "config": config_to_dict(self.config),
             "clip_length": self.clip_length,
             "freeze_until": self.freeze_until,
+            "backprop_window": self.backprop_window,
             "name": self.name,
         }
 

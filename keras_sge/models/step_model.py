@@ -8,8 +8,9 @@ import keras
 
 from keras_sge.config import NetworkConfig
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
-from keras_sge.layers.squeezed_gru_step import squeezed_gru_parts, squeezed_gru_step
-from keras_sge.models.detector_graph import detector_graph, map_sizes
+from keras_sge.layers.squeezed_gru_step import squeezed, squeezed_gru_step
+from keras_sge.models.detector_graph import detector_graph, memory_map_size
+from keras_sge.models.memory_parts import memory_parts
 from keras_sge.models.mobilenet_v1 import scaled
 
 ENTROPY_PLACES = ("host", "graph")
@@ -46,14 +47,15 @@ def build_step_model(
                 config.entropy.window, config.entropy.border, config.entropy.opening, (-1, 1), name="entropy"
             )(image)
             return FeatureEnhancement(stride=32, name="attended")([x, plane])
-        return layers.Multiply(name="attended")([x, add_input("attention", (*map_sizes(config)[1], 1))])
+        return layers.Multiply(name="attended")([x, add_input("attention", (*memory_map_size(config), 1))])
 
     def remember(x):
         if config.memory is None:
             return x
-        filters = scaled(config.memory.filters, config.alpha)
-        parts = squeezed_gru_parts(layers, filters, config.memory.squeeze, prefix="memory_")
-        state = add_input("state", (*map_sizes(config)[1], filters))
+        parts = memory_parts(layers, config)
+        if not config.recurrent:
+            return squeezed(parts, x)
+        state = add_input("state", (*memory_map_size(config), scaled(config.memory.filters, config.alpha)))
         outputs["next_state"] = squeezed_gru_step(parts, x, state)
         return outputs["next_state"]
 

@@ -7,24 +7,22 @@ import importlib.util
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from edge.errors import InputError
-from edge.preprocess import resize_frame
 from keras_sge.config import Config, TrainingConfig
 from keras_sge.data import open_dataset
 from keras_sge.data.cached_videos import CachedVideos
-from keras_sge.data.clip_loader import ClipLoader, check_classes, normalise
-from keras_sge.data.video_dataset import VideoDataset
+from keras_sge.data.clip_loader import ClipLoader, check_classes
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, copy_weights, load_clip_model
-from keras_sge.models.weights_file import assign_weights, measure_batch_norm, read_weights
 from keras_sge.training.checkpoint import Checkpoint
+from keras_sge.training.data_wait import DataWait
 from keras_sge.training.run_folder import RunFolder
+from keras_sge.training.starting_weights import set_starting_weights
 
 
 def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 1) -> SGENet:
-    """Trains the configured network, or goes on with a run that stopped.
+    """Trains the configured network, or goes on with a run that stopped; the losses are then those of an unbroken run.
 
     Args:
         config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
@@ -36,49 +34,41 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
     folder = RunFolder(run)
     training = config.training
     keras.utils.set_random_seed(training.seed)
-    room = int(config.data.cache_gb * 1e9)
-    videos = CachedVideos(open_dataset(config.data, config.network, "train"), room)
+    videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
     check_classes(videos, config.network)
     held_out = open_dataset(config.data, config.network, "val") if training.validation_steps else None
-    if resume:
-        if not folder.model.is_file():
-            raise InputError(f"{folder.path} holds no checkpoint yet (model.keras). Remove it, start without --resume.")
-        model = load_clip_model(folder.model, compile=True)
-    else:
-        folder.create(config)
-        model = SGENet(config.network, stage_of(training, 0).clip_length, training.freeze_until)
-        if training.start_from:
-            start_from(model, training.start_from, training.start_layers, videos)
-        compile_for_training(model, training)
-    epoch = int(model.optimizer.iterations) // training.steps_per_epoch
-    while epoch < training.epochs:
-        stage = stage_of(training, epoch)
-        if model.clip_length != stage.clip_length:
-            model = with_clip_length(model, stage.clip_length, training)
-        model.fit(
-            ClipLoader(videos, config.network, stage, training.steps_per_epoch, epoch=epoch),
-            validation_data=held_out
-            and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
-            epochs=stage.epochs,
-            initial_epoch=epoch,
-            callbacks=_callbacks(folder, append=epoch > 0),
-            verbose=verbose,
-        )
-        epoch = stage.epochs
+    default_policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(training.precision)
+    try:
+        if resume:
+            model = _resumed(folder, training)
+        else:
+            folder.create(config)
+            model = _clip_model(config, stage_of(training, 0).clip_length)
+            set_starting_weights(model, training, videos)
+            compile_for_training(model, training)
+        epoch = int(model.optimizer.iterations) // training.steps_per_epoch
+        folder.trim_log(epoch)
+        while epoch < training.epochs:
+            stage = stage_of(training, epoch)
+            if model.clip_length != stage.clip_length:
+                model = with_clip_length(model, stage.clip_length, config)
+            loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
+            model.fit(
+                loader,
+                validation_data=held_out
+                and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
+                epochs=stage.epochs,
+                initial_epoch=epoch,
+                steps_per_epoch=training.steps_per_epoch,
+                shuffle=False,
+                callbacks=_callbacks(folder, training, loader, append=epoch > 0),
+                verbose=verbose,
+            )
+            epoch = stage.epochs
+    finally:
+        keras.config.set_dtype_policy(default_policy)
     return model
-
-
-def start_from(model: SGENet, path: str, layers: str, videos: VideoDataset) -> None:
-    """Takes over the weights of `path` that fit and whose layers' names begin with `layers`; says how many did."""
-    weights = {name: value for name, value in read_weights(path).items() if name.startswith(layers)}
-    loaded, _ = assign_weights(model, weights)
-    print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
-    if not loaded:
-        raise InputError(f"{path} has no weight that fits this network: is network.alpha the same?")
-    if Path(path).suffix == ".tflite":
-        picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
-        images = [resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks]
-        measure_batch_norm(model, normalise(np.stack(images)))
 
 
 def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
@@ -93,10 +83,10 @@ def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
     )
 
 
-def with_clip_length(model: SGENet, clip_length: int, training: TrainingConfig) -> SGENet:
+def with_clip_length(model: SGENet, clip_length: int, config: Config) -> SGENet:
     """The same network for clips of another length: weights, optimiser state and step count go along."""
-    other = SGENet(model.config, clip_length, model.freeze_until)
-    compile_for_training(other, training)
+    other = _clip_model(config, clip_length)
+    compile_for_training(other, config.training)
     copy_weights(model, other)
     other.optimizer.build(other.trainable_variables)
     for target, source in zip(other.optimizer.variables, model.optimizer.variables, strict=True):
@@ -115,7 +105,12 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
         )
     model.compile(
         optimizer=keras.optimizers.RMSprop(
-            rate, rho=0.9, momentum=training.momentum, global_clipnorm=training.gradient_clip
+            rate,
+            rho=0.9,
+            momentum=training.momentum,
+            global_clipnorm=training.gradient_clip,
+            use_ema=training.average is not None,
+            ema_momentum=training.average or 0.99,
         ),
         loss=multibox_loss(training.negatives_per_positive),
         # XLA makes these small convolutions slower on a CPU; JAX always compiles.
@@ -123,12 +118,30 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
     )
 
 
-def _callbacks(folder: RunFolder, append: bool) -> list[keras.callbacks.Callback]:
-    callbacks = [
-        keras.callbacks.TerminateOnNaN(),
-        Checkpoint(folder.model),
-        keras.callbacks.CSVLogger(str(folder.log), append=append),
-    ]
+def _clip_model(config: Config, clip_length: int) -> SGENet:
+    return SGENet(config.network, clip_length, config.training.freeze_until, config.training.backprop_window)
+
+
+def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
+    if not folder.model.is_file():
+        raise InputError(f"{folder.path} holds no checkpoint yet (model.keras). Remove it, start without --resume.")
+    model = load_clip_model(folder.model, compile=True)
+    if training.average is not None:
+        # The checkpoint holds the average as the network and what is being trained in the optimiser: change places.
+        swap = keras.callbacks.SwapEMAWeights()
+        swap.set_model(model)
+        swap.on_test_begin()
+    return model
+
+
+def _callbacks(
+    folder: RunFolder, training: TrainingConfig, loader: ClipLoader, append: bool
+) -> list[keras.callbacks.Callback]:
+    callbacks = [keras.callbacks.TerminateOnNaN(), DataWait(loader)]
+    if training.average is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    # The log comes first: rows of an epoch without a checkpoint are cut off when the run goes on.
+    callbacks += [keras.callbacks.CSVLogger(str(folder.log), append=append), Checkpoint(folder.model)]
     if importlib.util.find_spec("tensorflow"):
         callbacks.append(keras.callbacks.TensorBoard(str(folder.tensorboard)))
     return callbacks

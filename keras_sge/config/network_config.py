@@ -1,0 +1,57 @@
+"""The network's description: everything that decides which layers are built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge.errors import InputError
+from keras_sge.config.anchor_config import AnchorConfig
+from keras_sge.config.entropy_config import EntropyConfig
+from keras_sge.config.memory_config import MemoryConfig
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """MobileNetV1-SSD with an optional memory and an optional entropy attention.
+
+    Attributes:
+        name: short name, used for files.
+        classes: class names, background not among them.
+        input_size: height and width in pixels.
+        alpha: width multiplier of every layer.
+        memory: the temporal module; null for a single-frame network.
+        entropy: the entropy attention; null for none.
+        anchors: see `AnchorConfig`.
+        extras: for each extra detection map the channels of its 1x1 reduction and of its output, at alpha 1.
+        finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    input_size: tuple[int, int] = (320, 320)
+    alpha: float = 1.0
+    memory: MemoryConfig | None = None
+    entropy: EntropyConfig | None = None
+    anchors: AnchorConfig = field(default_factory=AnchorConfig)
+    extras: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))
+    finer_map: bool = False
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the network carries a state from frame to frame."""
+        return self.memory is not None and self.memory.kind != "neck"
+
+    def __post_init__(self):
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise InputError(f"network.classes must be distinct names, at least one. Received: {list(self.classes)}")
+        if any(side < 32 for side in self.input_size):
+            raise InputError(f"network.input_size must be at least 32 x 32. Received: {list(self.input_size)}")
+        if not 0.05 <= self.alpha <= 2:
+            raise InputError(f"network.alpha must be from 0.05 to 2. Received: {self.alpha}")
+        maps = 2 + self.finer_map + len(self.extras)
+        if len(self.anchors.sizes) != maps + 1:
+            raise InputError(
+                f"network.anchors.sizes must have {maps + 1} entries, one more than the {maps} detection maps "
+                f"({'conv6, ' * self.finer_map}conv12, conv13 and {len(self.extras)} extras). "
+                f"Received: {len(self.anchors.sizes)}"
+            )

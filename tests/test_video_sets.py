@@ -1,0 +1,120 @@
+"""Data sets made from others: mixed, split by source, degraded."""
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import InputError
+from keras_sge.data import FrameLabels, Video, VideoDataset
+from keras_sge.data.degradation import KINDS, Degradation
+from keras_sge.data.degraded_videos import DegradedVideos
+from keras_sge.data.development_split import development_split
+from keras_sge.data.mixed_videos import MixedVideos
+from keras_sge.data.source_name import source_name
+
+
+class Numbered(VideoDataset):
+    """Every pixel of a frame says which video and frame it is of."""
+
+    def __init__(self, names, classes=("bird", "drone"), base=0, side=96):
+        self.classes, self.base, self.side = classes, base, side
+        self.videos = [Video(10 + i, name, side, side, 30.0, 4) for i, name in enumerate(names)]
+
+    def read(self, index, start=0, stop=None):
+        values = np.uint8(self.base + 10 * index + np.arange(4)[start:stop])
+        return np.broadcast_to(values[:, None, None, None], (len(values), self.side, self.side, 3)).copy()
+
+    def labels(self, index):
+        box = np.float32([[1, 2, 30, 40]])
+        return [FrameLabels(box, np.int32([index % len(self.classes)]), np.int32([0])) for _ in range(4)]
+
+
+def test_mixed_sets_keep_frames_and_give_classes_by_name():
+    mixed = MixedVideos([Numbered("ab"), Numbered("cd", classes=("drone", "bird"), base=100)])
+    assert [video.id for video in mixed.videos] == [0, 1, 2, 3] and [v.name for v in mixed.videos] == list("abcd")
+    assert mixed.read(3, 1, 3)[:, 0, 0, 0].tolist() == [111, 112]
+    names = [mixed.classes[mixed.labels(index)[0].classes[0]] for index in range(4)]
+    assert names == ["bird", "drone", "drone", "bird"]
+
+
+def test_sets_with_other_classes_are_not_mixed():
+    with pytest.raises(InputError, match="kite"):
+        MixedVideos([Numbered("a"), Numbered("b", classes=("bird", "kite"))])
+
+
+@pytest.mark.parametrize(
+    ("video", "source"), [("V_BIRD_012_3", "V_BIRD_012"), ("V_BIRD_012", "V_BIRD_012"), ("clip7", "clip7")]
+)
+def test_a_window_knows_its_recording(video, source):
+    assert source_name(video) == source
+
+
+def test_development_videos_are_whole_sources_by_the_hash_of_their_names():
+    names = [f"V_BIRD_{source:03d}_{window}" for source in range(8) for window in range(3)]
+    training, development = development_split(Numbered(names), 3)
+    by_hash = sorted({source_name(n) for n in names}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
+    assert {source_name(video.name) for video in development.videos} == set(by_hash[:3])
+    assert sorted(v.name for part in (training, development) for v in part.videos) == sorted(names)
+    place = names.index(development.videos[4].name)
+    assert development.read(4, 2, 3)[0, 0, 0, 0] == np.uint8(10 * place + 2)
+    assert development.labels(4)[0].classes[0] == place % 2
+
+
+def test_a_development_split_leaves_something_to_train_on():
+    with pytest.raises(InputError, match="has 2"):
+        development_split(Numbered(["V_A_1_0", "V_A_2_0"]), 2)
+
+
+def test_the_degraded_protocol_depends_on_seed_video_and_frame_only():
+    videos = Numbered([str(i) for i in range(20)])
+    one, other = DegradedVideos(videos, seed=1), DegradedVideos(videos, seed=1)
+    whole = np.concatenate([one.read(index) for index in range(20)])
+    piecewise = np.concatenate([other.read(index, t, t + 1) for index in reversed(range(20)) for t in (3, 2, 1, 0)])
+    np.testing.assert_array_equal(whole, piecewise[::-1])
+    clean = np.concatenate([videos.read(index) for index in range(20)])
+    spoilt = (whole != clean).any(axis=(1, 2, 3))
+    # A flat frame shows neither blur nor a loss of resolution: noise and blocks remain, two kinds in five of one half.
+    assert 5 <= spoilt.sum() <= 30
+    assert not np.array_equal(whole, np.concatenate([DegradedVideos(videos, 2).read(index) for index in range(20)]))
+
+
+def test_a_frame_of_the_protocol_is_drawn_from_its_own_numbers():
+    videos = Numbered(["a", "b"], side=192)
+    frame, kind = Degradation().apply(videos.read(1, 2, 3)[0], np.random.default_rng([7, 11, 2]))
+    np.testing.assert_array_equal(DegradedVideos(videos, 7).read(1)[2], frame)
+    assert kind in (*KINDS, None)
+
+
+def test_half_of_the_frames_are_spoilt_and_all_kinds_are_equally_likely():
+    rng, frame = np.random.default_rng(0), np.zeros((32, 32, 3), np.uint8)
+    kinds = [Degradation().apply(frame, rng)[1] for _ in range(2000)]
+    assert 900 < sum(kind is not None for kind in kinds) < 1100
+    assert all(150 < kinds.count(kind) < 250 for kind in KINDS)
+
+
+@pytest.mark.parametrize("side", [192, 384])
+def test_each_kind_does_what_it_says(side):
+    """On a white dot in the middle of gray, at the protocol's ranges, lengths growing with the frame."""
+    frame = np.full((side, side, 3), 128, np.uint8)
+    cv2.circle(frame, (side // 2, side // 2), side // 12, (255, 255, 255), -1)
+    always, scale, seen = Degradation(probability=1.0), side / 192, {}
+    for seed in range(200):
+        result, kind = always.apply(frame, np.random.default_rng(seed))
+        seen.setdefault(kind, []).append(result.astype(float))
+    assert set(seen) == set(KINDS)
+    corners = slice(0, side // 4)
+    for image in seen["noise"]:
+        assert 30 < (image - 128)[corners, corners].std() < 65
+    for image in seen["blocks"]:
+        assert 0.04 < (image == 0).mean() < 10 * 0.3**2
+    for kind in ("motion blur", "defocus", "low resolution"):
+        for image in seen[kind]:
+            # The dot grows, loses height and keeps its light.
+            assert (image != frame).any() and image.max() <= 255
+            np.testing.assert_allclose((image - 128).sum(), (frame.astype(float) - 128).sum(), rtol=0.12)
+    for image in seen["motion blur"]:
+        ys, xs = np.nonzero(image[..., 0] > 130)
+        length = max(np.ptp(ys), np.ptp(xs)) - 2 * (side // 12)
+        assert 15 / np.sqrt(2) * scale - 4 <= length <= 25 * scale + 2
