@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="a YAML file or a built-in configuration's name")
     parser.add_argument("--run", metavar="DIR", help="folder for everything written (default: runs/CONFIG)")
     parser.add_argument("--data", metavar="DIR", help="a COCO-VID directory (default: what the configuration says)")
-    parser.add_argument("--from", dest="start", metavar="FILE", help="start from a .npz, .keras, run or .tflite")
+    parser.add_argument("--from", dest="start", metavar="FILE", help="start from a .npz, .keras, run, .tflite, .h5")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
     )

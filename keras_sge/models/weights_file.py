@@ -15,6 +15,7 @@ from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
+from keras_sge.models.imagenet_weights import read_mobilenet_h5, read_mobilenet_tflite
 from keras_sge.models.load_clip_model import load_clip_model
 from keras_sge.models.sge_net import SGENet
 from keras_sge.models.step_model import weight_name
@@ -48,8 +49,9 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Weights by `layer/weight`, float32, to start a training from.
 
     Args:
-        path: a run folder or `.keras` file of `sge train`, an `.npz` of `save_weights`, or a MobileNetV1 ImageNet
-            classifier as a quantised `.tflite` with folded batch norm (TensorFlow's own), which gives the trunk.
+        path: a run folder or `.keras` file of `sge train`, an `.npz` of `save_weights`, or a public MobileNetV1
+            ImageNet classifier, which gives the trunk: TensorFlow's quantised `.tflite`, or the `.h5` of
+            `keras.applications`.
 
     Raises:
         InputError: none of these.
@@ -58,7 +60,9 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     if path.suffix == ".npz":
         return _read_npz(path)[1]
     if path.suffix == ".tflite":
-        return _read_mobilenet_tflite(path)
+        return read_mobilenet_tflite(path)
+    if path.suffix in (".h5", ".hdf5"):
+        return read_mobilenet_h5(path)
     return {weight_name(w): keras.ops.convert_to_numpy(w) for w in load_clip_model(path).weights}
 
 
@@ -108,33 +112,3 @@ def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         return str(arrays.pop(_CONFIG_KEY)), {name: array.astype(np.float32) for name, array in arrays.items()}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a checkpoint of keras-sge, or it is damaged: {error}") from error
-
-
-def _read_mobilenet_tflite(path: Path) -> dict[str, np.ndarray]:
-    from edge.runtime import load_interpreter
-
-    if not path.is_file() or path.read_bytes()[4:8] != b"TFL3":
-        raise InputError(f"{path} is not a TFLite model. Expected a MobileNetV1 classifier.")
-    interpreter = load_interpreter(path.read_bytes())
-    weights = {}
-    for detail in interpreter.get_tensor_details():
-        found = re.match(r"MobilenetV1/MobilenetV1/Conv2d_(\d+)(_depthwise|_pointwise)?/", detail["name"])
-        scales = detail["quantization_parameters"]["scales"]
-        # Activations carry the names of all that was fused into them, Relu6 among them.
-        if not found or len(scales) != 1 or int(found[1]) > 12 or "Relu6" in detail["name"]:
-            continue
-        raw = interpreter.get_tensor(detail["index"]).astype(np.float32)
-        value = (raw - detail["quantization_parameters"]["zero_points"][0]) * scales[0]
-        layer = f"conv{int(found[1]) + 1}{found[2] or ''}"
-        if "weights_quant" in detail["name"]:
-            # (out, h, w, in) and, depthwise, (1, h, w, channels) -> (h, w, in, out) and (h, w, channels, 1).
-            weights[f"{layer}/kernel"] = value.transpose(1, 2, 3, 0)
-        else:
-            weights[f"{layer}_bn/beta"] = value
-            # Mean 0 and variance 1 with this gamma pass the convolution through unchanged.
-            weights[f"{layer}_bn/gamma"] = np.full_like(value, np.sqrt(1 + 1e-3))
-            weights[f"{layer}_bn/moving_mean"] = np.zeros_like(value)
-            weights[f"{layer}_bn/moving_variance"] = np.ones_like(value)
-    if "conv1/kernel" not in weights:
-        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantised classifiers.")
-    return weights
