@@ -61,3 +61,27 @@ print(keras.backend.backend(), float(keras.ops.std(answer["scores"])) > 0.3)
 
 def test_network_answers():
     assert run(NETWORK).split() == ["jax", "True"]
+
+
+CONFIG = """
+network:
+  name: tiny
+  input_size: [64, 64]
+  alpha: 0.05
+  classes: [airplane, bird, drone, helicopter]
+  memory: {filters: 120}
+  anchors: {sizes: [12, 24, 40]}
+  extras: []
+data: {videos: 3, validation_videos: 2, frames: 6}
+training: {epochs: 1, steps_per_epoch: 2, batch_size: 2, clip_length: 2, average: 0.9, validation_steps: 1}
+"""
+
+
+@pytest.mark.slow
+def test_the_command_trains_and_its_checkpoint_evaluates(tmp_path):
+    config = tmp_path / "tiny.yaml"
+    config.write_text(CONFIG)
+    code = "from keras_sge.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    assert "trained network" in run(code, "train", str(config), "--run", str(tmp_path / "run"), "--quiet")
+    assert not (tmp_path / "run" / "tensorboard").exists()
+    assert "mean" in run(code, "evaluate", str(tmp_path / "run"))

@@ -23,6 +23,8 @@ VARIANTS = {
     "neck": {"memory": MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")},
     "no memory": {"memory": None},
     "finer map": {"finer_map": True, "anchors": AnchorConfig(sizes=(8.0, 12.0, 24.0, 40.0, 56.0))},
+    "top-down": {"top_down": True},
+    "top-down, odd size": {"top_down": True, "input_size": (100, 132)},
     "no entropy": {"entropy": None},
     "single frame": {"memory": None, "entropy": None},
     "odd size": {"input_size": (100, 132)},

@@ -24,6 +24,8 @@ class NetworkConfig:
         anchors: see `AnchorConfig`.
         extras: for each extra detection map the channels of its 1x1 reduction and of its output, at alpha 1.
         finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
+        top_down: whether the map behind the memory is added to conv12's, so that detections there have a memory too;
+            not in the paper.
     """
 
     name: str
@@ -35,6 +37,7 @@ class NetworkConfig:
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     extras: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))
     finer_map: bool = False
+    top_down: bool = False
 
     @property
     def recurrent(self) -> bool:

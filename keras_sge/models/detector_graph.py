@@ -30,6 +30,8 @@ def detector_graph(
     """
     conv6, conv12, conv13 = mobilenet_v1(layers, image, config.alpha)
     x = remember(attend(conv13))
+    if config.top_down:
+        conv12 = _top_down(layers, x, conv12)
     maps = [conv6, conv12, x] if config.finer_map else [conv12, x]
     for number, (reduced, channels) in enumerate(config.extras, start=1):
         name = f"extra{number}"
@@ -42,6 +44,17 @@ def detector_graph(
         _head(layers, x, config, len(config.classes) + 1, f"scores{number}") for number, x in enumerate(maps, start=1)
     ]
     return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
+
+
+def _top_down(layers: Any, coarse: Any, fine: Any) -> Any:
+    """`fine` plus what `coarse`, half as large, knows of the same places; at first nothing."""
+    rows, columns, channels = fine.shape[1:]
+    x = layers.Conv2D(channels, 1, kernel_initializer="zeros", name="top_down_pointwise")(coarse)
+    x = layers.UpSampling2D(2, name="top_down_upsample")(x)
+    beyond = x.shape[1] - rows, x.shape[2] - columns
+    if any(beyond):
+        x = layers.Cropping2D(((0, beyond[0]), (0, beyond[1])), name="top_down_crop")(x)
+    return layers.Add(name="top_down")([fine, x])
 
 
 def _head(layers: Any, x: Any, config: NetworkConfig, values: int, name: str) -> Any:

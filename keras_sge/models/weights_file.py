@@ -37,9 +37,8 @@ def load_saved_network(path: str | Path) -> SGENet:
     Raises:
         InputError: no such file, or not one of ours.
     """
-    document, weights = _read_npz(Path(path))
-    model = SGENet(validate(NetworkConfig, json.loads(document), "network"))
-    _, missing = assign_weights(model, weights)
+    model = SGENet(stored_network(path))
+    _, missing = assign_weights(model, read_weights(path))
     if missing:
         raise InputError(f"{path} lacks {len(missing)} of the network's weights, {missing[0]} among them.")
     return model
@@ -64,6 +63,14 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     if path.suffix in (".h5", ".hdf5"):
         return read_mobilenet_h5(path)
     return {weight_name(w): keras.ops.convert_to_numpy(w) for w in load_clip_model(path).weights}
+
+
+def stored_network(path: str | Path) -> NetworkConfig:
+    """The network whose weights a run folder, a `.keras` or an `.npz` holds; errors as `read_weights`."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        return validate(NetworkConfig, json.loads(_read_npz(path)[0]), "network")
+    return load_clip_model(path).config
 
 
 def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:

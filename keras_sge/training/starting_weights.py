@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.preprocess import resize_frame
 from keras_sge.config import TrainingConfig
@@ -13,22 +14,33 @@ from keras_sge.data.clip_loader import normalise
 from keras_sge.data.video_dataset import VideoDataset
 from keras_sge.models import SGENet
 from keras_sge.models.memory_parts import pass_through_weights
-from keras_sge.models.weights_file import assign_weights, measure_batch_norm, read_weights
+from keras_sge.models.network_metadata import entropy_settings
+from keras_sge.models.step_model import weight_name
+from keras_sge.models.weights_file import assign_weights, measure_batch_norm, read_weights, stored_network
 
 
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
-    """Takes over the weights of `training.start_from` that fit, and lets a memory that is new pass its input through.
+    """Takes over the weights of `training.start_from` that fit; what is new starts where the old network stands.
+
+    A new memory lets its input pass through. A new attention, which shrinks conv13 to about half, is made up for in the
+    1x1 reduction behind it.
 
     Args:
-        model: freshly made. training: `start_from` and `start_layers` count. videos: for a folded trunk.
+        model: freshly made. training: `start_from` and `start_layers` count. videos: to measure a folded trunk's
+            statistics and the attention's mean on.
 
     Raises:
         InputError: `start_from` cannot be read, or nothing in it fits.
     """
-    loaded = _take_over(model, training.start_from, training.start_layers, videos) if training.start_from else []
-    if model.config.recurrent and model.config.memory.squeeze == "input":
-        is_new = not any(name.startswith("memory_candidate") for name in loaded)
-        assign_weights(model, pass_through_weights(model) if is_new else {})
+    path, config = training.start_from, model.config
+    loaded = _take_over(model, path, training.start_layers, videos) if path else []
+    if config.memory is None or config.memory.squeeze != "input":
+        return
+    if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
+        assign_weights(model, pass_through_weights(model))
+    if config.entropy and "memory_squeeze/kernel" in loaded and stored_network(path).entropy is None:
+        squeeze = next(weight for weight in model.weights if weight_name(weight) == "memory_squeeze/kernel")
+        squeeze.assign(squeeze / _mean_attention(model, videos))
 
 
 def _take_over(model: SGENet, path: str, layers: str, videos: VideoDataset) -> list[str]:
@@ -38,7 +50,16 @@ def _take_over(model: SGENet, path: str, layers: str, videos: VideoDataset) -> l
     if not loaded:
         raise InputError(f"{path} has no weight that fits this network: is network.alpha the same?")
     if Path(path).suffix == ".tflite":
-        picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
-        images = [resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks]
-        measure_batch_norm(model, normalise(np.stack(images)))
+        measure_batch_norm(model, normalise(_sample_frames(model, videos)))
     return loaded
+
+
+def _mean_attention(model: SGENet, videos: VideoDataset) -> float:
+    settings = entropy_settings(model.config)
+    return float(np.mean([entropy_attention(frame, settings) for frame in _sample_frames(model, videos)]))
+
+
+def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:
+    """First frames of up to 64 videos, uint8 (n, height, width, 3) at the network's size."""
+    picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
+    return np.stack([resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks])
