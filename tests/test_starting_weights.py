@@ -1,0 +1,64 @@
+"""What is new in a network starts where the network that it was started from stands."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny import random_clip, randomise, tiny_config
+
+from edge.errors import InputError
+from keras_sge.config import MemoryConfig, TrainingConfig
+from keras_sge.data import SyntheticSky
+from keras_sge.models import SGENet
+from keras_sge.models.weights_file import save_weights, stored_network
+from keras_sge.training.starting_weights import set_starting_weights
+
+NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
+MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """A single-frame network with the neck, and its weights in a file."""
+    model = randomise(SGENet(tiny_config(memory=NECK, entropy=None)))
+    path = tmp_path_factory.mktemp("start") / "single.npz"
+    save_weights(model, path)
+    return model, path
+
+
+@pytest.fixture(scope="module")
+def videos():
+    return SyntheticSky(videos=4, frames=2, size=64, seed=3)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"entropy": None}, {}, {"top_down": True}], ids=["memory", "attention", "top-down"]
+)
+def test_new_parts_hardly_change_the_answer(single, videos, changes):
+    old, path = single
+    joined = SGENet(tiny_config(memory=MEMORY, **changes))
+    set_starting_weights(joined, TrainingConfig(start_from=str(path)), videos)
+    inputs = random_clip(joined.config, frames=3)
+    before = old.predict_on_batch({"image": inputs["image"]})
+    after = joined.predict_on_batch(inputs)
+    for key in before:
+        assert np.corrcoef(before[key].ravel(), after[key].ravel())[0, 1] > 0.95, key
+
+
+def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
+    trained = randomise(SGENet(tiny_config(memory=MEMORY)))
+    save_weights(trained, tmp_path / "trained.npz")
+    other = SGENet(trained.config)
+    set_starting_weights(other, TrainingConfig(start_from=str(tmp_path / "trained.npz")), videos)
+    inputs = random_clip(other.config, frames=3)
+    # The file holds half precision.
+    np.testing.assert_allclose(
+        other.predict_on_batch(inputs)["scores"], trained.predict_on_batch(inputs)["scores"], atol=0.05
+    )
+    assert stored_network(tmp_path / "trained.npz") == trained.config
+
+
+def test_weights_of_another_width_are_refused(single, videos):
+    other = SGENet(tiny_config(memory=NECK, entropy=None, alpha=0.5))
+    with pytest.raises(InputError, match=r"network\.alpha"):
+        set_starting_weights(other, TrainingConfig(start_from=str(single[1]), start_layers="conv"), videos)
