@@ -1,72 +1,33 @@
-"""Average precision against a slow twin and cases done by hand."""
+"""Average precision against a slow twin, against pycocotools, and cases done by hand."""
 
+import contextlib
+import io
 import math
 
 import numpy as np
 import pytest
+from evaluated import plain_area, plain_claims, random_frames, record
 
-from keras_sge.evaluation import FrameRecord, average_precision
-
-
-def record(found=(), truth=()):
-    """found: (box, score, class); truth: (box, class)."""
-    return FrameRecord(
-        np.array([box for box, _, _ in found], np.float32).reshape(-1, 4),
-        np.array([score for _, score, _ in found], np.float32),
-        np.array([number for _, _, number in found], np.int64),
-        np.array([box for box, _ in truth], np.float32).reshape(-1, 4),
-        np.array([number for _, number in truth], np.int64),
-    )
-
-
-def iou(a, b):
-    width, height = (max(0.0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return width * height / (areas - width * height)
+from keras_sge.evaluation import average_precision
+from keras_sge.evaluation.coco_figures import coco_evaluation, coco_figures
 
 
 def plain_average_precision(frames, wanted, threshold=0.5):
-    objects = sum(int(number == wanted) for frame in frames for number in frame.true_classes)
-    ranked = [
-        (-float(score), place, box)
-        for place, frame in enumerate(frames)
-        for box, score, number in zip(frame.boxes, frame.scores, frame.classes, strict=True)
-        if number == wanted
-    ]
-    taken, hits = set(), []
-    for _, place, box in sorted(ranked, key=lambda item: item[0]):
-        frame = frames[place]
-        free = [
-            (iou(box, truth), which)
-            for which, truth in enumerate(frame.true_boxes)
-            if frame.true_classes[which] == wanted and (place, which) not in taken
-        ]
-        overlap, which = max(free, default=(0, None))
-        hits.append(overlap >= threshold)
-        if hits[-1]:
-            taken.add((place, which))
-    points = [(sum(hits[:n]) / objects, sum(hits[:n]) / n) for n in range(1, len(hits) + 1)]
-    area = previous = 0.0
-    for recall, _ in points:
-        area += (recall - previous) * max(precision for other, precision in points if other >= recall)
-        previous = recall
-    return area
+    claims = plain_claims(frames, wanted, threshold)
+    objects = sum(int((frame.true_classes == wanted).sum()) for frame in frames)
+    return plain_area([("hit", 1) if other is not None else ("false", 1) for *_, other in claims], objects)
 
 
-def random_frames(seed, frames=12):
-    rng = np.random.default_rng(seed)
-    result = []
-    for _ in range(frames):
-        corners = rng.uniform(0, 60, (rng.integers(0, 5), 2))
-        truth = [((x, y, x + 20, y + 20), int(rng.integers(3))) for x, y in corners]
-        found = [
-            (tuple(np.add(box, rng.normal(0, 3, 4))), rng.random(), number if rng.random() < 0.8 else 0)
-            for box, number in truth * 2
-            if rng.random() < 0.7
-        ]
-        found += [((x, y, x + 20, y + 20), rng.random(), int(rng.integers(3))) for x, y in rng.uniform(0, 60, (2, 2))]
-        result.append(record(found, truth))
-    return result
+def coco_average_precision(frames, wanted, threshold=0.5):
+    """pycocotools' AP at every recall that can be attained: the whole area instead of 101 samples of it."""
+    objects = sum(int((frame.true_classes == wanted).sum()) for frame in frames)
+    evaluation = coco_evaluation(frames, wanted)
+    evaluation.params.iouThrs = np.array([threshold])
+    evaluation.params.recThrs = np.arange(1, objects + 1) / objects
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return float(evaluation.eval["precision"][0, :, 0, 0, 0].mean())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -76,6 +37,66 @@ def test_equals_the_slow_twin(seed, threshold):
     for number in range(3):
         expected = plain_average_precision(frames, number, threshold)
         assert average_precision(frames, number, threshold) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("levels", [None, 4, 1])
+@pytest.mark.parametrize("threshold", [0.5, 0.75])
+def test_equals_pycocotools(levels, threshold):
+    """With scores that differ, with many equal ones, with all equal."""
+    for seed in range(4):
+        frames = random_frames(seed, 30, levels)
+        for number in range(3):
+            expected = coco_average_precision(frames, number, threshold)
+            assert average_precision(frames, number, threshold) == pytest.approx(expected, abs=1e-4)
+
+
+LEFT, RIGHT, BOTH = (0, 0, 10, 10), (10, 0, 20, 10), (0, 0, 20, 10)
+NEAR, NEARER = (0, 0, 10, 9), (0, 0, 10, 11)
+ADVERSARIAL = {
+    "overlaps two alike, the second one is wanted by another": [
+        record([(BOTH, 0.9, 0), (RIGHT, 0.8, 0), (LEFT, 0.7, 0)], [(LEFT, 0), (RIGHT, 0)])
+    ],
+    "overlaps two alike, the first one is wanted by another": [
+        record([(BOTH, 0.9, 0), (LEFT, 0.8, 0)], [(LEFT, 0), (RIGHT, 0)])
+    ],
+    "two detections for the same best object": [record([(LEFT, 0.9, 0), (LEFT, 0.8, 0)], [(NEAR, 0), (NEARER, 0)])],
+    "duplicates of equal score": [record([(LEFT, 0.5, 0)] * 4, [(LEFT, 0)]), record([(RIGHT, 0.5, 0)], [(LEFT, 0)])],
+    "equal scores across frames": [
+        record([(RIGHT, 0.5, 0)], [(LEFT, 0)]),
+        record([(LEFT, 0.5, 0), (RIGHT, 0.5, 0)], [(LEFT, 0)]),
+        record([(RIGHT, 0.5, 0), (LEFT, 0.5, 0)], [(LEFT, 0)]),
+    ],
+    "empty frames between": [record(), record([(LEFT, 0.3, 0)]), record(), record([(LEFT, 0.2, 0)], [(LEFT, 0)])],
+    "no detection": [record([], [(LEFT, 0), (RIGHT, 0)])],
+    "overlap of exactly one half": [record([((0, 0, 10, 5), 0.9, 0), (LEFT, 0.8, 1)], [(LEFT, 0)])],
+    "another class at the best place": [record([(LEFT, 0.9, 1), (NEAR, 0.8, 0)], [(LEFT, 0), (RIGHT, 1)])],
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_equals_pycocotools_where_rules_could_differ(name):
+    frames = ADVERSARIAL[name]
+    expected = coco_average_precision(frames, 0)
+    assert average_precision(frames, 0) == pytest.approx(expected, abs=1e-4)
+    assert plain_average_precision(frames, 0) == pytest.approx(expected, abs=1e-4)
+
+
+def test_coco_figures_of_cases_done_by_hand():
+    """Boxes of 100 px whose detections lie shifted: IoU 1, .9 and .6 are right at 10, 9 and 3 of the 10 thresholds."""
+    big = (0, 0, 100, 100)
+    for box, ap, ap75 in (((0, 0, 100, 100), 1, 1), ((0, 0, 100, 90), 0.9, 1), ((0, 0, 100, 60), 0.3, 0)):
+        figures = coco_figures([record([(box, 0.9, 0)], [(big, 0)])], 2)
+        assert [figures[name] for name in ("ap", "ap50", "ap75")] == pytest.approx([ap, 1, ap75])
+        assert math.isnan(figures["ap_small"]) and math.isnan(figures["ap_medium"])
+        assert figures["ap_large"] == pytest.approx(ap)
+    assert all(math.isnan(value) for value in coco_figures([record([(big, 0.9, 0)])], 2).values())
+
+
+def test_coco_figures_are_means_over_classes_with_objects():
+    frames = random_frames(7, 30)
+    ap50 = coco_figures(frames, 3)["ap50"]
+    assert ap50 == pytest.approx(np.mean([average_precision(frames, number) for number in range(3)]), abs=0.02)
+    assert coco_figures(frames, 9)["ap50"] == ap50
 
 
 A, B = (0, 0, 10, 10), (20, 20, 40, 40)

@@ -1,5 +1,6 @@
-"""Evaluation: every frame in order, a fresh state for each clip, and the same figures for Keras and the file."""
+"""Evaluation: frames in order, a state that is reset when it shall be, and the same figures for Keras and the file."""
 
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -10,8 +11,17 @@ from tiny import CLASSES
 
 from edge.detection import Detection
 from edge.errors import InputError
-from keras_sge.data import FrameLabels, SyntheticSky, VideoDataset
-from keras_sge.evaluation import SCORE_THRESHOLD, evaluate, open_detector
+from keras_sge.data import FrameLabels, SyntheticSky, Video, VideoDataset
+from keras_sge.evaluation import (
+    SCORE_THRESHOLD,
+    DetectionRecords,
+    EvaluationResult,
+    Protocol,
+    evaluate,
+    open_detector,
+    record_detections,
+    score_records,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +33,7 @@ class FakeDetector:
     """Answers from a list, frame by frame; notes resets and frames."""
 
     runtime = SimpleNamespace(name="fake", version="1")
+    metadata = SimpleNamespace(iou_threshold=0.45, max_detections=100)
 
     def __init__(self, answers, labels=CLASSES):
         self.answers, self.labels, self.log = iter(answers), labels, []
@@ -99,11 +110,22 @@ def test_result_as_json_and_table(sky, tmp_path):
     assert document["map50"] == 1 and document["frames"] == 15 and document["clips"] == 3
     assert set(document["ap50"]) == set(CLASSES)
     assert "IoU .5" in document["protocol"] and document["runtime"] == "fake 1"
+    assert EvaluationResult(**document) == result
     table = result.table()
     assert all(name in table for name in CLASSES) and "1.000" in table
+    assert "| motion" not in table.splitlines()[0] and len(table.splitlines()) < 40
 
 
-def test_set_without_boxes_has_no_figure(sky):
+def test_a_perfect_detector_makes_no_error(sky):
+    result = evaluate(FakeDetector(truths(sky)), sky)
+    assert result.errors == dict.fromkeys(result.errors, 0) and len(result.errors) == 5
+    assert result.best_f1 == pytest.approx({"f1": 1, "threshold": 0.9, "precision": 1, "recall": 1})
+    assert result.coco["ap"] == pytest.approx(1) and set(result.frame_index) == {"1", "2-5", "6-10", "11-30", "31+"}
+    assert [result.frame_index[name] for name in ("1", "2-5", "6-10")] == [1, 1, None]
+    assert {value for value in (*result.motion.values(), *result.motion_weighted.values())} <= {1, None}
+
+
+def test_set_without_boxes_has_no_figure(sky, tmp_path):
     class Empty(SyntheticSky):
         def labels(self, index):
             none = FrameLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
@@ -112,6 +134,10 @@ def test_set_without_boxes_has_no_figure(sky):
     result = evaluate(FakeDetector([[]] * 5), Empty(videos=1, frames=5, size=64))
     assert math.isnan(result.map50)
     assert result.table()
+    result.write_json(tmp_path / "x.json")
+    # NaN is no JSON.
+    document = json.loads((tmp_path / "x.json").read_text(), parse_constant=pytest.fail)
+    assert document["map50"] is None and document["coco"]["ap"] is None
 
 
 class Labelled(VideoDataset):
@@ -140,13 +166,124 @@ def test_keras_and_file_have_the_same_figures(sky, tiny_keras, tiny_tflite):
             boxes = np.array([one.box for one in best[:8]], np.float32).reshape(-1, 4)
             boxes = np.clip(boxes + rng.normal(0, 2, boxes.shape), 0, 64).astype(np.float32)
             kinds = np.array([one.class_id for one in best[:8]], np.int32)
-            labels[-1].append(FrameLabels(boxes, kinds, np.zeros_like(kinds)))
+            labels[-1].append(FrameLabels(boxes, kinds, np.arange(len(kinds), dtype=np.int32)))
     dataset = Labelled(sky, labels)
     by_keras = evaluate(open_detector(tiny_keras, score_threshold=SCORE_THRESHOLD), dataset)
     by_file = evaluate(open_detector(tiny_tflite, score_threshold=SCORE_THRESHOLD), dataset)
     assert 0.05 < by_keras.map50 < 0.999
     assert by_file.map50 == pytest.approx(by_keras.map50, abs=0.002)
+    for name in ("coco", "motion", "motion_weighted", "frame_index"):
+        for key, value in getattr(by_keras, name).items():
+            assert getattr(by_file, name)[key] == pytest.approx(value, abs=0.002), (name, key)
     assert by_keras.runtime.startswith("keras") and by_file.runtime.startswith(("ai-edge-litert", "tflite-runtime"))
+
+
+def detections(detector, frame):
+    return [(one.class_id, one.score, *one.box) for one in detector(frame).detections]
+
+
+def test_reset_every_frame_is_a_fresh_detector_for_each_frame(sky, tiny_tflite):
+    detector = open_detector(tiny_tflite, score_threshold=SCORE_THRESHOLD)
+    carried = record_detections(detector, sky)
+    reset = record_detections(detector, sky, Protocol(reset_every_frame=True))
+    assert "state reset before each frame" in reset.protocol and "carried" in carried.protocol
+    frames = np.concatenate([sky.read(index) for index in range(3)])
+    for place, frame in enumerate(frames[:7]):
+        fresh = detections(open_detector(tiny_tflite, score_threshold=SCORE_THRESHOLD), frame)
+        found = reset[place]
+        both = np.concatenate([found.classes[:, None], found.scores[:, None], found.boxes], axis=1)
+        np.testing.assert_array_equal(both, np.array(fresh, np.float32))
+        # The first frame of a clip knows no past either way.
+        assert np.array_equal(found.scores, carried[place].scores) == (place in (0, 5))
+
+
+class Frames(VideoDataset):
+    """A frame's pixels are its number; objects appear where told."""
+
+    classes = CLASSES
+
+    def __init__(self, *present, names=None):
+        names = names or [f"clip{number}" for number in range(len(present))]
+        self.present, self.asked = present, []
+        self.videos = [Video(7 + i, name, 32, 32, 30.0, len(present[i])) for i, name in enumerate(names)]
+
+    def read(self, index, start=0, stop=None):
+        self.asked.append((index, start, stop))
+        numbers = np.arange(len(self.present[index]), dtype=np.uint8)[start:stop]
+        return np.broadcast_to(numbers[:, None, None, None], (len(numbers), 32, 32, 3)).copy()
+
+    def labels(self, index):
+        box, none = np.float32([[4, 4, 20, 20]]), np.zeros((0, 4), np.float32)
+        return [
+            FrameLabels(box if here else none, np.zeros(here, np.int32), np.zeros(here, np.int32))
+            for here in map(int, self.present[index])
+        ]
+
+
+def run_frames(dataset, **protocol):
+    detector = FakeDetector(iter(lambda: [], 1))
+    records = record_detections(detector, dataset, Protocol(**protocol))
+    seen = [entry if isinstance(entry, str) else int(entry[0, 0, 0]) for entry in detector.log]
+    return records, seen
+
+
+def test_reference_frames_are_scored_and_those_before_them_run():
+    dataset = Frames("0110100", "000", "1" * 30)
+    records, seen = run_frames(dataset, frames="reference")
+    assert records.frame_ids.tolist() == [1, 2, 4, *range(20)] and records.videos.tolist() == [0] * 3 + [2] * 20
+    assert seen == ["reset", *range(5), "reset", *range(20)]
+    assert "first <= 20 frames with objects" in records.protocol
+    assert score_records(records).clips == 2
+
+
+def test_listed_frames_are_scored(tmp_path):
+    dataset = Frames("0110100", "1111", "111", names=["V_A_1_1", "V_A_2_1", "V_A_3_1"])
+    (tmp_path / "list.txt").write_text("val/V_A_1_1/000003 1\nval/V_A_1_1/000000 2\nval/V_A_3_1/000001 3\n")
+    records, seen = run_frames(dataset, frames=str(tmp_path / "list.txt"))
+    assert list(zip(records.videos.tolist(), records.frame_ids.tolist(), strict=True)) == [(0, 0), (0, 3), (2, 1)]
+    assert seen == ["reset", *range(4), "reset", *range(2)]
+    assert "frames listed in list.txt" in records.protocol and str(tmp_path) not in records.protocol
+    # A development split lacks listed videos by design.
+    records, _ = run_frames(dataset, frames=str(tmp_path / "list.txt"), development=2)
+    assert len(records) < 3
+    for line, words in (("val/V_B_9_1/000000 1", "V_B_9_1"), ("val/V_A_3_1/000003 1", "0 to 2")):
+        (tmp_path / "list.txt").write_text(f"{line}\n")
+        with pytest.raises(InputError, match=words):
+            run_frames(dataset, frames=str(tmp_path / "list.txt"))
+    with pytest.raises(InputError, match="sometimes"):
+        run_frames(dataset, frames="sometimes")
+
+
+def test_long_videos_are_read_in_parts():
+    dataset = Frames("1" * 250)
+    records, seen = run_frames(dataset)
+    assert seen == ["reset", *range(250)] and records.frame_ids.tolist() == list(range(250))
+    assert max(stop - start for _, start, stop in dataset.asked) < 250
+
+
+def test_development_and_degraded_frames_are_what_the_protocol_says():
+    dataset = Frames(*["1" * 12] * 4, names=["V_A_1_1", "V_A_1_2", "V_A_2_1", "V_A_3_1"])
+    records, seen = run_frames(dataset, development=1, degrade=3, data="made, val")
+    assert len(set(records.sources)) == 1 and len(records) == 12 * len(records.video_names)
+    assert records.protocol.startswith("made, val; development split: 1 source videos; degraded frames, seed 3")
+    assert records.degrade == 3 and seen != run_frames(dataset, development=1)[1]
+    assert run_frames(dataset)[0].degrade is None
+
+
+@pytest.mark.parametrize("wrong", [{"development": 0}, {"degrade": -1}, {"average_scores": "video"}])
+def test_protocols_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
+        Protocol(**wrong)
+
+
+def test_records_hold_what_the_figures_need(sky, tmp_path):
+    records = record_detections(FakeDetector(truths(sky, CLASSES[::-1]), CLASSES[::-1]), sky)
+    records.save(tmp_path / "a.npz")
+    back = DetectionRecords.load(tmp_path / "a.npz")
+    assert dataclasses.asdict(score_records(back)) == dataclasses.asdict(score_records(records))
+    assert back.labels == CLASSES[::-1] and back.video_names == tuple(video.name for video in sky.videos)
+    names = [sky.classes[kind] for index in range(3) for frame in sky.labels(index) for kind in frame.classes]
+    assert [back.labels[kind] for kind in back.true_classes] == names
 
 
 def test_what_is_no_model_is_refused(tmp_path):

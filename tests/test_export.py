@@ -9,9 +9,9 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import read_model
 from edge.preprocess import resize_frame
+from keras_sge.boxes.anchor_maps import anchor_maps
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.detector_graph import anchor_maps
 from keras_sge.models.network_metadata import entropy_settings, state_tensors
 from quantization import export as exporting
 from quantization.export import export

@@ -45,7 +45,15 @@ def test_sets_with_other_classes_are_not_mixed():
 
 
 @pytest.mark.parametrize(
-    ("video", "source"), [("V_BIRD_012_3", "V_BIRD_012"), ("V_BIRD_012", "V_BIRD_012"), ("clip7", "clip7")]
+    ("video", "source"),
+    [
+        ("V_BIRD_012_3", "V_BIRD_012"),
+        ("V_BIRD_012", "V_BIRD_012"),
+        ("clip7", "clip7"),
+        ("synthetic_2_00001", "synthetic_2_00001"),
+        ("ILSVRC2015_train_00005003", "ILSVRC2015_train_00005"),
+        ("ILSVRC2015_val_00005003", "ILSVRC2015_val_00005003"),
+    ],
 )
 def test_a_window_knows_its_recording(video, source):
     assert source_name(video) == source

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-HELP = "make the built-in synthetic set, look at a data set"
+HELP = "make, check, look at and convert data sets; propose anchors"
 EPILOG = """examples:
   sge data synthetic --out data/synthetic                      train and val as COCO-VID with mp4 files
   sge data synthetic --out data/big --split train --videos 500 --size 320
+  sge data check data/sky --split train --out check.png        every label and video read; figures and a picture
+  sge data check data/vid --split val --config paper320        and how well the configuration's anchors fit
   sge data look data/synthetic --split val --out look.png      a contact sheet with the labels drawn in
+  sge data convert data/mot17 --split train --out data/coco    any format to COCO-VID
+  sge data anchors data/sky --split train --config my.yaml     anchors for these boxes, as YAML
+
+DIR is COCO-VID (annotations/NAME.json), ImageNet VID (Data/VID/NAME and Annotations/VID/NAME) or MOTChallenge
+(NAME/SEQUENCE/gt/gt.txt); the layout tells which.
 """
+_SHOWN_PROBLEMS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +36,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synthetic.add_argument("--size", type=int, default=128, metavar="PX", help="side of the frames (default: 128)")
     synthetic.set_defaults(run_action=_synthetic)
 
+    check = actions.add_parser("check", help="read all labels and videos, say what is in them and what is wrong")
+    _add_data(check)
+    check.add_argument("--config", metavar="CONFIG", help="also measure how well this configuration's anchors fit")
+    check.add_argument("--no-frames", action="store_true", help="do not decode each video's first and last frame")
+    check.add_argument("--out", metavar="FILE.png", help="also draw sizes, classes, speeds and frames")
+    check.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
+    check.set_defaults(run_action=_check)
+
     look = actions.add_parser("look", help="draw frames and labels into one picture")
-    look.add_argument("data", metavar="DIR", help="a COCO-VID directory")
-    look.add_argument("--split", default="val", metavar="NAME", help="reads DIR/annotations/NAME.json (default: val)")
+    _add_data(look)
     look.add_argument("--out", metavar="FILE.png", required=True, help="the picture")
     look.add_argument("--videos", type=int, default=6, metavar="N", help="rows (default: 6)")
     look.add_argument("--frames", type=int, default=8, metavar="N", help="columns (default: 8)")
     look.set_defaults(run_action=_look)
+
+    convert = actions.add_parser("convert", help="write any data set as COCO-VID with mp4 files")
+    _add_data(convert)
+    convert.add_argument("--out", metavar="DIR", required=True, help="the new data set's folder")
+    convert.set_defaults(run_action=_convert)
+
+    anchors = actions.add_parser("anchors", help="propose network.anchors for a data set's boxes")
+    _add_data(anchors)
+    anchors.add_argument("--config", metavar="CONFIG", required=True, help="input size and detection maps are its")
+    anchors.add_argument("--ratios", type=int, metavar="N", help="aspect ratios (default: as many as now)")
+    anchors.set_defaults(run_action=_anchors)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge")
+    parser.add_argument("--split", default="val", metavar="NAME", help="such as train (default: val)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,36 +73,137 @@ def run(arguments: argparse.Namespace) -> int:
     return arguments.run_action(arguments)
 
 
-def _synthetic(arguments: argparse.Namespace) -> int:
+@contextlib.contextmanager
+def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
+    """A `progress` whose bar ends with the block, so that an error's line does not run into it."""
     from tqdm import tqdm
 
+    with contextlib.ExitStack() as bars:
+        yield lambda videos: bars.enter_context(tqdm(videos, unit="video", desc=name))
+
+
+def _open(arguments: argparse.Namespace) -> Any:
+    from keras_sge.data import open_videos
+
+    with _bar("index") as bar:
+        return open_videos(arguments.data, arguments.split, bar)
+
+
+def _synthetic(arguments: argparse.Namespace) -> int:
     from keras_sge.data import synthetic_split, write_coco_vid
 
     for split in [arguments.split] if arguments.split else ["train", "val"]:
         dataset = synthetic_split(split, arguments.size, arguments.videos, arguments.frames)
-        path = write_coco_vid(dataset, arguments.out, split, lambda videos: tqdm(videos, unit="video", desc=split))  # noqa: B023
+        with _bar(split) as bar:
+            path = write_coco_vid(dataset, arguments.out, split, bar)
         print(f"wrote {path}")
     return 0
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    import json
+
+    from edge.atomic import atomic_path, check_writable
+    from edge.errors import InputError
+    from keras_sge.boxes.anchor_maps import anchor_maps
+    from keras_sge.config import load_config
+    from keras_sge.data import check_videos
+    from keras_sge.data.anchor_fit import anchor_fit
+    from keras_sge.data.data_figure import check_picture_name, data_figure
+
+    for path in filter(None, (arguments.out, arguments.json)):
+        check_writable(path)
+    if arguments.out:
+        # Before the minutes that a large set takes.
+        check_picture_name(arguments.out)
+    network = load_config(arguments.config).network if arguments.config else None
+    dataset = _open(arguments)
+    with _bar("check") as bar:
+        report = check_videos(dataset, not arguments.no_frames, bar)
+    print(f"{arguments.data}, {arguments.split}: {type(dataset).__name__}\n\n{report.text()}")
+    document = {"data": str(arguments.data), "split": arguments.split, **report.to_dict()}
+    if network and len(report.boxes):
+        maps = anchor_maps(network)
+        fit = anchor_fit(report.boxes, maps)
+        document["anchors"] = {
+            "config": str(arguments.config),
+            "recall": fit.recall,
+            "mean_iou": fit.mean_iou,
+            "by_map": [
+                {"rows": grid.rows, "columns": grid.columns, "share": share}
+                for grid, share in zip(maps, fit.by_map, strict=True)
+            ],
+        }
+        shares = ", ".join("{rows} x {columns}: {share:.1%}".format(**entry) for entry in document["anchors"]["by_map"])
+        print(f"\nanchors of {arguments.config}: best-possible recall at IoU .5 {fit.recall:.3f}")
+        print(f"mean best IoU {fit.mean_iou:.3f}; boxes answered by each map (rows x columns): {shares}")
+    if arguments.json:
+        with atomic_path(arguments.json) as temporary:
+            temporary.write_text(json.dumps(document, indent=1) + "\n")
+    if arguments.out:
+        data_figure(dataset, report, arguments.out)
+        print(f"\nwrote {arguments.out}")
+    if not report.problems:
+        return 0
+    print("\nproblems:")
+    for problem in report.problems[:_SHOWN_PROBLEMS]:
+        print(f"  {problem}")
+    if len(report.problems) > _SHOWN_PROBLEMS:
+        print(f"  and {len(report.problems) - _SHOWN_PROBLEMS} more")
+    raise InputError(
+        f"{len(report.problems)} of {report.clips} videos of {arguments.data} have a problem, listed above."
+    )
+
+
 def _look(arguments: argparse.Namespace) -> int:
     import cv2
-    import numpy as np
 
     from edge.atomic import atomic_path
     from edge.errors import InputError
-    from keras_sge.data import CocoVid
-    from keras_sge.data.contact_sheet import contact_sheet
+    from keras_sge.data.data_figure import sample_sheet
 
     if arguments.videos < 1 or arguments.frames < 1:
         raise InputError(f"--videos and --frames must be above 0. Received: {arguments.videos} and {arguments.frames}")
-    dataset = CocoVid(arguments.data, arguments.split)
-    videos = np.unique(np.linspace(0, len(dataset) - 1, arguments.videos).round().astype(int)).tolist()
-    shortest = min(dataset.videos[video].length for video in videos)
-    frames = np.unique(np.linspace(0, shortest - 1, arguments.frames).round().astype(int)).tolist()
-    sheet = contact_sheet(dataset, videos, frames)
+    dataset = _open(arguments)
+    sheet = sample_sheet(dataset, range(len(dataset)), arguments.videos, arguments.frames)
     with atomic_path(arguments.out) as temporary:
         if not cv2.imwrite(str(temporary), sheet):
             raise InputError(f"OpenCV cannot write pictures of the kind of {arguments.out}. Give a .png or .jpg name.")
-    print(f"wrote {arguments.out}: {len(videos)} videos, {len(frames)} frames each")
+    print(f"wrote {arguments.out}")
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from keras_sge.data import write_coco_vid
+
+    dataset = _open(arguments)
+    with _bar("convert") as bar:
+        path = write_coco_vid(dataset, arguments.out, arguments.split, bar)
+    print(f"wrote {path}: {len(dataset):,} videos")
+    return 0
+
+
+def _anchors(arguments: argparse.Namespace) -> int:
+    import dataclasses
+
+    from edge.errors import InputError
+    from keras_sge.boxes.anchor_maps import anchor_maps
+    from keras_sge.config import load_config
+    from keras_sge.data import check_videos, propose_anchors
+    from keras_sge.data.anchor_fit import anchor_fit
+
+    network = load_config(arguments.config).network
+    dataset = _open(arguments)
+    with _bar("labels") as bar:
+        report = check_videos(dataset, read_frames=False, progress=bar)
+    if report.problems:
+        raise InputError(f"{report.problems[0]} Run `sge data check {arguments.data}` for all such problems.")
+    proposal = propose_anchors(report.boxes, network, arguments.ratios)
+    print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU .5\n")
+    print("| anchors | a cell | recall | mean best IoU |\n|---|---:|---:|---:|")
+    for name, anchors in ((f"present, {arguments.config}", network.anchors), ("proposed", proposal)):
+        fit = anchor_fit(report.boxes, anchor_maps(dataclasses.replace(network, anchors=anchors)))
+        print(f"| {name} | {2 + 2 * len(anchors.ratios)} | {fit.recall:.4f} | {fit.mean_iou:.4f} |")
+    sizes, ratios = (", ".join(f"{value:g}" for value in values) for values in (proposal.sizes, proposal.ratios))
+    print(f"\nnetwork:\n  anchors:\n    sizes: [{sizes}]\n    ratios: [{ratios}]")
     return 0

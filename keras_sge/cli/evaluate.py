@@ -1,20 +1,31 @@
-"""`sge evaluate`: mAP of a Keras model or of a .tflite file."""
+"""`sge evaluate`: mAP of a Keras model or of a .tflite file, and everything around it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_sge.cli.quiet_keras import import_keras
+
+if TYPE_CHECKING:
+    from edge.detector import Detector
+    from keras_sge.data import VideoDataset
+    from keras_sge.evaluation import Protocol
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
   sge evaluate runs/first                                      on the built-in synthetic validation clips
   sge evaluate runs/first --data data/sky --split val          reads data/sky/annotations/val.json
   sge evaluate first.tflite --data data/sky --split val --json val.json
+  sge evaluate first.tflite --data data/sky --degrade 1        half of the frames spoilt, the same for every model
+  sge evaluate first.tflite --data data/sky --degrade 1 --reset-every-frame --records reset.npz
+  sge evaluate first.tflite --data data/sky --split train --development 12 --average-scores clip
+  sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
-Every frame of every clip is run in order with carried state. AP is taken at IoU .5 with all-point interpolation, for
-each class and as the mean over classes (mAP); figures are fractions from 0 to 1.
+By default every frame of every clip is run in order with carried state. AP is taken at IoU .5 with all-point
+interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. The last line
+printed says exactly what was done. `sge bootstrap` compares two files of --records.
 """
 
 
@@ -22,36 +33,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras file, a run folder, a shipped name")
-    parser.add_argument("--data", metavar="DIR", help="a COCO-VID directory (default: the built-in synthetic set)")
-    parser.add_argument("--split", default="val", metavar="NAME", help="reads DIR/annotations/NAME.json (default: val)")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: the built-in synthetic set)")
+    parser.add_argument(
+        "--split", default="val", metavar="NAME", help="such as DIR/annotations/NAME.json (default: val)"
+    )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the .tflite runtime (default: 2)")
+    what = parser.add_argument_group("what is run")
+    what.add_argument(
+        "--development", type=int, metavar="N", help="of the split, only the N source videos kept for development"
+    )
+    what.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    what.add_argument(
+        "--frames",
+        default="all",
+        metavar="all|reference|FILE",
+        help="which frames are scored; reference: the first 20 with objects of each video; FILE: an ImageNet VID list",
+    )
+    what.add_argument("--reset-every-frame", action="store_true", help="the network forgets its state at each frame")
+    what.add_argument(
+        "--average-scores", choices=("clip", "track"), help="average class scores over the past of a clip or a track"
+    )
+    files = parser.add_argument_group("what is written")
+    files.add_argument("--json", metavar="FILE", help="the figures as JSON")
+    files.add_argument("--pictures", metavar="DIR", help="curves, confusion matrix and splits as PNG")
+    files.add_argument("--records", metavar="FILE.npz", help="every detection and object, for `sge bootstrap`")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from edge.atomic import check_writable
 
-    if arguments.json:
-        check_writable(arguments.json)
-
+    for path in (arguments.json, arguments.records):
+        if path:
+            check_writable(path)
     if Path(arguments.model).is_dir() or Path(arguments.model).suffix == ".keras":
         import_keras()
 
     from tqdm import tqdm
 
-    from keras_sge.data import CocoVid, synthetic_split
-    from keras_sge.evaluation import SCORE_THRESHOLD, evaluate, open_detector
+    from keras_sge.evaluation import (
+        SCORE_THRESHOLD,
+        evaluation_pictures,
+        open_detector,
+        record_detections,
+        score_records,
+    )
+    from keras_sge.evaluation.detection_records import check_records_path
+    from keras_sge.evaluation.evaluation_pictures import check_pictures_path
 
+    if arguments.records:
+        check_records_path(arguments.records)
+    if arguments.pictures:
+        check_pictures_path(arguments.pictures)
+    # A value out of range is named before a model is opened.
+    protocol = _protocol(arguments)
     detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
-    if arguments.data:
-        dataset, name = CocoVid(arguments.data, arguments.split), f"{arguments.data}, {arguments.split}"
-    else:
-        size = max(detector.metadata.height, detector.metadata.width)
-        dataset, name = synthetic_split(arguments.split, size), f"built-in synthetic set, {arguments.split}"
-    result = evaluate(detector, dataset, progress=lambda clips: tqdm(clips, unit="clip", desc="evaluate"))
-    print(f"{arguments.model} on {name}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
-    print(f"{result.table()}\n\n{result.protocol}.")
+    dataset = _dataset(arguments, detector)
+    records = record_detections(
+        detector, dataset, protocol, progress=lambda clips: tqdm(clips, unit="clip", desc="evaluate")
+    )
+    if arguments.records:
+        records.save(arguments.records)
+    result = score_records(records)
     if arguments.json:
         result.write_json(arguments.json)
+    if arguments.pictures:
+        evaluation_pictures(records, result, arguments.pictures)
+    print(f"{arguments.model} on {protocol.data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
+    print(f"{result.table()}\n\n{result.protocol}.")
     return 0
+
+
+def _protocol(arguments: argparse.Namespace) -> Protocol:
+    from keras_sge.evaluation import Protocol
+
+    where = Path(arguments.data).resolve().name if arguments.data else "built-in synthetic set"
+    return Protocol(
+        data=f"{where}, {arguments.split}",
+        development=arguments.development,
+        degrade=arguments.degrade,
+        frames=arguments.frames,
+        reset_every_frame=arguments.reset_every_frame,
+        average_scores=arguments.average_scores,
+    )
+
+
+def _dataset(arguments: argparse.Namespace, detector: Detector) -> VideoDataset:
+    from tqdm import tqdm
+
+    from keras_sge.data import synthetic_split
+    from keras_sge.data.open_videos import open_videos
+
+    if arguments.data:
+        return open_videos(arguments.data, arguments.split, lambda videos: tqdm(videos, unit="video", desc="index"))
+    return synthetic_split(arguments.split, max(detector.metadata.height, detector.metadata.width))

@@ -14,9 +14,11 @@ from edge.errors import InputError
 EXAMPLES = """the road, in order:
   sge demo                                                     all of it on the built-in data, in minutes
   sge data synthetic --out data/sky                            make the built-in set as COCO-VID
+  sge data check data/sky --split train                        what is in a data set, and whether all of it is right
   sge summary quickstart                                       parameters and multiply-adds
   sge train quickstart --run runs/first                        train; --resume goes on after a stop
   sge evaluate runs/first                                      mAP of the Keras model
+  sge bootstrap a.npz b.npz                                    how sure the difference of two evaluations is
   sge export runs/first --out first.tflite                     one step, explicit state, metadata inside
   sge evaluate first.tflite                                    mAP of the file
   sge-edge detect clip.mp4 --model first.tflite --save out.mp4
@@ -30,6 +32,7 @@ _EXTRAS = {
     "tensorflow": "train",
     "tqdm": "train",
     "matplotlib": "train",
+    "pycocotools": "train",
     "jax": "jax",
     "tf_keras": "qat",
     "tensorflow_model_optimization": "qat",

@@ -10,11 +10,11 @@ import numpy as np
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from keras_sge.boxes import LabelEncoder
+from keras_sge.boxes.anchor_maps import anchor_maps
 from keras_sge.boxes.label_encoder import IGNORED
 from keras_sge.config import NetworkConfig, TrainingConfig
 from keras_sge.data.augmentation import random_transform, training_degradation, whole_frame
 from keras_sge.data.video_dataset import VideoDataset
-from keras_sge.models.detector_graph import anchor_maps
 from keras_sge.models.network_metadata import entropy_settings
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 
+# What follows the source's part of a name: windows, and the snippets that ImageNet VID's training videos are.
+_PARTS = (r"(.*_\d+)_\d{1,3}", r"(ILSVRC2015_train_\d{5})\d{3}")
+
 
 def source_name(video: str) -> str:
-    """The source of a video by its name: `V_BIRD_012_3` is window 3 of `V_BIRD_012`; other names are their own."""
-    found = re.fullmatch(r"(.*_\d+)_\d+", video)
+    """The source of a video by its name: `V_BIRD_012_3` is window 3 of `V_BIRD_012`, and others are their own.
+
+    `ILSVRC2015_train_00005003` is snippet 3 of source 5.
+    """
+    found = next(filter(None, (re.fullmatch(pattern, video) for pattern in _PARTS)), None)
     return found[1] if found else video

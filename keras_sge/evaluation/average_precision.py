@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
-from edge.boxes import iou_matrix
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """One evaluated frame: boxes are (n, 4) corners in one unit, scores (n,), classes int (n,)."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    true_boxes: np.ndarray
-    true_classes: np.ndarray
+from keras_sge.evaluation.frame_record import FrameRecord
+from keras_sge.evaluation.matches import match
 
 
 def average_precision(frames: Sequence[FrameRecord], class_index: int, iou_threshold: float = 0.5) -> float:
-    """AP of one class over all frames.
+    """AP of one class over all frames, detections matched by `match`.
 
-    Detections are taken from the best score down; each claims the free object of its frame and class that it overlaps
-    most, if by at least `iou_threshold`, and is false otherwise.
+    pycocotools gives the same number when `params.recThrs` holds every recall that can be attained, k / objects; its
+    own AP50 samples the same curve at 101 recalls and differs a little.
 
     Returns:
         The area under the precision envelope, 0..1; NaN where no frame holds an object of the class.
     """
-    objects = sum(int((frame.true_classes == class_index).sum()) for frame in frames)
-    if objects == 0:
-        return float("nan")
-    scores, hits = [np.empty(0)], [np.empty(0, bool)]
-    for frame in frames:
-        mine = np.flatnonzero(frame.classes == class_index)
-        mine = mine[np.argsort(-frame.scores[mine], kind="stable")]
-        overlap = iou_matrix(frame.boxes[mine], frame.true_boxes[frame.true_classes == class_index])
-        scores.append(frame.scores[mine])
-        hits.append(_claim(overlap, iou_threshold))
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    hit = np.concatenate(hits)[order]
-    found = np.cumsum(hit)
-    precision = np.maximum.accumulate((found / np.arange(1, len(hit) + 1))[::-1])[::-1]
-    return float(precision[hit].sum() / objects)
-
-
-def _claim(overlap: np.ndarray, iou_threshold: float) -> np.ndarray:
-    """Which detections (rows, best first) claim an object (columns)."""
-    hit = np.zeros(len(overlap), bool)
-    if overlap.shape[1] == 0:
-        return hit
-    free = overlap.copy()
-    for row in range(len(free)):
-        best = free[row].argmax()
-        if free[row, best] >= iou_threshold:
-            hit[row] = True
-            free[:, best] = -1
-    return hit
+    return match(frames, iou_threshold).average_precision(class_index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge.anchors import AnchorMap, ssd_cell_boxes
+from keras_sge.boxes.anchor_maps import boxes_per_cell
 from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
 
@@ -63,35 +63,3 @@ def _head(layers: Any, x: Any, config: NetworkConfig, values: int, name: str) ->
     x = depthwise_bn_relu6(layers, x, 1, f"{name}_depthwise")
     x = layers.Conv2D(boxes * values, 1, name=f"{name}_pointwise")(x)
     return layers.Reshape((rows * columns * boxes, values), name=f"{name}_flat")(x)
-
-
-def boxes_per_cell(config: NetworkConfig) -> int:
-    """Anchors in each cell of every detection map."""
-    return 2 + 2 * len(config.anchors.ratios)
-
-
-def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
-    """Rows and columns of the detection maps, finest first: strides 8 (the finer map) or 16 and on by 2, rounded up."""
-    sizes = [_at_stride(8 if config.finer_map else 16, config)]
-    for _ in range(1 + config.finer_map + len(config.extras)):
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
-    return sizes
-
-
-def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
-    """Rows and columns of conv13, where attention and memory are."""
-    return _at_stride(32, config)
-
-
-def _at_stride(stride: int, config: NetworkConfig) -> tuple[int, int]:
-    height, width = config.input_size
-    return -(-height // stride), -(-width // stride)
-
-
-def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
-    """The anchors that belong to the graph's outputs, in their order."""
-    sizes = config.anchors.sizes
-    return tuple(
-        AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
-        for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
-    )

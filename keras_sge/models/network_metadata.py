@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from edge.metadata import EntropySettings, Metadata, StateTensor
+from keras_sge.boxes.anchor_maps import anchor_maps, memory_map_size
 from keras_sge.config import NetworkConfig
-from keras_sge.models.detector_graph import anchor_maps, memory_map_size
 from keras_sge.models.mobilenet_v1 import scaled
 
 

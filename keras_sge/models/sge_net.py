@@ -6,11 +6,12 @@ import re
 
 import keras
 
+from keras_sge.boxes.anchor_maps import memory_map_size
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
 from keras_sge.layers import FoldTime, SqueezedGRU2D, UnfoldTime
 from keras_sge.layers.squeezed_gru_step import squeezed
-from keras_sge.models.detector_graph import detector_graph, memory_map_size
+from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.memory_parts import memory_parts
 from keras_sge.models.mobilenet_v1 import scaled
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
+from keras_sge.boxes.anchor_maps import memory_map_size
 from keras_sge.config import NetworkConfig
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.squeezed_gru_step import squeezed, squeezed_gru_step
-from keras_sge.models.detector_graph import detector_graph, memory_map_size
+from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.memory_parts import memory_parts
 from keras_sge.models.mobilenet_v1 import scaled
 

@@ -1,0 +1,57 @@
+"""`sge bootstrap`: how sure is it that one model is better than another?"""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "compare two models by their records: difference of mAP and how sure it is"
+EPILOG = """examples:
+  sge evaluate memory.tflite --data data/sky --records memory.npz
+  sge evaluate single.tflite --data data/sky --records single.npz
+  sge bootstrap memory.npz single.npz --json difference.json
+
+Source videos are drawn with replacement, the same ones for both models, and mAP@.5 is compared for each draw. An
+interval that holds 0 says that the videos at hand do not decide. It says nothing about other seeds of the training.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("a", metavar="A.npz", help="records of `sge evaluate --records`")
+    parser.add_argument("b", metavar="B.npz", help="records of another model, or run, on the same frames")
+    parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="how many draws (default: 2000)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the draws (default: 1)")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns the exit code."""
+    from edge.atomic import check_writable
+
+    if arguments.json:
+        check_writable(arguments.json)
+
+    from tqdm import tqdm
+
+    from keras_sge.evaluation import DetectionRecords, bootstrap
+
+    a, b = (DetectionRecords.load(path) for path in (arguments.a, arguments.b))
+    result = bootstrap(
+        a,
+        b,
+        arguments.resamples,
+        arguments.seed,
+        progress=lambda chunks: tqdm(chunks, unit="chunk", desc="bootstrap"),
+    )
+    low, high = result.interval
+    print(f"A: {result.a:.3f}  {arguments.a}: {result.protocol_a}")
+    print(f"B: {result.b:.3f}  {arguments.b}: {result.protocol_b}\n")
+    print(
+        f"mAP@.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
+        f"{result.share_above_zero:.1%} of {result.resamples:,} resamples of {result.sources} source videos "
+        f"(paired, percentile, seed {result.seed})."
+    )
+    if arguments.json:
+        result.write_json(arguments.json)
+    return 0

@@ -1,0 +1,111 @@
+"""What a data set holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_sge.data.motion import FAST, SLOW
+
+_PERCENTILES = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The figures of one split; videos whose labels are wrong are counted in `clips` only.
+
+    Attributes:
+        classes: class names. clips, frames, empty_frames: how many; empty are those without an object.
+        tracks: objects with an identity of their own within a video.
+        frame_sizes: "WIDTH x HEIGHT" -> videos.
+        boxes: float32 (n, 4), x1, y1, x2, y2 as fractions of the frame.
+        box_classes: int32 (n,), indices into `classes`.
+        motion: float64 (n,), motion IoU; NaN where it is unknown.
+        problems: what is wrong, each with its place.
+        wrong_videos: indices of the videos that `problems` are of.
+    """
+
+    classes: tuple[str, ...]
+    clips: int
+    frames: int
+    empty_frames: int
+    tracks: int
+    frame_sizes: dict[str, int]
+    boxes: np.ndarray
+    box_classes: np.ndarray
+    motion: np.ndarray
+    problems: tuple[str, ...]
+    wrong_videos: frozenset[int]
+
+    @property
+    def relative_sizes(self) -> np.ndarray:
+        """float64 (n,): sqrt(box area) / sqrt(frame area), 0 to 1."""
+        return np.sqrt(np.prod(self.boxes[:, 2:] - self.boxes[:, :2], axis=1, dtype=np.float64))
+
+    @property
+    def boxes_by_class(self) -> dict[str, int]:
+        """Class name -> boxes."""
+        counts = np.bincount(self.box_classes, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+    @property
+    def size_percentiles(self) -> dict[str, float | None]:
+        """Percentile -> `relative_sizes`; None where there is no box."""
+        if not len(self.boxes):
+            return {str(percentile): None for percentile in _PERCENTILES}
+        values = np.percentile(self.relative_sizes, _PERCENTILES).tolist()
+        return {str(percentile): round(value, 4) for percentile, value in zip(_PERCENTILES, values, strict=True)}
+
+    @property
+    def speed(self) -> dict[str, float | None]:
+        """Shares of slow, medium and fast boxes among those whose motion is known; None where there are none."""
+        known = self.motion[~np.isnan(self.motion)]
+        if not len(known):
+            return {"slow": None, "medium": None, "fast": None}
+        slow, fast = float(np.mean(known > SLOW)), float(np.mean(known < FAST))
+        return {"slow": slow, "medium": float(np.mean((known >= FAST) & (known <= SLOW))), "fast": fast}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as JSON takes them."""
+        return {
+            "clips": self.clips,
+            "frames": self.frames,
+            "empty_frames": self.empty_frames,
+            "boxes": len(self.boxes),
+            "tracks": self.tracks,
+            "boxes_by_class": self.boxes_by_class,
+            "frame_sizes": self.frame_sizes,
+            "size_percentiles": self.size_percentiles,
+            "speed": self.speed,
+            "speed_unknown": int(np.isnan(self.motion).sum()),
+            "problems": list(self.problems),
+        }
+
+    def text(self) -> str:
+        """The figures for people: lines, then a Markdown table of the classes."""
+        unknown = int(np.isnan(self.motion).sum())
+        sizes = ", ".join(f"{video_size} ({videos:,})" for video_size, videos in self.frame_sizes.items())
+        lines = [
+            f"clips        {self.clips:,}",
+            f"frames       {self.frames:,}, of which {self.empty_frames:,} without an object",
+            f"frame sizes  {sizes or 'none'} px (clips)",
+            f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks",
+            "box size     " + (_shares(self.size_percentiles, "{} %: {:.3f}") or "no boxes"),
+            "             percentiles of sqrt(box area) / sqrt(frame area)",
+            "speed        "
+            + (_shares(self.speed, "{} {:.1%}") or "unknown")
+            + (f"; unknown for {unknown:,} boxes" if unknown else ""),
+            f"             by motion IoU, over 10 frames either way: slow above {SLOW}, fast below {FAST}",
+            "",
+            "| class | boxes | share |",
+            "|---|---:|---:|",
+        ]
+        total = max(1, len(self.boxes))
+        lines += [f"| {name} | {count:,} | {count / total:.1%} |" for name, count in self.boxes_by_class.items()]
+        return "\n".join(lines)
+
+
+def _shares(values: dict[str, float | None], form: str) -> str:
+    return ", ".join(form.format(name, value) for name, value in values.items() if value is not None)

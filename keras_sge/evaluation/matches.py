@@ -1,0 +1,129 @@
+"""Which detection found which object: done once, read by every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.boxes import iou_matrix
+from keras_sge.evaluation.frame_record import FrameRecord
+
+
+@dataclass(frozen=True)
+class Matches:
+    """All detections of some frames, best score first, equal scores in frame order.
+
+    Attributes:
+        scores: float32 (n,). classes: int64 (n,). frames: int64 (n,), the frame's place among the frames.
+        claimed: int64 (n,), the object that a detection found, counted over all frames; -1 for a false positive.
+        place: int64 (n,), where the detection stands when those of all frames are put behind each other.
+        object_classes, object_frames: int64 (m,), of every object in the same count.
+    """
+
+    scores: np.ndarray
+    classes: np.ndarray
+    frames: np.ndarray
+    claimed: np.ndarray
+    place: np.ndarray
+    object_classes: np.ndarray
+    object_frames: np.ndarray
+
+    def curve(self, class_index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Recall and precision of a class after each of its detections, float64 (k,); recall NaN without objects."""
+        hit = self.claimed[self.classes == class_index] >= 0
+        found, objects = np.cumsum(hit), np.count_nonzero(self.object_classes == class_index)
+        recall = found / objects if objects else np.full(len(hit), np.nan)
+        return recall, found / np.arange(1, len(hit) + 1)
+
+    def average_precision(
+        self,
+        class_index: int,
+        objects: np.ndarray | None = None,
+        frames: np.ndarray | None = None,
+        false_weights: np.ndarray | None = None,
+    ) -> float:
+        """AP of one class, all-point interpolation.
+
+        Args:
+            objects: bool (m,), which objects count; a detection that claimed another one counts neither way.
+            frames: bool (number of frames,), which frames count; the others are left out altogether.
+            false_weights: float (n,), how much of a false positive each detection is if it claimed nothing; 1 if None.
+
+        Returns:
+            The area under the precision envelope, 0..1; NaN where no object counts.
+        """
+        wanted = self.object_classes == class_index
+        mine = self.classes == class_index
+        if frames is not None:
+            wanted, mine = wanted & frames[self.object_frames], mine & frames[self.frames]
+        if objects is not None:
+            wanted = wanted & objects
+        if not wanted.any():
+            return float("nan")
+        claimed = self.claimed[mine]
+        # A claimed object is of this class, so index -1 is the only one to guard.
+        hit = (claimed >= 0) & wanted[claimed]
+        false = (claimed < 0).astype(np.float64)
+        if false_weights is not None:
+            false *= false_weights[mine]
+        found, wrong = np.cumsum(hit)[hit], np.cumsum(false)[hit]
+        # Precision only falls between two hits, so the envelope over the hits is the envelope over all.
+        precision = np.maximum.accumulate((found / (found + wrong))[::-1])[::-1]
+        return float(precision.sum() / np.count_nonzero(wanted))
+
+    def mean_average_precision(self, classes: int, **selection: np.ndarray) -> float:
+        """The mean of `average_precision` over the classes with objects that count, NaN if there is none."""
+        return mean_of_numbers(self.average_precision(index, **selection) for index in range(classes))
+
+
+def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
+    """Matches detections to objects as pycocotools does.
+
+    Detections are taken from the best score down; each claims the free object of its frame and class that it overlaps
+    most, the last of equals, if by at least `iou_threshold`, and is false otherwise.
+    """
+    claimed, object_count = [np.empty(0, np.int64)], 0
+    for frame in frames:
+        local = _claim(frame, iou_threshold)
+        claimed.append(np.where(local >= 0, local + object_count, -1))
+        object_count += len(frame.true_classes)
+    scores = np.concatenate([np.empty(0, np.float32), *(frame.scores for frame in frames)])
+    order = np.argsort(-scores, kind="stable")
+    numbers = np.arange(len(frames))
+    return Matches(
+        scores[order],
+        np.concatenate([np.empty(0, np.int64), *(frame.classes for frame in frames)])[order],
+        np.repeat(numbers, [len(frame.scores) for frame in frames])[order],
+        np.concatenate(claimed)[order],
+        order,
+        np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)]),
+        np.repeat(numbers, [len(frame.true_classes) for frame in frames]),
+    )
+
+
+def mean_of_numbers(values: Iterable[float]) -> float:
+    """The mean of what is not NaN; NaN of nothing."""
+    numbers = [value for value in values if not np.isnan(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
+
+
+def _claim(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
+    """int64 (n,): the object of the frame that each detection claims, or -1."""
+    result = np.full(len(frame.scores), -1, np.int64)
+    if len(result) == 0 or len(frame.true_classes) == 0:
+        return result
+    # In float64, as pycocotools: an overlap of exactly the threshold must not hang on rounding.
+    overlap = iou_matrix(frame.boxes.astype(np.float64), frame.true_boxes.astype(np.float64))
+    overlap[frame.classes[:, None] != frame.true_classes[None]] = -1
+    # 1 - 1e-10 is pycocotools' own guard for a threshold of 1.
+    threshold = min(iou_threshold, 1 - 1e-10)
+    rows = np.flatnonzero(overlap.max(axis=1) >= threshold)
+    last = overlap.shape[1] - 1
+    for row in rows[np.argsort(-frame.scores[rows], kind="stable")]:
+        best = last - int(overlap[row, ::-1].argmax())
+        if overlap[row, best] >= threshold:
+            result[row] = best
+            overlap[:, best] = -1
+    return result

@@ -1,0 +1,206 @@
+"""`sge data` over every format, from end to end."""
+
+import importlib.metadata
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from video_trees import shades, vid_object, vid_xml, write_sequence, write_vid, write_vid_video
+
+from edge.errors import InputError
+from keras_sge.cli.main import main
+from keras_sge.data import CocoVid, ImageNetVid, MotChallenge, check_videos, open_videos
+from keras_sge.data.picked_frames import PickedFrames
+
+MOT_LINES = [f"{t},1,{5 + 4 * t},5,20,30,1,1,1" for t in range(1, 5)] + ["1,2,40,30,10,10,1,1,1"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_coco):
+    """A working directory with one data set of each format."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_coco, tmp_path / "coco")
+    write_vid(tmp_path / "vid")
+    for name in ("MOT17-02", "MOT17-04"):
+        write_sequence(tmp_path / "mot", name, MOT_LINES)
+    return tmp_path
+
+
+def refused(capsys, *arguments):
+    """The error line of a command that must fail with exit code 2; progress bars may come before it."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if "sge: error: " in line]
+    assert len(error) == 1
+    return error[0]
+
+
+FORMATS = {"coco": ("val", CocoVid), "vid": ("train", ImageNetVid), "mot": ("train", MotChallenge)}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_layout_tells_the_format(name, folder):
+    split, kind = FORMATS[name]
+    dataset = open_videos(folder / name, split, progress=iter)
+    assert type(dataset) is kind and len(dataset) > 1
+    with pytest.raises(InputError, match=r"splits found: .*train"):
+        open_videos(folder / name, "nope")
+
+
+def test_other_folders_get_one_error_with_all_layouts(folder):
+    for place in (folder, folder / "none", folder / "vid" / "Data"):
+        with pytest.raises(InputError) as caught:
+            open_videos(place, "val")
+        text = str(caught.value)
+        assert str(place) in text and ("which is no folder" in text) == (place.name == "none")
+        assert all(part in text for part in ("annotations/val.json", "Annotations/VID/val", "val/SEQUENCE/gt/gt.txt"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_check_says_what_is_there(name, folder, capsys):
+    split, _ = FORMATS[name]
+    arguments = [name, "--split", split, "--json", "x.json", "--out", "x.png", "--config", "quickstart"]
+    assert main(["data", "check", *arguments]) == 0
+    printed, document = capsys.readouterr().out, json.loads((folder / "x.json").read_text())
+    dataset = open_videos(folder / name, split)
+    boxes = [len(frame.boxes) for index in range(len(dataset)) for frame in dataset.labels(index)]
+    assert (document["clips"], document["frames"]) == (len(dataset), len(boxes))
+    assert (document["boxes"], document["empty_frames"]) == (sum(boxes), boxes.count(0))
+    assert sum(document["boxes_by_class"].values()) == sum(boxes) and document["problems"] == []
+    assert 0 <= document["anchors"]["recall"] <= 1 and len(document["anchors"]["by_map"]) == 3
+    assert "best-possible recall" in printed and dataset.classes[0] in printed
+    assert cv2.imread("x.png").shape[1] > 1000
+
+
+def test_the_figures_are_right(folder):
+    report = check_videos(MotChallenge(folder / "mot", "train"))
+    assert (report.clips, report.frames, report.tracks, len(report.boxes)) == (2, 8, 4, 10)
+    assert report.frame_sizes == {"64 x 48": 2} and report.boxes_by_class == {"pedestrian": 10}
+    sizes = np.sqrt(np.array([20 * 30] * 4 + [10 * 10]) / (64 * 48))
+    np.testing.assert_allclose(sorted(report.relative_sizes), sorted([*sizes, *sizes]), rtol=1e-6)
+    assert report.size_percentiles["50"] == pytest.approx(np.median([*sizes, *sizes]), abs=1e-4)
+    # 4 px a frame of 20: IoU 16/24, 12/28, 8/32.
+    outer, inner = np.mean([16 / 24, 12 / 28, 8 / 32]), np.mean([16 / 24, 16 / 24, 12 / 28])
+    expected = [outer, np.nan, inner, inner, outer]
+    np.testing.assert_allclose(report.motion, expected * 2, atol=1e-6)
+    assert report.speed == {"slow": 0, "medium": 0, "fast": 1}
+
+
+def test_all_problems_are_listed_and_end_with_two(folder, capsys):
+    for number in range(24):
+        text = vid_xml(vid_object("n1" if number else "n02084071", (1, 1, 9, 9)))
+        write_vid_video(folder / "bad", f"val/v{number:02d}", [vid_xml(), text])
+    capsys.readouterr()
+    assert main(["data", "check", "bad", "--json", "x.json", "--out", "x.png"]) == 2
+    printed = capsys.readouterr()
+    assert "23 of 24 videos" in printed.err.splitlines()[-1]
+    assert "v01/000001.xml" in printed.out and "v20/" in printed.out and "v21/" not in printed.out
+    assert "and 3 more" in printed.out
+    document = json.loads((folder / "x.json").read_text())
+    assert len(document["problems"]) == 23 and (document["clips"], document["frames"], document["boxes"]) == (24, 2, 1)
+    assert (folder / "x.png").stat().st_size > 0
+
+
+def test_frames_are_read_unless_told_otherwise(folder, capsys):
+    (folder / "mot" / "train" / "MOT17-02" / "img1" / "000004.jpg").write_bytes(b"no picture")
+    (folder / "mot" / "train" / "MOT17-04" / "img1" / "000002.jpg").write_bytes(b"no picture")
+    assert "1 of 2 videos" in refused(capsys, "data", "check", "mot", "--split", "train")
+    assert main(["data", "check", "mot", "--split", "train", "--no-frames"]) == 0
+
+
+def test_a_set_without_any_object_is_checked(folder, capsys):
+    write_vid_video(folder / "empty", "val/v", [vid_xml(), vid_xml()])
+    assert main(["data", "check", "empty", "--out", "x.png", "--json", "x.json", "--config", "quickstart"]) == 0
+    assert "no boxes" in capsys.readouterr().out
+    document = json.loads((folder / "x.json").read_text())
+    assert document["size_percentiles"]["50"] is None and document["speed"]["slow"] is None
+    assert "without boxes" in refused(capsys, "data", "anchors", "empty", "--config", "quickstart")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_converted(name, folder, capsys):
+    split, _ = FORMATS[name]
+    assert main(["data", "convert", name, "--split", split, "--out", "new"]) == 0
+    original, copy = open_videos(folder / name, split), CocoVid(folder / "new", split)
+    assert copy.classes == original.classes and len(copy) == len(original)
+    for index in range(len(copy)):
+        one, other = original.videos[index], copy.videos[index]
+        assert (one.name, one.width, one.height, one.fps, one.length) == (
+            other.name,
+            other.width,
+            other.height,
+            other.fps,
+            other.length,
+        )
+        for before, after in zip(original.labels(index), copy.labels(index), strict=True):
+            np.testing.assert_allclose(before.boxes, after.boxes, atol=2e-3)
+            np.testing.assert_array_equal(before.classes, after.classes)
+            np.testing.assert_array_equal(before.tracks, after.tracks)
+    if name != "coco":
+        assert shades(copy.read(1)) == shades(original.read(1))
+    assert "exists already" in refused(capsys, "data", "convert", name, "--split", split, "--out", "new")
+
+
+def test_anchors_are_printed_as_yaml(folder, capsys):
+    arguments = ["data", "anchors", "mot", "--split", "train", "--config", "quickstart", "--ratios", "3"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "| present, quickstart | 6 |" in printed and "| proposed | 8 |" in printed
+    anchors = yaml.safe_load(printed[printed.index("network:") :])["network"]["anchors"]
+    assert len(anchors["sizes"]) == 4 and len(anchors["ratios"]) == 3
+    assert main(arguments) == 0 and capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_looked_at(name, folder, capsys):
+    arguments = ["data", "look", name, "--split", FORMATS[name][0], "--out", "sheet.png", "--videos", "2"]
+    assert main([*arguments, "--frames", "2"]) == 0
+    assert cv2.imread("sheet.png").shape[:2] == ((130, 130) if name == "coco" else (98, 130))
+    assert "x.png" in refused(capsys, *arguments[:-3], "no/x.png")
+
+
+def test_picked_frames_are_those_frames(folder):
+    picked = PickedFrames(ImageNetVid(folder / "vid", "train"), [(1, [0, 3]), (0, [2, 1, 2])])
+    assert [video.length for video in picked.videos] == [2, 3]
+    assert shades(picked.read(0)) == [100, 130] and shades(picked.read(1, 1)) == [10, 20]
+    assert [len(frame.boxes) for frame in picked.labels(1)] == [2, 1, 2]
+
+
+BAD = {
+    "no data": (["check", "none"], ["none", "which is no folder"]),
+    "another folder": (["convert", "vid/Data", "--out", "new"], ["vid/Data", "COCO-VID", "MOTChallenge"]),
+    "unknown split": (["anchors", "mot", "--config", "quickstart"], ["mot/val", "train"]),
+    "unknown configuration": (["check", "coco", "--config", "quickstrat"], ["quickstrat", "quickstart"]),
+    "too many ratios": (["anchors", "coco", "--config", "quickstart", "--ratios", "9"], ["0 to 5", "9"]),
+    "figures into nowhere": (["check", "coco", "--json", "no/x.json"], ["no/x.json"]),
+    "picture into nowhere": (["check", "coco", "--out", "no/x.png"], ["no/x.png"]),
+    "picture of another kind": (["check", "coco", "--out", "x.mp4"], ["x.mp4", ".png"]),
+    "no rows": (["look", "coco", "--out", "x.png", "--videos", "0"], ["--videos"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_mistakes_are_named_and_leave_nothing(name, folder, capsys):
+    arguments, words = BAD[name]
+    before = sorted(folder.rglob("*"))
+    line = refused(capsys, "data", *arguments)
+    assert all(word in line for word in words), line
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_anchors_want_labels_without_a_mistake(folder, capsys):
+    path = next((folder / "vid" / "Annotations").rglob("000002.xml"))
+    path.write_text("<annotation>")
+    line = refused(capsys, "data", "anchors", "vid", "--split", "train", "--config", "quickstart")
+    assert "000002.xml" in line and "sge data check" in line
+
+
+@pytest.mark.parametrize("action", ["check", "convert", "anchors"])
+def test_help_of_the_actions(action, capsys):
+    assert "data" in {entry.name for entry in importlib.metadata.entry_points(group="sge.commands")}
+    with pytest.raises(SystemExit) as caught:
+        main(["data", action, "--help"])
+    assert caught.value.code == 0 and "--split" in capsys.readouterr().out

@@ -1,0 +1,206 @@
+"""Splits, errors, F1 and confusion, against slow twins and cases done by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from evaluated import iou, plain_area, plain_claims, random_frames, record, records_of
+
+from keras_sge.evaluation import evaluation_pictures, score_records
+from keras_sge.evaluation.best_f1 import best_f1
+from keras_sge.evaluation.confusion_matrix import confusion_matrix
+from keras_sge.evaluation.error_breakdown import error_breakdown
+from keras_sge.evaluation.matches import match
+from keras_sge.evaluation.split_figures import (
+    SPEEDS,
+    frame_index_figures,
+    motion_figures,
+    speed_of,
+    weighted_motion_figures,
+)
+
+RANGES = {"slow": (0.9000001, 1), "medium": (0.7, 0.9), "fast": (0, 0.6999999)}
+
+
+def random_motion(frames, seed):
+    """Of each object; some have none, some lie on a border."""
+    rng = np.random.default_rng(seed)
+    motion = rng.choice([0.3, 0.69, 0.7, 0.8, 0.9, 0.95, np.nan], sum(len(frame.true_classes) for frame in frames))
+    return motion, np.split(motion, np.cumsum([len(frame.true_classes) for frame in frames])[:-1])
+
+
+def mean(values):
+    numbers = [value for value in values if not math.isnan(value)]
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def false_weight(frame, which, wanted, inside, share):
+    """The weight of a false positive, as the field's code works it out; `inside`: of each object of the frame."""
+    same = [other for other, number in enumerate(frame.true_classes) if number == wanted]
+    if not same:
+        return share
+    overlaps = [iou(frame.boxes[which].astype(float), frame.true_boxes[other].astype(float)) for other in same]
+    counted = max([overlap for overlap, other in zip(overlaps, same, strict=True) if inside[other]], default=-1)
+    ignored = max([overlap for overlap, other in zip(overlaps, same, strict=True) if not inside[other]], default=-1)
+    if counted != ignored:
+        return float(counted > ignored)
+    return sum(not inside[other] for other in same) / len(same)
+
+
+def plain_motion(frames, motion, bounds, weighted):
+    low, high = bounds
+    inside = [[low <= value <= high for value in of_frame] for of_frame in motion]
+    every = [value for of_frame in inside for value in of_frame]
+    share = sum(every) / len(every) or 1
+    values = []
+    for wanted in range(3):
+        marks = []
+        for place, which, other in plain_claims(frames, wanted):
+            if other is not None:
+                marks.append(("hit", 1) if inside[place][other] else ("ignored", 0))
+            else:
+                weight = false_weight(frames[place], which, wanted, inside[place], share) if weighted else 1
+                marks.append(("false", weight))
+        objects = sum(
+            kept and number == wanted
+            for frame, of_frame in zip(frames, inside, strict=True)
+            for kept, number in zip(of_frame, frame.true_classes, strict=True)
+        )
+        values.append(plain_area(marks, objects))
+    return mean(values)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_motion_split_equals_the_slow_twin(seed):
+    frames = random_frames(seed, 40)
+    motion, of_frames = random_motion(frames, seed)
+    matches = match(frames)
+    plain = {name: plain_motion(frames, of_frames, bounds, False) for name, bounds in RANGES.items()}
+    assert motion_figures(matches, 3, motion) == pytest.approx(plain, abs=1e-9)
+    plain = {name: plain_motion(frames, of_frames, bounds, True) for name, bounds in RANGES.items()}
+    assert weighted_motion_figures(matches, frames, 3, motion) == pytest.approx(plain, abs=1e-9)
+
+
+def test_borders_of_speed():
+    speeds = speed_of(np.array([0.9001, 0.9, 0.7, 0.6999, np.nan]))
+    assert [(*SPEEDS, "none")[speed] for speed in speeds] == ["slow", "medium", "medium", "fast", "none"]
+
+
+def test_claiming_an_object_of_another_speed_counts_neither_way():
+    box, far = (0, 0, 10, 10), (50, 50, 60, 60)
+    frames = [record([(far, 0.9, 0), (box, 0.8, 0)], [(box, 0), (far, 0)])]
+    assert motion_figures(match(frames), 3, np.array([0.95, 0.5]))["slow"] == 1
+    # Without its object the first detection is false, and false for every speed.
+    frames = [record([(far, 0.9, 0), (box, 0.8, 0)], [(box, 0)]), record([], [(box, 0)])]
+    figures = motion_figures(match(frames), 3, np.array([0.95, 0.5]))
+    assert figures["slow"] == 0.5 and figures["fast"] == 0 and math.isnan(figures["medium"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_position_split_equals_the_figures_of_those_frames_alone(seed):
+    lengths = [35, 3, 12, 1]
+    frames = random_frames(seed, sum(lengths))
+    ids = np.concatenate([np.arange(length) for length in lengths])
+    figures = frame_index_figures(match(frames), 3, ids)
+    for name, positions in {
+        "1": range(1, 2),
+        "2-5": range(2, 6),
+        "6-10": range(6, 11),
+        "11-30": range(11, 31),
+        "31+": range(31, 99),
+    }.items():
+        part = [frame for frame, place in zip(frames, ids, strict=True) if place + 1 in positions]
+        marks = [
+            [("hit", 1) if other is not None else ("false", 1) for *_, other in plain_claims(part, wanted)]
+            for wanted in range(3)
+        ]
+        objects = [sum(int((frame.true_classes == wanted).sum()) for frame in part) for wanted in range(3)]
+        assert figures[name] == pytest.approx(mean(map(plain_area, marks, objects)), abs=1e-9)
+
+
+BOX, SHIFTED, FAR = (0, 0, 10, 10), (0, 4, 10, 14), (60, 60, 90, 90)
+HALF_OFF = (0, 6, 10, 16)
+ERRORS = {
+    "all right": ([(BOX, 0.9, 0)], [(BOX, 0)], {}),
+    "missed": ([], [(BOX, 0)], {"missed": 1}),
+    "wrong class": ([(BOX, 0.9, 1)], [(BOX, 0)], {"wrong_class": 1}),
+    "wrong class beside the right one": ([(BOX, 0.9, 0), (BOX, 0.8, 1)], [(BOX, 0)], {"wrong_class": 1}),
+    "badly placed": ([(HALF_OFF, 0.9, 0)], [(BOX, 0)], {"badly_placed": 1}),
+    "badly placed and wrong": ([(HALF_OFF, 0.9, 1)], [(BOX, 0)], {"background": 1, "missed": 1}),
+    "duplicate": ([(BOX, 0.9, 0), (BOX, 0.8, 0)], [(BOX, 0)], {"duplicate": 1}),
+    "background": ([(BOX, 0.9, 0), (FAR, 0.9, 0)], [(BOX, 0)], {"background": 1}),
+    "background of an empty frame": ([(FAR, 0.9, 0)], [], {"background": 1}),
+    "badly placed comes before wrong class": (
+        [(BOX, 0.9, 0)],
+        [(BOX, 1), (HALF_OFF, 0)],
+        {"badly_placed": 1, "missed": 1},
+    ),
+    "below the threshold": ([(BOX, 0.4, 0), (FAR, 0.4, 0)], [(BOX, 0)], {"missed": 1}),
+    "at the threshold": ([(BOX, 0.5, 0)], [(BOX, 0)], {}),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_by_hand(name):
+    found, truth, expected = ERRORS[name]
+    # Frames before and after must not matter.
+    frames = [record([(FAR, 0.9, 2)], [(FAR, 2)]), record(found, truth), record([(BOX, 0.9, 2)], [(BOX, 2)])]
+    counts = error_breakdown(match(frames), frames, 0.5)
+    assert {kind: number for kind, number in counts.items() if number} == expected
+    assert set(counts) == {"missed", "wrong_class", "badly_placed", "duplicate", "background"}
+
+
+def test_without_a_threshold_everything_is_missed():
+    frames = random_frames(0)
+    counts = error_breakdown(match(frames), frames, math.nan)
+    assert counts.pop("missed") == sum(len(frame.true_classes) for frame in frames) and not any(counts.values())
+
+
+@pytest.mark.parametrize("levels", [None, 5])
+def test_best_f1_is_the_best_of_all_thresholds(levels):
+    frames = random_frames(3, 30, levels)
+    objects = sum(len(frame.true_classes) for frame in frames)
+    claims = [claim for wanted in range(3) for claim in plain_claims(frames, wanted)]
+    figures = []
+    for threshold in sorted({float(score) for frame in frames for score in frame.scores}, reverse=True):
+        kept = [other for place, which, other in claims if frames[place].scores[which] >= threshold]
+        right = sum(other is not None for other in kept)
+        figures.append((2 * right / (len(kept) + objects), threshold, right / len(kept), right / objects))
+    # The first of equals is the highest threshold.
+    expected = max(figures, key=lambda item: item[0])
+    assert best_f1(match(frames)) == pytest.approx(
+        dict(zip(("f1", "threshold", "precision", "recall"), expected, strict=True))
+    )
+
+
+def test_f1_without_detections_and_without_objects():
+    assert best_f1(match([record([], [(BOX, 0)])]))["f1"] == 0
+    assert math.isnan(best_f1(match([record([], [(BOX, 0)])]))["threshold"])
+    assert math.isnan(best_f1(match([record([(BOX, 0.9, 0)])]))["f1"])
+    assert math.isnan(best_f1(match([]))["f1"])
+
+
+def test_confusion_by_hand():
+    frames = [
+        record([(BOX, 0.9, 1), (FAR, 0.9, 0), (SHIFTED, 0.2, 0)], [(BOX, 0)]),
+        record([(BOX, 0.9, 1), (BOX, 0.8, 1)], [(BOX, 1), (FAR, 2)]),
+    ]
+    expected = [[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0]]
+    np.testing.assert_array_equal(confusion_matrix(frames, 3, 0.5), expected)
+    np.testing.assert_array_equal(confusion_matrix(frames, 3, math.nan)[:, 3], [1, 1, 1, 0])
+
+
+@pytest.mark.parametrize("frames", [random_frames(1, 20), [record([], [(BOX, 0)])], [record([(BOX, 0.9, 0)])], []])
+def test_pictures_of_anything(frames, tmp_path):
+    frames = frames or [record()]
+    records = records_of(frames)
+    result = score_records(records)
+    paths = evaluation_pictures(records, result, tmp_path / "pictures")
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(path.name for path in paths)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths) and len(paths) == 3
+    assert all(name in result.table() for name in records.labels)
+
+
+def test_pictures_of_many_classes(tmp_path):
+    records = records_of(random_frames(1, 10), labels=tuple(f"class number {number}" for number in range(30)))
+    assert len(evaluation_pictures(records, score_records(records), tmp_path)) == 3

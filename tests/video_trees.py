@@ -1,0 +1,76 @@
+"""Miniature data sets on disk, in the formats of the field, with known frames and objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+WIDTH, HEIGHT = 64, 48
+
+
+def frame(shade: int) -> np.ndarray:
+    """A flat picture: its value says which frame it is, JPEG or mp4 notwithstanding."""
+    return np.full((HEIGHT, WIDTH, 3), shade, np.uint8)
+
+
+def shades(clip: np.ndarray) -> list[int]:
+    """What `frame` was called with, to the nearest ten."""
+    return [int(round(float(picture.mean()), -1)) for picture in clip]
+
+
+def vid_object(wnid: str, box: tuple, track: int = 0) -> str:
+    """One object of an XML file; box is xmin, ymin, xmax, ymax."""
+    x1, y1, x2, y2 = box
+    return (
+        f"<object><trackid>{track}</trackid><name>{wnid}</name><bndbox><xmax>{x2}</xmax><xmin>{x1}</xmin>"
+        f"<ymax>{y2}</ymax><ymin>{y1}</ymin></bndbox><occluded>0</occluded><generated>1</generated></object>"
+    )
+
+
+def vid_xml(objects: str = "", width: int | str = WIDTH, height: int | str = HEIGHT) -> str:
+    """One XML file of ImageNet VID."""
+    return (
+        "<annotation><folder>f</folder><filename>000000</filename><source><database>ILSVRC_2015</database></source>"
+        f"<size><width>{width}</width><height>{height}</height></size>{objects}</annotation>"
+    )
+
+
+def write_vid_video(root: Path, folder: str, frames: list[str], base: int = 0) -> None:
+    """One video of ImageNet VID: `folder` below Data/VID and Annotations/VID, an XML text for each frame."""
+    images, annotations = root / "Data" / "VID" / folder, root / "Annotations" / "VID" / folder
+    images.mkdir(parents=True)
+    annotations.mkdir(parents=True)
+    for number, text in enumerate(frames):
+        cv2.imwrite(str(images / f"{number:06d}.JPEG"), frame(base + 10 * number))
+        (annotations / f"{number:06d}.xml").write_text(text)
+
+
+def write_vid(root: Path) -> Path:
+    """Two training videos in two packages and one of validation; a zebra walks, a car joins it."""
+    for number in range(2):
+        package = f"train/ILSVRC2015_VID_train_000{number}/ILSVRC2015_train_0000{number}000"
+        walk = [vid_object("n02391049", (5 + 2 * t, 6, 25 + 2 * t, 30), track=3) for t in range(4)]
+        walk[2] += vid_object("n02958343", (40, 10, 64, 47), track=1)
+        walk[3] = ""
+        write_vid_video(root, package, [vid_xml(objects) for objects in walk], base=100 * number)
+    write_vid_video(root, "val/ILSVRC2015_val_00000000", [vid_xml(vid_object("n02084071", (0, 0, 10, 10)))] * 3)
+    return root
+
+
+def write_sequence(root: Path, name: str, lines: list[str], length: int = 4, labels: str | None = None) -> Path:
+    """One sequence of MOTChallenge below `root`/train, lines as in gt.txt."""
+    folder = root / "train" / name
+    (folder / "img1").mkdir(parents=True)
+    (folder / "gt").mkdir()
+    for number in range(length):
+        cv2.imwrite(str(folder / "img1" / f"{number + 1:06d}.jpg"), frame(10 * number))
+    (folder / "gt" / "gt.txt").write_text("".join(f"{line}\n" for line in lines))
+    if labels is not None:
+        (folder / "gt" / "labels.txt").write_text(labels)
+    (folder / "seqinfo.ini").write_text(
+        f"[Sequence]\nname={name}\nimDir=img1\nframeRate=25\nseqLength={length}\nimWidth={WIDTH}\nimHeight={HEIGHT}\n"
+        "imExt=.jpg\n"
+    )
+    return folder
