@@ -19,7 +19,7 @@ The file is checked against Keras after writing. `sge-edge info first.tflite` pr
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a run folder of `sge train`, or a .keras file")
+    parser.add_argument("model", metavar="MODEL", help="a run folder of `sge train`, a .keras file, an .npz of weights")
     parser.add_argument("--out", metavar="FILE.tflite", required=True, help="the file to write")
     parser.add_argument("--precision", default="float32", metavar="P", help="float32 or float16 (default: float32)")
     parser.add_argument("--entropy", default="host", choices=("host", "graph"), help="where the map is computed")

@@ -13,7 +13,8 @@ from edge.preprocess import resize_frame
 from edge.runtime import load_interpreter
 from keras_sge.models.imagenet_weights import read_mobilenet_h5
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
-from keras_sge.models.weights_file import assign_weights, read_weights
+from keras_sge.models.read_weights import read_weights
+from keras_sge.models.weights_file import assign_weights
 
 SHARED = Path(__file__).parents[2] / "shared"
 needs_shared = pytest.mark.skipif(not (SHARED / "weights").is_dir(), reason="the folder ../shared is not there")
@@ -40,7 +41,7 @@ def classifier(alpha, size, classes):
 
 def imported(path, alpha, size, classes):
     model = classifier(alpha, size, classes)
-    left = assign_weights(model, read_weights(path))[1]
+    left = assign_weights(model, read_weights(path)[1])[1]
     assert not [name for name in left if not name.startswith("logits")]
     return model, left
 

@@ -10,7 +10,7 @@ from edge.errors import InputError
 from keras_sge.config import MemoryConfig, TrainingConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet
-from keras_sge.models.weights_file import save_weights, stored_network
+from keras_sge.models.weights_file import read_weights_file, save_weights
 from keras_sge.training.starting_weights import set_starting_weights
 
 NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
@@ -55,7 +55,7 @@ def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
     np.testing.assert_allclose(
         other.predict_on_batch(inputs)["scores"], trained.predict_on_batch(inputs)["scores"], atol=0.05
     )
-    assert stored_network(tmp_path / "trained.npz") == trained.config
+    assert read_weights_file(tmp_path / "trained.npz")[0] == trained.config
 
 
 def test_weights_of_another_width_are_refused(single, videos):

@@ -18,7 +18,8 @@ from edge.errors import InputError
 from keras_sge.config import Config, DataConfig, TrainingConfig, config_to_dict, load_config
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, load_clip_model
-from keras_sge.models.weights_file import load_saved_network, read_weights, save_weights
+from keras_sge.models.read_weights import read_weights
+from keras_sge.models.weights_file import save_weights
 from keras_sge.training import train
 from keras_sge.training.data_wait import DataWait
 from keras_sge.training.train import stage_of, with_clip_length
@@ -197,7 +198,7 @@ def test_the_loss_falls_on_a_set_small_enough_to_remember(tmp_path):
 
 def test_saved_weights_come_back_in_half_precision(tiny_net, tmp_path):
     save_weights(tiny_net, tmp_path / "tiny.npz")
-    loaded = load_saved_network(tmp_path / "tiny.npz")
+    loaded = load_clip_model(tmp_path / "tiny.npz")
     assert config_to_dict(loaded.config) == config_to_dict(tiny_net.config)
     for path, value in weights_by_name(tiny_net).items():
         np.testing.assert_allclose(weights_by_name(loaded)[path], value, rtol=1e-3, atol=1e-4)
@@ -209,7 +210,7 @@ def test_training_starts_from_the_layers_asked_for(tiny_net, tmp_path, capsys):
         epochs=1, start_from=str(tmp_path / "tiny.npz"), start_layers="conv", freeze_until="conv13", learning_rate=1e-9
     )
     model = train(config, tmp_path / "run", verbose=0)
-    stored = read_weights(tmp_path / "tiny.npz")
+    _, stored = read_weights(tmp_path / "tiny.npz")
     values = {"/".join(path.split("/")[-2:]): value for path, value in weights_by_name(model).items()}
     np.testing.assert_array_equal(values["conv5_pointwise/kernel"], stored["conv5_pointwise/kernel"])
     assert not np.allclose(values["memory_squeeze/kernel"], stored["memory_squeeze/kernel"])

@@ -32,7 +32,7 @@ printed says exactly what was done. `sge bootstrap` compares two files of --reco
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras file, a run folder, a shipped name")
+    parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras or .npz file, a run folder, a shipped name")
     parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: the built-in synthetic set)")
     parser.add_argument(
         "--split", default="val", metavar="NAME", help="such as DIR/annotations/NAME.json (default: val)"
@@ -66,8 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (arguments.json, arguments.records):
         if path:
             check_writable(path)
-    if Path(arguments.model).is_dir() or Path(arguments.model).suffix == ".keras":
-        import_keras()
 
     from tqdm import tqdm
 
@@ -80,7 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from keras_sge.evaluation.detection_records import check_records_path
     from keras_sge.evaluation.evaluation_pictures import check_pictures_path
+    from keras_sge.evaluation.open_detector import needs_keras
 
+    if needs_keras(arguments.model):
+        import_keras()
     if arguments.records:
         check_records_path(arguments.records)
     if arguments.pictures:

@@ -26,7 +26,7 @@ class TrainingConfig:
         precision: `float32`, or `mixed_bfloat16` where the processor is quick at it (a GPU; a CPU is slower).
         gradient_clip: global norm that gradients are scaled down to.
         negatives_per_positive: hard negatives kept for each positive anchor (SSD: 3).
-        start_from: weights to start from, see `keras_sge.models.weights_file.read_weights`; a relative path is looked
+        start_from: weights to start from, see `keras_sge.models.read_weights.read_weights`; a relative path is looked
             for beside the configuration first. What fits by name and shape is taken; null starts from random numbers.
         start_layers: only layers whose names begin so are taken over, `conv` for the trunk; empty for all.
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.

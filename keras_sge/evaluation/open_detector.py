@@ -9,18 +9,24 @@ from edge.errors import InputError
 from edge.model_zoo import model_path
 
 
+def needs_keras(model: str | Path) -> bool:
+    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
+    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
+
+
 def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
     """A `Detector` on a .tflite file or on Keras.
 
     Args:
-        model: a .tflite or the name of a shipped one, a `.keras` file written by `sge train`, or a run folder.
+        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, or an
+            `.npz` of `sge weights`.
         threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
 
     Raises:
         InputError: there is no such model, or it is not one of these.
     """
     path = Path(model)
-    if path.is_dir() or path.suffix == ".keras":
+    if needs_keras(path):
         from keras_sge.evaluation.keras_runtime import KerasRuntime
         from keras_sge.models import load_clip_model, step_model_from
         from keras_sge.models.network_metadata import network_metadata

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from edge.errors import InputError
+from keras_sge.models.sge_net import SGENet
 
 # The epsilon of every batch norm in the trunk.
 _EPSILON = 1e-3
@@ -21,7 +23,7 @@ def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
     """The weights of one of TensorFlow's quantised classifiers, whose batch norm is folded; any alpha.
 
     The folded bias becomes beta, with a gamma, mean and variance that pass the convolution through unchanged; see
-    `keras_sge.models.weights_file.measure_batch_norm` before training goes on from them.
+    `measure_batch_norm` before training goes on from them.
 
     Returns:
         float32 arrays by `layer/weight`, such as `conv2_depthwise/kernel` (3, 3, channels, 1).
@@ -89,6 +91,27 @@ def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
             f"found {len(arrays)} arrays, {', '.join(sorted(arrays)[:3]) or 'none'} among them."
         )
     return weights
+
+
+def measure_batch_norm(model: SGENet, images: np.ndarray) -> None:
+    """Gives folded batch norms the statistics of real images, so that training may go on from them.
+
+    A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
+    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs.
+
+    Args:
+        model: a clip model whose trunk came from a folded file. images: float32 (n, height, width, 3) in -1 .. 1.
+    """
+    inputs = next(tensor for tensor in model.inputs if tensor.name == "image")
+    norms = [layer for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
+    probe = keras.Model(inputs, [norm.input for norm in norms])
+    for norm, values in zip(norms, probe.predict(images[:, None], verbose=0), strict=True):
+        mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
+        beta = keras.ops.convert_to_numpy(norm.beta)
+        norm.gamma.assign(np.sqrt(variance + norm.epsilon))
+        norm.beta.assign(beta + mean)
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
 
 
 def _tflite_layer(name: str) -> str | None:

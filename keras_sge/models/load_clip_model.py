@@ -9,18 +9,27 @@ import keras
 
 from edge.errors import InputError
 from keras_sge.models.sge_net import SGENet
+from keras_sge.models.weights_file import assign_weights, read_weights_file
 
 
 def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
-    """The clip model of a `.keras` file or of a run folder.
+    """The clip model of a `.keras` file, of a run folder, or of an `.npz` of weights.
 
     Args:
-        path: the file, or a folder that holds `model.keras`. compile: whether the optimiser comes along.
+        path: the file, or a folder that holds `model.keras`. compile: whether the optimiser comes along, which an
+            `.npz` does not hold.
 
     Raises:
         InputError: no such file, damaged, or not an SGE-Net.
     """
     path = Path(path)
+    if path.suffix == ".npz":
+        config, weights = read_weights_file(path)
+        model = SGENet(config)
+        _, missing = assign_weights(model, weights)
+        if missing:
+            raise InputError(f"{path} lacks {len(missing)} of the network's weights, {missing[0]} among them.")
+        return model
     file = path / "model.keras" if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"no Keras model at {file}. Expected a .keras file or a run folder written by `sge train`.")

@@ -9,14 +9,16 @@ import numpy as np
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.preprocess import resize_frame
-from keras_sge.config import TrainingConfig
+from keras_sge.config import NetworkConfig, TrainingConfig
 from keras_sge.data.clip_loader import normalise
 from keras_sge.data.video_dataset import VideoDataset
 from keras_sge.models import SGENet
+from keras_sge.models.imagenet_weights import measure_batch_norm
 from keras_sge.models.memory_parts import pass_through_weights
 from keras_sge.models.network_metadata import entropy_settings
+from keras_sge.models.read_weights import read_weights
 from keras_sge.models.step_model import weight_name
-from keras_sge.models.weights_file import assign_weights, measure_batch_norm, read_weights, stored_network
+from keras_sge.models.weights_file import assign_weights
 
 
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
@@ -32,26 +34,29 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
     Raises:
         InputError: `start_from` cannot be read, or nothing in it fits.
     """
-    path, config = training.start_from, model.config
-    loaded = _take_over(model, path, training.start_layers, videos) if path else []
+    config = model.config
+    start, loaded = _take_over(model, training, videos) if training.start_from else (None, [])
     if config.memory is None or config.memory.squeeze != "input":
         return
     if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
         assign_weights(model, pass_through_weights(model))
-    if config.entropy and "memory_squeeze/kernel" in loaded and stored_network(path).entropy is None:
+    if config.entropy and "memory_squeeze/kernel" in loaded and start.entropy is None:
         squeeze = next(weight for weight in model.weights if weight_name(weight) == "memory_squeeze/kernel")
         squeeze.assign(squeeze / _mean_attention(model, videos))
 
 
-def _take_over(model: SGENet, path: str, layers: str, videos: VideoDataset) -> list[str]:
-    weights = {name: value for name, value in read_weights(path).items() if name.startswith(layers)}
-    loaded, _ = assign_weights(model, weights)
+def _take_over(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> tuple[NetworkConfig | None, list[str]]:
+    path = training.start_from
+    start, weights = read_weights(path)
+    loaded, _ = assign_weights(
+        model, {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
+    )
     print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
     if not loaded:
         raise InputError(f"{path} has no weight that fits this network: is network.alpha the same?")
     if Path(path).suffix == ".tflite":
         measure_batch_norm(model, normalise(_sample_frames(model, videos)))
-    return loaded
+    return start, loaded
 
 
 def _mean_attention(model: SGENet, videos: VideoDataset) -> float:
