@@ -53,6 +53,7 @@ def main() -> int:
         print(f"memory.py: error: {error}", file=sys.stderr)
         return 2
     out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
     document = {"models": {name: [Path(file).stem for file in files] for name, files in models.items()}, "rows": rows}
     with atomic_path(out / f"{arguments.name}.json") as temporary:
         Path(temporary).write_text(json.dumps(document, indent=1) + "\n")

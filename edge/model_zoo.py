@@ -10,6 +10,7 @@ from edge.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent
 SUFFIX = ".tflite"
+DEFAULT_MODEL = "sge_skyzoom_192x0.5_float16"
 
 
 def models_folder() -> Path:
@@ -24,7 +25,7 @@ def list_models() -> list[str]:
 
 
 def default_model() -> str:
-    """The model used where none is named: the first one shipped.
+    """The model used where none is named: `DEFAULT_MODEL`, or the first one that this installation ships.
 
     Raises:
         InputError: this installation ships none.
@@ -32,7 +33,7 @@ def default_model() -> str:
     names = list_models()
     if not names:
         raise InputError("no model was given and this installation ships none. Give a .tflite written by `sge export`.")
-    return names[0]
+    return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
 
 def model_path(name_or_path: str | os.PathLike[str]) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 from tiny import random_clip, randomise, tiny_config
@@ -10,6 +11,7 @@ from edge.errors import InputError
 from keras_sge.config import MemoryConfig, TrainingConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet
+from keras_sge.models.step_model import weight_name
 from keras_sge.models.weights_file import read_weights_file, save_weights
 from keras_sge.training.starting_weights import set_starting_weights
 
@@ -62,3 +64,14 @@ def test_weights_of_another_width_are_refused(single, videos):
     other = SGENet(tiny_config(memory=NECK, entropy=None, alpha=0.5))
     with pytest.raises(InputError, match=r"network\.alpha"):
         set_starting_weights(other, TrainingConfig(start_from=str(single[1]), start_layers="conv"), videos)
+
+
+def test_only_the_layers_asked_for_are_taken_over(tiny_net, videos, tmp_path, capsys):
+    save_weights(tiny_net, tmp_path / "tiny.npz")
+    model = SGENet(tiny_net.config)
+    set_starting_weights(model, TrainingConfig(start_from=str(tmp_path / "tiny.npz"), start_layers="conv"), videos)
+    stored = read_weights_file(tmp_path / "tiny.npz")[1]
+    values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    np.testing.assert_array_equal(values["conv5_pointwise/kernel"], stored["conv5_pointwise/kernel"])
+    assert not np.allclose(values["memory_squeeze/kernel"], stored["memory_squeeze/kernel"])
+    assert "weights taken over" in capsys.readouterr().out

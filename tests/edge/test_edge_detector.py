@@ -14,7 +14,7 @@ from edge.detector import MAX_GAP_SECONDS, Detector
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import StateTensor, append_metadata
-from edge.model_zoo import default_model, list_models, model_path
+from edge.model_zoo import DEFAULT_MODEL, default_model, list_models, model_path
 from edge.preprocess import network_input, quantised_network_input, resize_frame
 
 
@@ -248,6 +248,8 @@ def test_model_zoo(model_file, tmp_path, monkeypatch):
         (tmp_path / f"{name}.tflite").write_bytes(model_file.read_bytes())
     assert list_models() == ["tiny_float32", "tiny_int8"]
     assert default_model() == "tiny_float32"
+    (tmp_path / f"{DEFAULT_MODEL}.tflite").write_bytes(model_file.read_bytes())
+    assert default_model() == DEFAULT_MODEL
     assert Detector("tiny_int8").metadata.name == "tiny"
     with pytest.raises(InputError, match="Did you mean tiny_int8"):
         model_path("tiny_in8")
