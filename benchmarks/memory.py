@@ -32,6 +32,9 @@ from keras_sge.evaluation import (
     score_records,
 )
 
+# Of a model's own row and of its rivals'.
+_STYLES = ("-", "--", ":", "-.")
+
 
 def main() -> int:
     """Parses the arguments, runs what is missing, writes the tables."""
@@ -166,19 +169,27 @@ def chart(rows: list[dict[str, object]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharey="row", layout="constrained")
+    colours = plt.get_cmap("tab10").colors
+    # A rival row has its model's colour, broken.
+    names = [row["name"].partition(",")[0] for row in rows]
+    places = {name: number for number, name in enumerate(dict.fromkeys(names))}
     for column, condition in enumerate(("clean", "degraded")):
-        for number, row in enumerate(rows):
+        for number, (row, model) in enumerate(zip(rows, names, strict=True)):
+            colour, style = colours[places[model] % 10], _STYLES[names[:number].count(model)]
             positions = row[condition]["frame_index"]
-            axes[0, column].plot(list(positions), list(positions.values()), marker="o", label=row["name"])
+            axes[0, column].plot(
+                list(positions), list(positions.values()), style, marker="o", color=colour, label=row["name"]
+            )
             speeds = row[condition]["motion_weighted"]
-            places = np.arange(len(speeds)) + (number - (len(rows) - 1) / 2) * 0.8 / len(rows)
-            axes[1, column].bar(places, [value or 0 for value in speeds.values()], 0.8 / len(rows))
+            centres = np.arange(len(speeds)) + (number - (len(rows) - 1) / 2) * 0.8 / len(rows)
+            values = [value or 0 for value in speeds.values()]
+            axes[1, column].bar(centres, values, 0.8 / len(rows), color=colour, alpha=1 if style == "-" else 0.5)
         axes[0, column].set(title=f"{condition} frames", xlabel="frame of the clip")
         axes[1, column].set(xlabel="speed of the object", xticks=range(len(speeds)), xticklabels=list(speeds))
         for axis in axes[:, column]:
             axis.grid(axis="y", alpha=0.3)
     axes[0, 0].set_ylabel("mAP@.5")
-    axes[1, 0].set_ylabel("mAP@.5")
+    axes[1, 0].set_ylabel("mAP@.5 (motion_weighted)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
