@@ -92,13 +92,14 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
     """The records of one model run one way, from the last time or anew."""
     from tqdm import tqdm
 
+    data = Path(arguments.data).resolve().name
     protocol = Protocol(
-        data=f"{Path(arguments.data).resolve().name}, {arguments.split}",
+        data=f"{data}, {arguments.split}",
         development=arguments.development,
         degrade=degrade,
         **way,
     )
-    words = [Path(file).stem, arguments.split, arguments.development, degrade, *way.values()]
+    words = [Path(file).stem, data, arguments.split, arguments.development, degrade, *way.values()]
     path = Path(arguments.records) / f"{'-'.join(map(str, words))}.npz"
     if path.is_file() and path.stat().st_mtime > Path(file).stat().st_mtime:
         return DetectionRecords.load(path)
