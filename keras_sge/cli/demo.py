@@ -12,7 +12,7 @@ from pathlib import Path
 
 HELP = "run the whole road on the built-in data: clips, training, .tflite, evaluation, streaming"
 EPILOG = """examples:
-  sge demo                               about six minutes on two cores; everything lands in runs/demo
+  sge demo                               some minutes on two cores; everything lands in runs/demo
   sge demo --out runs/second --config my.yaml
 
 Each step prints the command it stands for, so that it can be repeated alone.

@@ -147,7 +147,11 @@ def test_ctrl_c_keeps_what_is_written(model_file, frames, here):
     for number in range(3000):
         cv2.imwrite(f"frames/{number}.bmp", frames[number % len(frames)])
     command = ["detect", "frames", "--model", str(model_file), "--save", "o.mp4", "--jsonl", "o.jsonl"]
-    code = "import sys; from edge.cli.main import main; sys.exit(main())"
+    # Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from edge.cli.main import main; sys.exit(main())"
+    )
     path = os.pathsep.join([str(root) for root in sys.path if root])
     process = subprocess.Popen(
         [sys.executable, "-c", code, *command],
