@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 
 from keras_sge.cli.quiet_keras import import_keras
 
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--out must end in .tflite. Received: {arguments.out}")
     check_writable(arguments.out)
 
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     import_keras()
 
     import keras
