@@ -13,6 +13,7 @@ example:
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 
 import edge
 from edge.atomic import atomic_path
+from edge.model_zoo import model_path
 from keras_sge.data.open_videos import open_videos
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
@@ -93,15 +95,16 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
     from tqdm import tqdm
 
     data = Path(arguments.data).resolve().name
+    content = hashlib.sha256(model_path(file).read_bytes() + str(Path(arguments.data).resolve()).encode())
     protocol = Protocol(
         data=f"{data}, {arguments.split}",
         development=arguments.development,
         degrade=degrade,
         **way,
     )
-    words = [Path(file).stem, data, arguments.split, arguments.development, degrade, *way.values()]
+    words = [Path(file).stem, content.hexdigest()[:12], arguments.split, arguments.development, degrade, *way.values()]
     path = Path(arguments.records) / f"{'-'.join(map(str, words))}.npz"
-    if path.is_file() and path.stat().st_mtime > Path(file).stat().st_mtime:
+    if path.is_file():
         return DetectionRecords.load(path)
     detector = open_detector(file, arguments.threads, SCORE_THRESHOLD)
     videos = open_videos(arguments.data, arguments.split)

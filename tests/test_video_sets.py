@@ -51,6 +51,8 @@ def test_sets_with_other_classes_are_not_mixed():
         ("V_BIRD_012", "V_BIRD_012"),
         ("clip7", "clip7"),
         ("synthetic_2_00001", "synthetic_2_00001"),
+        ("V_BIRD_012_3.mp4", "V_BIRD_012"),
+        ("MOT17-02-FRCNN", "MOT17-02"),
         ("ILSVRC2015_train_00005003", "ILSVRC2015_train_00005"),
         ("ILSVRC2015_val_00005003", "ILSVRC2015_val_00005003"),
     ],

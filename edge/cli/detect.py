@@ -20,7 +20,7 @@ from edge.detector import Detector
 from edge.draw import draw_detections
 from edge.errors import InputError
 from edge.frame_result import FrameResult
-from edge.model_zoo import default_model, model_path
+from edge.model_zoo import DEFAULT_MODEL, default_model, model_path
 from edge.quiet import quiet_stderr
 from edge.video_sink import VideoSink
 from edge.video_source import open_source
@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that choose a model and what runs it."""
-    parser.add_argument("--model", metavar="FILE_OR_NAME", help="a .tflite or a shipped model (default: the first one)")
+    parser.add_argument(
+        "--model", metavar="FILE_OR_NAME", help=f"a .tflite or a shipped model (default: {DEFAULT_MODEL})"
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
     parser.add_argument("--delegate", metavar="LIB", help="shared library of a GPU or NPU delegate (default: CPU)")
 

@@ -13,7 +13,7 @@ from keras_sge.config import load_config
 HELP = "train a network with Keras fit"
 EPILOG = """examples:
   sge train quickstart --run runs/first                              the built-in synthetic set
-  sge train quickstart --data data/sky --run runs/sky                COCO-VID: data/sky/annotations/train.json, val.json
+  sge train quickstart --data data/sky --run runs/sky                COCO-VID, ImageNet VID or MOTChallenge
   sge train quickstart --set training.epochs=20 --set network.memory=null
   sge train quickstart --from mobilenet_v1_0.5_160_quant.tflite      a public ImageNet trunk (alpha must fit)
   sge train --resume --run runs/first                                go on after a stop
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("config", metavar="CONFIG", nargs="?", help="a YAML file or a built-in configuration's name")
     parser.add_argument("--run", metavar="DIR", help="folder for everything written (default: runs/CONFIG)")
-    parser.add_argument("--data", metavar="DIR", help="a COCO-VID directory (default: what the configuration says)")
+    parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: what the configuration says)")
     parser.add_argument("--from", dest="start", metavar="FILE", help="start from a .npz, .keras, run, .tflite, .h5")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     if arguments.config is None and not (arguments.resume and arguments.run):
         raise InputError("give a CONFIG, or --resume together with --run DIR.")
+    if arguments.resume and arguments.start:
+        raise InputError("--resume goes on with the run's own weights; --from starts another. Give one of them.")
     folder = Path(arguments.run or Path("runs") / Path(arguments.config).stem)
     if arguments.resume:
         config = load_config(stored_config(folder), arguments.set)

@@ -12,8 +12,8 @@ class DataConfig:
     """Where clips come from.
 
     Attributes:
-        path: a COCO-VID directory; null for the built-in synthetic set.
-        train_split, validation_split: names of the annotation files, `annotations/NAME.json`.
+        path: a data set's directory, see `keras_sge.data.open_videos`; null for the built-in synthetic set.
+        train_split, validation_split: names of its splits.
         development_sources: how many recordings are taken out of the training split, by a hash of their names, and used
             for validation instead of `validation_split`, so that everything can be chosen on them; 0 for none.
         mix_synthetic: videos of the built-in set mixed into the training split of `path`.

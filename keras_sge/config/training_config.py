@@ -67,6 +67,8 @@ class TrainingConfig:
         for name in ("momentum", "warmup", "average"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise InputError(f"training.{name} must be from 0 to below 1. Received: {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"training.seed must be from 0 to 4294967295. Received: {self.seed}")
         if self.single_frame_epochs < 0 or self.validation_steps < 0:
             raise InputError("training.single_frame_epochs and training.validation_steps must not be below 0.")
         if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:

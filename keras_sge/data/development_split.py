@@ -29,7 +29,8 @@ def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset,
     )
     if len(names) <= sources:
         raise InputError(
-            f"a development split of {sources} source videos leaves nothing to train on: the data set has {len(names)}."
+            f"a development split takes {sources} source videos out and must leave at least one; the data set has "
+            f"{len(names)}. Ask for fewer."
         )
     development = set(names[:sources])
     sides = [[], []]

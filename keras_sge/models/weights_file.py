@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,8 +50,10 @@ def read_weights_file(path: str | Path) -> tuple[NetworkConfig, dict[str, np.nda
             arrays = {name: stored[name] for name in stored.files}
         document = json.loads(str(arrays.pop(_CONFIG_KEY)))
         weights = {name: array.astype(np.float32) for name, array in arrays.items()}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not a checkpoint of keras-sge, or it is damaged: {error}") from error
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} is damaged, or no weights of `sge weights` (records of `sge evaluate` are .npz too): {error}"
+        ) from error
     return validate(NetworkConfig, document, "network"), weights
 
 

@@ -48,6 +48,9 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
 def _take_over(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> tuple[NetworkConfig | None, list[str]]:
     path = training.start_from
     start, weights = read_weights(path)
+    if start and start.classes != model.config.classes:
+        print(f"{path} knows other classes, or in another order: its class scores are not taken over")
+        weights = {name: value for name, value in weights.items() if not name.startswith("scores")}
     loaded, _ = assign_weights(
         model, {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
     )

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from edge.errors import InputError
 from keras_sge.config import Config, TrainingConfig
@@ -41,12 +42,14 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
     keras.config.set_dtype_policy(training.precision)
     try:
         if resume:
+            folder.check_resumable(config)
             model = _resumed(folder, training)
         else:
-            folder.create(config)
+            folder.check_free()
             model = _clip_model(config, stage_of(training, 0).clip_length)
             set_starting_weights(model, training, videos)
             compile_for_training(model, training)
+        folder.write_config(config)
         epoch = int(model.optimizer.iterations) // training.steps_per_epoch
         folder.trim_log(epoch)
         while epoch < training.epochs:
@@ -54,7 +57,7 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
             if model.clip_length != stage.clip_length:
                 model = with_clip_length(model, stage.clip_length, config)
             loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
-            model.fit(
+            history = model.fit(
                 loader,
                 validation_data=held_out
                 and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
@@ -65,6 +68,11 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
                 callbacks=_callbacks(folder, training, loader, append=epoch > 0),
                 verbose=verbose,
             )
+            if not np.isfinite(history.history["loss"][-1]):
+                raise InputError(
+                    f"the loss is no longer a number in epoch {history.epoch[-1] + 1}; {folder.model} holds the epoch "
+                    "before, if there was one. Start again with a lower training.learning_rate or gradient_clip."
+                )
             epoch = stage.epochs
     finally:
         keras.config.set_dtype_policy(default_policy)
@@ -96,16 +104,9 @@ def with_clip_length(model: SGENet, clip_length: int, config: Config) -> SGENet:
 
 def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
     """RMSprop as in the paper and the MultiBox loss."""
-    rate = training.learning_rate
-    if training.warmup is not None:
-        steps = training.epochs * training.steps_per_epoch
-        ramp = max(1, round(training.warmup * steps))
-        rate = keras.optimizers.schedules.CosineDecay(
-            rate / 10, max(1, steps - ramp), alpha=0.0, warmup_target=rate, warmup_steps=ramp
-        )
     model.compile(
         optimizer=keras.optimizers.RMSprop(
-            rate,
+            _learning_rate(training),
             rho=0.9,
             momentum=training.momentum,
             global_clipnorm=training.gradient_clip,
@@ -118,14 +119,25 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
     )
 
 
+def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    rate = training.learning_rate
+    if training.warmup is None:
+        return rate
+    steps = training.epochs * training.steps_per_epoch
+    ramp = max(1, round(training.warmup * steps))
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 10, max(1, steps - ramp), alpha=0.0, warmup_target=rate, warmup_steps=ramp
+    )
+
+
 def _clip_model(config: Config, clip_length: int) -> SGENet:
     return SGENet(config.network, clip_length, config.training.freeze_until, config.training.backprop_window)
 
 
 def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
-    if not folder.model.is_file():
-        raise InputError(f"{folder.path} holds no checkpoint yet (model.keras). Remove it, start without --resume.")
     model = load_clip_model(folder.model, compile=True)
+    # With other epochs than before the schedule has another end.
+    model.optimizer.learning_rate = _learning_rate(training)
     if training.average is not None:
         # The checkpoint holds the average as the network and what is being trained in the optimiser: change places.
         swap = keras.callbacks.SwapEMAWeights()
