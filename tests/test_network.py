@@ -130,6 +130,11 @@ def test_windows_carry_the_state_but_not_the_gradient(tiny_net, window):
     assert (owed[:first_of_last_window] == 0).all() and (owed[first_of_last_window:] > 0).all()
 
 
+def test_windows_need_a_known_length():
+    with pytest.raises(ValueError, match="`clip_length`. Received: backprop_window=2"):
+        SGENet(tiny_config(), backprop_window=2)
+
+
 def test_a_new_memory_passes_its_input_through():
     memory = MemoryConfig(filters=120, squeeze_activation="tanh")
     config = tiny_config(memory=memory)

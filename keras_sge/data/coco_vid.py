@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.video_source import IMAGE_SUFFIXES
+from keras_sge.data.read_images import read_images
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # Annotators' boxes may end on the far edge of the last pixel or be rounded past it.
@@ -114,13 +115,11 @@ class CocoVid(VideoDataset):
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video, files = self.videos[index], self._files[index]
         stop = video.length if stop is None else min(stop, video.length)
-        if isinstance(files, str) and not (self.directory / files).is_dir():
-            frames = _read_video(self.directory / files, start, stop)
-        else:
-            if isinstance(files, str):
-                files = self._images_in(self.directory / files, video)
-            frames = [_read_image(self.directory / name) for name in files[start:stop]]
-        clip = np.stack(frames)
+        if isinstance(files, str) and (self.directory / files).is_dir():
+            files = self._images_in(self.directory / files, video)
+        if not isinstance(files, str):
+            return read_images([self.directory / name for name in files[start:stop]], video)
+        clip = np.stack(_read_video(self.directory / files, start, stop))
         if clip.shape[1:3] != (video.height, video.width):
             raise InputError(
                 f"video {video.name} has frames of {clip.shape[2]} x {clip.shape[1]} px; its annotation says "
@@ -179,12 +178,3 @@ def _read_video(path: Path, start: int, stop: int) -> list[np.ndarray]:
         return frames
     finally:
         capture.release()
-
-
-def _read_image(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(f"no image {path}, which the annotations name.")
-    frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if frame is None:
-        raise InputError(f"{path} is not a readable image.")
-    return frame

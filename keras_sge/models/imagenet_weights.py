@@ -41,13 +41,12 @@ def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
     for detail in interpreter.get_tensor_details():
         layer = _tflite_layer(detail["name"])
         scales = detail["quantization_parameters"]["scales"]
-        # Activations carry the names of all that was fused into them; they are 4-D and batch 1, kernels have a name.
-        is_kernel = "weights_quant" in detail["name"]
-        if layer is None or len(scales) != 1 or not (is_kernel or len(detail["shape"]) == 1):
+        # Activations carry the names of all that was fused into them, Relu6 among them.
+        if layer is None or len(scales) != 1 or "Relu6" in detail["name"]:
             continue
         raw = interpreter.get_tensor(detail["index"]).astype(np.float32)
         value = (raw - detail["quantization_parameters"]["zero_points"][0]) * scales[0]
-        if is_kernel:
+        if "weights_quant" in detail["name"]:
             # (out, h, w, in) and, depthwise, (1, h, w, channels) -> (h, w, in, out) and (h, w, channels, 1).
             weights[f"{layer}/kernel"] = value.transpose(1, 2, 3, 0)
         elif layer == "logits":

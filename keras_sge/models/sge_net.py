@@ -38,6 +38,8 @@ class SGENet(keras.Model):
 
     def __init__(self, config, clip_length=None, freeze_until=None, backprop_window=None, **kwargs):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
+        if backprop_window is not None and clip_length is None:
+            raise ValueError(f"`backprop_window` needs a `clip_length`. Received: backprop_window={backprop_window}")
         image = keras.Input((clip_length, *config.input_size, 3), name="image")
         inputs = {"image": image}
         if config.entropy:
