@@ -131,7 +131,7 @@ def test_windows_carry_the_state_but_not_the_gradient(tiny_net, window):
 
 
 def test_windows_need_a_known_length():
-    with pytest.raises(ValueError, match="`clip_length`. Received: backprop_window=2"):
+    with pytest.raises(ValueError, match=r"`clip_length`\. Received: backprop_window=2"):
         SGENet(tiny_config(), backprop_window=2)
 
 
