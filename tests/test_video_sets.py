@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from keras_sge.data import FrameLabels, Video, VideoDataset
+from keras_sge.config import DataConfig, NetworkConfig
+from keras_sge.data import FrameLabels, Video, VideoDataset, open_dataset, write_coco_vid
+from keras_sge.data.background_videos import BackgroundVideos
 from keras_sge.data.degradation import KINDS, Degradation
 from keras_sge.data.degraded_videos import DegradedVideos
 from keras_sge.data.development_split import development_split
@@ -128,3 +130,57 @@ def test_each_kind_does_what_it_says(side):
         ys, xs = np.nonzero(image[..., 0] > 130)
         length = max(np.ptp(ys), np.ptp(xs)) - 2 * (side // 12)
         assert 15 / np.sqrt(2) * scale - 4 <= length <= 25 * scale + 2
+
+
+@pytest.fixture
+def street(tmp_path):
+    """Two short videos of 64 x 48 px: every pixel of a frame has the value 20 times its number."""
+    for name, frames in (("a.mp4", 6), ("deeper/b.avi", 3)):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        code = cv2.VideoWriter_fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
+        writer = cv2.VideoWriter(str(path), code, 25.0, (64, 48))
+        for number in range(frames):
+            writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+        writer.release()
+    return tmp_path
+
+
+def test_background_windows_are_square_full_of_frames_and_without_boxes(street):
+    background = BackgroundVideos(street, ("bird", "drone"), windows=6, size=32, frames=4, seed=1)
+    assert len(background) == 6 and background.classes == ("bird", "drone")
+    assert [video.length for video in background.videos] == [4, 3, 4, 3, 4, 3]
+    for index, video in enumerate(background.videos):
+        clip = background.read(index)
+        assert clip.shape == (video.length, 32, 32, 3) and (video.width, video.height) == (32, 32)
+        # Frames follow each other as in the video they come from.
+        np.testing.assert_allclose(np.diff(clip.mean(axis=(1, 2, 3))), 20, atol=4)
+        np.testing.assert_array_equal(background.read(index, 1, 3), clip[1:3])
+        assert all(len(labels.boxes) == len(labels.classes) == 0 for labels in background.labels(index))
+    assert len(background.labels(0)) == 4
+
+
+def test_background_windows_are_the_same_for_the_same_seed(street):
+    first, again, other = (BackgroundVideos(street, ("bird",), 4, 32, seed=seed) for seed in (1, 1, 2))
+    assert first._cuts == again._cuts != other._cuts
+
+
+def test_a_background_folder_without_readable_videos_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is not a directory"):
+        BackgroundVideos(tmp_path / "none", ("bird",), 1, 32)
+    with pytest.raises(InputError, match="holds no video"):
+        BackgroundVideos(tmp_path, ("bird",), 1, 32)
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"broken\.mp4"):
+        BackgroundVideos(tmp_path, ("bird",), 1, 32)
+
+
+def test_a_configuration_mixes_background_into_training_only(street, tmp_path):
+    data = tmp_path / "data"
+    write_coco_vid(Numbered("ab"), data, "train")
+    write_coco_vid(Numbered("c"), data, "val")
+    network = NetworkConfig(name="n", classes=("bird", "drone"), input_size=(32, 32))
+    config = DataConfig(path=str(data), background=str(street), background_windows=3, frames=2)
+    names = [video.name for video in open_dataset(config, network, "train").videos]
+    assert names[:2] == ["a", "b"] and len(names) == 5
+    assert [video.name for video in open_dataset(config, network, "val").videos] == ["c"]

@@ -9,8 +9,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-HELP = "run the whole road on the built-in data: clips, training, .tflite, evaluation, streaming"
+if TYPE_CHECKING:
+    import numpy as np
+
+HELP = "run the packaged detector, then the whole road on built-in data: clips, training, .tflite, streaming"
 EPILOG = """examples:
   sge demo                               some minutes on two cores; everything lands in runs/demo
   sge demo --out runs/second --config my.yaml
@@ -35,16 +39,18 @@ def run(arguments: argparse.Namespace) -> int:
     for part in ("data", "training"):
         shutil.rmtree(out / part, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
+    clip = out / "held_out" / "videos" / "synthetic_3_00001.mp4"
     shape = f"--frames {config.data.frames} --size {max(config.network.input_size)}"
     steps = [
+        f"sge data synthetic --out {out}/held_out --split test --videos 6 --frames 90 --size 320",
+        f"sge-edge detect {clip} --threads 2 --save {out}/packaged.mp4 --jsonl {out}/packaged.jsonl",
         f"sge data synthetic --out {out}/data --split train --videos {config.data.videos} {shape}",
         f"sge data synthetic --out {out}/data --split val --videos {config.data.validation_videos} {shape}",
         f"sge train {arguments.config} --data {out}/data --run {out}/training",
         f"sge export {out}/training --out {out}/sge.tflite",
         f"sge evaluate {out}/sge.tflite --data {out}/data --split val --json {out}/evaluation.json",
-        f"sge data synthetic --out {out}/held_out --split test --videos 6 --frames 90 --size 320",
-        f"sge-edge detect {out}/held_out/videos/synthetic_3_00001.mp4 --model {out}/sge.tflite "
-        f"--save {out}/detections.mp4 --jsonl {out}/detections.jsonl --threads 2",
+        f"sge-edge detect {clip} --threads 2 --model {out}/sge.tflite --save {out}/detections.mp4 "
+        f"--jsonl {out}/detections.jsonl",
     ]
     shutil.rmtree(out / "held_out", ignore_errors=True)
     for number, step in enumerate(steps, start=1):
@@ -52,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         code = _command(shlex.split(step))
         if code:
             return code
-    _pictures(out)
+    _pictures(out, clip)
     report = _report(out, steps, time.perf_counter() - start)
     print(f"\n{report.read_text()}\nAll of it is in {out}; start with {report}.")
     return 0
@@ -66,26 +72,38 @@ def _command(words: list[str]) -> int:
     return main(words[1:])
 
 
-def _pictures(out: Path) -> None:
-    import cv2
-
-    from edge.atomic import atomic_path
-    from edge.video_source import open_source
+def _pictures(out: Path, clip: Path) -> None:
     from keras_sge.pictures import entropy_figure, training_curves
 
     training_curves(out / "training" / "log.csv", out / "curves.png")
-    lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
-    best = [max((found["score"] for found in line["detections"]), default=0) for line in lines]
-    with open_source(out / "held_out" / "videos" / "synthetic_3_00001.mp4") as source:
-        frames = [frame for _, _, frame in source]
+    for name in ("packaged", "detections"):
+        scores = _best_scores(out / f"{name}.jsonl")
+        _strip(_frames(out / f"{name}.mp4"), scores, out / f"{name}.jpg")
     # The frame that shows an object best says most about the map.
-    entropy_figure(frames[best.index(max(best))], out / "entropy.png")
-    with open_source(out / "detections.mp4") as source:
-        shown = [frame for _, _, frame in source]
-    shown = [frame for frame, score in zip(shown, best, strict=True) if score > 0] or shown
-    strip = cv2.hconcat([shown[round(i * (len(shown) - 1) / 5)] for i in range(6)])
-    with atomic_path(out / "detections.jpg") as temporary:
-        cv2.imwrite(str(temporary), strip)
+    entropy_figure(_frames(clip)[scores.index(max(scores))], out / "entropy.png")
+
+
+def _best_scores(path: Path) -> list[float]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [max((found["score"] for found in line["detections"]), default=0) for line in lines]
+
+
+def _frames(path: Path) -> list[np.ndarray]:
+    from edge.video_source import open_source
+
+    with open_source(path) as source:
+        return [frame for _, _, frame in source]
+
+
+def _strip(frames: list[np.ndarray], scores: list[float], path: Path) -> None:
+    """Six of the frames in which something was found, side by side."""
+    import cv2
+
+    from edge.atomic import atomic_path
+
+    shown = [frame for frame, score in zip(frames, scores, strict=True) if score > 0] or frames
+    with atomic_path(path) as temporary:
+        cv2.imwrite(str(temporary), cv2.hconcat([shown[round(i * (len(shown) - 1) / 5)] for i in range(6)]))
 
 
 def _report(out: Path, steps: list[str], seconds: float) -> Path:
@@ -109,7 +127,8 @@ One held-out clip of 320 x 320 px streamed at {1000 / milliseconds:.0f} frames a
 
 | what | file |
 |---|---|
-| annotated video | [detections.mp4](detections.mp4), [as a strip](detections.jpg) |
+| the clip, with the detector that comes with the package | [packaged.mp4](packaged.mp4), [as a strip](packaged.jpg) |
+| the clip, with the detector trained just now | [detections.mp4](detections.mp4), [as a strip](detections.jpg) |
 | detections, a line of JSON a frame | [detections.jsonl](detections.jsonl) |
 | training curves | ![curves](curves.png) |
 | entropy map of a frame, as in the paper's Fig. 2 | ![entropy](entropy.png) |

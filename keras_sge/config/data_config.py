@@ -17,6 +17,8 @@ class DataConfig:
         development_sources: how many recordings are taken out of the training split, by a hash of their names, and used
             for validation instead of `validation_split`, so that everything can be chosen on them; 0 for none.
         mix_synthetic: videos of the built-in set mixed into the training split of `path`.
+        background: a folder of videos in which nothing is to be detected; null for none.
+        background_windows: windows cut from them and mixed into the training split of `path`.
         videos, validation_videos, frames: size of the synthetic set: videos of each split, frames of a video.
         cache_gb: memory for decoded frames while training, in 1e9 bytes.
     """
@@ -26,6 +28,8 @@ class DataConfig:
     validation_split: str = "val"
     development_sources: int = 0
     mix_synthetic: int = 0
+    background: str | None = None
+    background_windows: int = 100
     videos: int = 2000
     validation_videos: int = 40
     frames: int = 30
@@ -35,3 +39,5 @@ class DataConfig:
         for name in ("development_sources", "mix_synthetic"):
             if getattr(self, name) < 0:
                 raise InputError(f"data.{name} must not be below 0. Received: {getattr(self, name)}")
+        if self.background_windows < 1:
+            raise InputError(f"data.background_windows must be at least 1. Received: {self.background_windows}")

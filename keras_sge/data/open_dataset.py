@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
+from keras_sge.data.background_videos import BackgroundVideos
 from keras_sge.data.development_split import development_split
 from keras_sge.data.mixed_videos import MixedVideos
 from keras_sge.data.open_videos import open_videos
@@ -37,10 +38,14 @@ def _own_videos(data: DataConfig, network: NetworkConfig, split: str) -> VideoDa
     if data.development_sources:
         training, development = development_split(videos, data.development_sources)
         videos = training if split == "train" else development
-    if split == "train" and data.mix_synthetic:
-        synthetic = synthetic_split("train", max(network.input_size), data.mix_synthetic, data.frames)
-        videos = MixedVideos([videos, synthetic])
-    return videos
+    if split != "train":
+        return videos
+    mixed, size = [videos], max(network.input_size)
+    if data.mix_synthetic:
+        mixed.append(synthetic_split("train", size, data.mix_synthetic, data.frames))
+    if data.background is not None:
+        mixed.append(BackgroundVideos(data.background, videos.classes, data.background_windows, size, data.frames))
+    return MixedVideos(mixed) if len(mixed) > 1 else videos
 
 
 def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -> SyntheticSky:
