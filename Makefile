@@ -8,12 +8,14 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := .venv/.installed
 EXTRAS := train,qat,jax,test
+TFLITE := .venv-tflite
+GPU_DRIVER := .venv/share/swiftshader
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow test-tflite-runtime test-arm64 gpu-driver lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP) ## make .venv with every extra but tflite-runtime
 
@@ -33,14 +35,34 @@ lint: install ## ruff
 	@$(BIN)/ruff check .
 
 test: install lint ## ruff and the tests, without those that take minutes
+	@.ci/gpu-driver $(GPU_DRIVER) || echo "no software GPU: tests that need one are skipped"
 	@$(BIN)/python -m pytest
 
 test-slow: install ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
 
+test-tflite-runtime: install $(TFLITE)/.installed ## the device's tests with tflite-runtime, in .venv-tflite
+	@$(BIN)/python tests/edge/tiny_step.py $(TFLITE)/models
+	@PYTHONPATH=. SGE_EDGE_TEST_MODELS=$(TFLITE)/models $(TFLITE)/bin/python -m pytest tests/edge
+
+# Neither ai-edge-litert nor the TensorFlow of .venv is there to step in; opencv-python 4.11 would need libGL.
+$(TFLITE)/.installed: setup.cfg
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, 12))" || \
+		{ echo "tflite-runtime 2.14.0 needs Python 3.11 or older: make test-tflite-runtime PYTHON=python3.11"; exit 1; }
+	@test -x $(TFLITE)/bin/pip || $(PYTHON) -m venv $(TFLITE)
+	@$(TFLITE)/bin/python -m pip install -q "tflite-runtime==2.14.0" "numpy<2" "opencv-python-headless==4.11.*" \
+		"PyYAML>=6,<7" "pytest>=8,<10"
+	@touch $@
+
+test-arm64: install ## the device's tests under arm64 emulation, with both runtimes (Debian, 780 MB on disk)
+	@.ci/test-arm64 || { code=$$?; test $$code = 77; }
+
+gpu-driver: install ## a Vulkan device in software for `sge inspect` (Debian, 32 MB to download)
+	@.ci/gpu-driver $(GPU_DRIVER) && echo "$(GPU_DRIVER) holds the driver; sge inspect finds it there"
+
 bench: install ## the entropy map against scikit-image
 	@$(BIN)/python benchmarks/entropy.py
 
 clean: ## remove .venv, caches and build folders; runs/ and data/ stay
-	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,10 @@ _HOMES = {
     "entropy_attention": "edge.entropy",
     "entropy_map": "edge.entropy",
     "list_models": "edge.model_zoo",
+    "LiveLimits": "edge.sources.live_limits",
+    "Pipeline": "edge.pipeline",
+    "StreamEvent": "edge.stream_event",
+    "VideoSource": "edge.sources.video_source",
     "open_source": "edge.video_source",
 }
 

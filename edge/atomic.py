@@ -12,12 +12,11 @@ from edge.errors import InputError
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str], keep_on_interrupt: bool = False) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name beside `path`; renamed to `path` at the end of the block, removed when it fails.
 
     Args:
         path: what is to be written. Its folder must exist. A device such as /dev/null is written directly.
-        keep_on_interrupt: whether Ctrl-C counts as a good end, for files that are usable however short.
 
     Yields:
         A path in the same folder with the same suffix; an empty file is there already.
@@ -38,10 +37,6 @@ def atomic_path(path: str | os.PathLike[str], keep_on_interrupt: bool = False) -
     try:
         yield temporary
         os.replace(temporary, target)
-    except KeyboardInterrupt:
-        if keep_on_interrupt and temporary.is_file() and temporary.stat().st_size:
-            os.replace(temporary, target)
-        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,12 +1,15 @@
-"""How fast a model runs here: stage by stage, through the same `Detector` that a program uses."""
+"""How fast a model runs here: stage by stage, one after the other and in the pipeline that a program uses."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -14,10 +17,34 @@ import numpy as np
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.frame_result import FrameResult
+from edge.model_zoo import model_path
+from edge.pipeline import Pipeline
+from edge.sources.video_source import Item, VideoSource
+from edge.stream_event import StreamEvent
+from edge.video_source import open_source
 
 # First frames fill caches and wake the threads: they are run but not counted.
 WARM_UP = 5
 GENERATED_SIZE = (480, 640)
+PERCENTILES = (50, 95, 99)
+# In a process of its own, as on a device: what was imported here before must not help.
+_START_UP = """
+from time import perf_counter
+start = perf_counter()
+import json, sys
+import numpy as np
+from edge.benchmark import peak_memory_mb
+from edge.detector import Detector
+model, settings = json.loads(sys.argv[1])
+frame = np.zeros((480, 640, 3), np.uint8)
+detector = Detector(model, **settings)
+detector(frame)
+first = perf_counter() - start
+for _ in range(20):
+    detector(frame)
+print(json.dumps([first * 1e3, peak_memory_mb()]))
+"""
+_START_UP_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -25,98 +52,173 @@ class BenchmarkReport:
     """What a benchmark measured.
 
     Attributes:
-        model, precision: of the model. source: its frames. runtime: package and version. threads: of the runtime.
-        delegate: path of the delegate's library, or None.
+        model, precision: of the model. source: its frames. runtime: package and version. accelerator: what computes.
+        note: what the runtime has to tell, or "". threads: of the runtime's CPU.
         frames: how many were counted. frame_size: (height, width) before resizing.
-        startup_ms: from the file on disk to the first frame's detections, loading the runtime included.
-        fps: 1000 / mean total.
-        median_ms, p95_ms: by stage: decode (with a source), preprocess, entropy, invoke, postprocess, total.
+        ms: by stage (decode with a source, preprocess, entropy, invoke, postprocess, total), one after the other:
+            `p50`, `p95`, `p99`, `mean`.
+        fps_sequential: frames a second that way. fps_pipelined: in `edge.pipeline.Pipeline`, wall clock.
+        pipeline_share: fps_pipelined as a fraction of 1 / (median invoke): what of the network's own rate is left.
+        cpu_cores: processor seconds a wall second in the pipeline.
+        startup_ms: in a fresh process, from the first import to the first frame's detections; the median of three.
+        peak_memory_mb: of that process after 20 more frames, in 2^20 bytes; None where the system does not tell.
     """
 
     model: str
     precision: str
     source: str
     runtime: str
+    accelerator: str
+    note: str
     threads: int
-    delegate: str | None
     frames: int
     frame_size: tuple[int, int]
+    ms: dict[str, dict[str, float]]
+    fps_sequential: float
+    fps_pipelined: float
+    pipeline_share: float
+    cpu_cores: float
     startup_ms: float
-    fps: float
-    median_ms: dict[str, float]
-    p95_ms: dict[str, float]
+    peak_memory_mb: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
     def __str__(self) -> str:
+        columns = list(next(iter(self.ms.values())))
         lines = [
-            f"{self.model} ({self.precision}) on {self.runtime}, {self.threads} thread{'s' * (self.threads != 1)}"
-            + (f", delegate {self.delegate}" if self.delegate else ""),
+            f"{self.model} ({self.precision}) on {self.runtime}, {self.accelerator}, "
+            f"{self.threads} thread{'s' * (self.threads != 1)}",
+            *([self.note] if self.note else []),
             f"{self.frames} frames of {self.frame_size[1]} x {self.frame_size[0]} from {self.source}",
-            f"{'':12}{'median ms':>10}{'p95 ms':>10}",
+            f"{'ms':12}" + "".join(f"{column:>10}" for column in columns),
         ]
-        lines += [f"{stage:12}{ms:10.3f}{self.p95_ms[stage]:10.3f}" for stage, ms in self.median_ms.items()]
-        lines.append(f"{self.fps:.1f} frames a second, first detections after {self.startup_ms:.0f} ms")
+        lines += [
+            f"{stage:12}" + "".join(f"{row[column]:10.3f}" for column in columns) for stage, row in self.ms.items()
+        ]
+        memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
+        lines += [
+            f"{self.fps_sequential:.1f} frames a second one stage after the other",
+            f"{self.fps_pipelined:.1f} in the pipeline, {self.pipeline_share:.0%} of what the network alone allows, "
+            f"{self.cpu_cores:.2f} cores busy",
+            f"first detections {self.startup_ms:.0f} ms after the first import, peak memory {memory}",
+        ]
         return "\n".join(lines)
+
+
+class GeneratedSource(VideoSource):
+    """Frames without meaning, a noisy ground with bright squares: 16 different uint8 (480, 640, 3), repeated.
+
+    Args:
+        length: how many.
+    """
+
+    name = "generated frames"
+    height, width = GENERATED_SIZE
+
+    def __init__(self, length: int):
+        self.length = length
+        self._frames = np.random.default_rng(0).integers(60, 120, (16, *GENERATED_SIZE, 3), np.uint8)
+        for step, frame in enumerate(self._frames):
+            for square in range(4):
+                top, left = 40 + 100 * square, 30 * step + 20 * square
+                frame[top : top + 60, left : left + 60] = 230
+
+    def items(self) -> Iterator[Item | StreamEvent]:
+        for frame_id in range(self.length):
+            yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
+
+    def close(self) -> None:
+        self.length = 0
 
 
 def run_benchmark(
     model: str | os.PathLike[str],
     source: str | int | os.PathLike[str] | None = None,
     frames: int = 200,
-    threads: int = 1,
-    delegate: str | None = None,
+    **settings: Any,
 ) -> BenchmarkReport:
     """Times a model on this machine.
 
     Args:
-        model, threads, delegate: see `Detector`.
-        source: whatever `edge.open_source` takes; None generates frames of 640 x 480 and leaves decoding out.
+        model: see `Detector`.
+        source: whatever `edge.open_source` takes; None generates frames of 640 x 480 and decodes nothing.
         frames: how many to count at the most, after 5 that are not.
+        settings: other arguments of `Detector`: threads, delegate, accelerator, allow_cpu.
 
     Raises:
         InputError: as `Detector` and `open_source` do, or the source has no frame beyond the first 5.
     """
     if frames < 1:
         raise InputError(f"frames must be at least 1. Received: {frames}")
-    start = perf_counter()
-    detector = Detector(model, threads=threads, delegate=delegate)
-    pictures = generated_frames()
-    detector(next(pictures))
-    startup = perf_counter() - start
-    detector.reset()
-    results: Iterator[FrameResult] = (
-        (detector(picture) for picture in pictures) if source is None else (detector.stream(source))
-    )
-    kept = list(itertools.islice(((result.timings, result.frame.shape[:2]) for result in results), WARM_UP + frames))
-    kept = kept[WARM_UP:]
+    detector = Detector(model, **settings)
+
+    def opened() -> VideoSource:
+        return GeneratedSource(WARM_UP + frames) if source is None else open_source(source)
+
+    with opened() as sequential:
+        name = sequential.name
+        kept = list(_without_frames(itertools.islice(detector.stream(sequential), WARM_UP + frames)))[WARM_UP:]
     if not kept:
         raise InputError(f"{source} has at most {WARM_UP} frames, which only warm up. Give a longer source.")
     stages = {stage: np.array([timings[stage] for timings, _ in kept]) for stage in kept[0][0]}
+    if source is None:
+        # Nothing is decoded: what stands there is the loop's own time.
+        stages["total"] = stages["total"] - stages.pop("decode")
+    with Pipeline(detector, opened()) as pipeline:
+        counted = itertools.islice(pipeline, WARM_UP, WARM_UP + len(kept))
+        next(counted)
+        start, processor = perf_counter(), process_time()
+        # From result to result: the first one only starts the clock.
+        pipelined = sum(1 for _ in counted)
+        seconds, processor = perf_counter() - start, process_time() - processor
+    fps = pipelined / seconds if pipelined else 0.0
+    startup, memory = _start_up(model, settings)
     return BenchmarkReport(
         model=detector.metadata.name,
         precision=detector.metadata.precision,
-        source="generated frames" if source is None else str(source),
+        source=name,
         runtime=f"{detector.runtime.name} {detector.runtime.version}",
-        threads=threads,
-        delegate=delegate,
+        accelerator=detector.runtime.accelerator,
+        note=detector.runtime.note,
+        threads=settings.get("threads", 1),
         frames=len(kept),
         frame_size=kept[0][1],
-        startup_ms=startup * 1e3,
-        fps=float(1e3 / stages["total"].mean()),
-        median_ms={stage: float(np.median(values)) for stage, values in stages.items()},
-        p95_ms={stage: float(np.percentile(values, 95)) for stage, values in stages.items()},
+        ms={stage: _summary(values) for stage, values in stages.items()},
+        fps_sequential=float(1e3 / stages["total"].mean()),
+        fps_pipelined=fps,
+        pipeline_share=fps * float(np.median(stages["invoke"])) / 1e3,
+        cpu_cores=processor / seconds,
+        startup_ms=startup,
+        peak_memory_mb=memory,
     )
 
 
-def generated_frames(count: int = 16, seed: int = 0) -> Iterator[np.ndarray]:
-    """Endless uint8 (480, 640, 3) frames without meaning: a noisy ground and bright squares, `count` different ones."""
-    generator = np.random.default_rng(seed)
-    frames = generator.integers(60, 120, (count, *GENERATED_SIZE, 3), np.uint8)
-    for step, frame in enumerate(frames):
-        for square in range(4):
-            top, left = 40 + 100 * square, 30 * step + 20 * square
-            frame[top : top + 60, left : left + 60] = 230
-    return itertools.cycle(frames)
+def peak_memory_mb() -> float | None:
+    """The largest resident size of this process so far, in 2^20 bytes; None where the system does not tell."""
+    try:
+        # getrusage would count what the parent held before this program was loaded.
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        return None
+
+
+def _without_frames(results: Iterator[FrameResult]) -> Iterator[tuple[dict[str, float], tuple[int, int]]]:
+    return ((result.timings, result.frame.shape[:2]) for result in results)
+
+
+def _summary(values: np.ndarray) -> dict[str, float]:
+    points = {f"p{point}": float(np.percentile(values, point)) for point in PERCENTILES}
+    return {**points, "mean": float(values.mean())}
+
+
+def _start_up(model: str | os.PathLike[str], settings: dict[str, Any]) -> tuple[float, float | None]:
+    runs: list[Sequence[float]] = []
+    command = [sys.executable, "-c", _START_UP, json.dumps([str(model_path(model).resolve()), settings])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    for _ in range(_START_UP_RUNS):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    return float(np.median([first for first, _ in runs])), runs[-1][1]

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from time import perf_counter
+import threading
+from collections.abc import Hashable, Iterator
+from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
 
-from edge.anchors import anchor_boxes
-from edge.detection import Detection
-from edge.entropy import entropy_attention
+from edge.engine import Engine
 from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import model_path
-from edge.postprocess import select_detections
-from edge.preprocess import network_input, quantised_network_input
-from edge.runtime import Runtime
-from edge.video_source import VideoSource, open_source
-
-# After a longer hole in the source the remembered scene is no longer the one in view.
-MAX_GAP_SECONDS = 2.0
+from edge.open_runtime import open_runtime
+from edge.sources.video_source import VideoSource
+from edge.stream import Stream
+from edge.stream_event import StreamEvent
+from edge.video_source import open_source
 
 
 class Detector:
-    """Finds objects in one stream of frames. One detector serves one stream; two never share state.
+    """Finds objects in frames. One interpreter serves any number of streams, each with a state of its own.
+
+    A detector can be called itself, for a single stream; `open` gives it more of them.
 
     Args:
         model: path of a .tflite written by `sge export`, or the name of a shipped one.
-        threads: of the runtime, at least 1.
+        threads: of the CPU, at least 1.
         score_threshold, iou_threshold, max_detections: None takes the model's own.
-        delegate: path of an external delegate's library (GPU or NPU), None for the CPU.
+        delegate, accelerator, allow_cpu: what computes, see `edge.open_runtime.open_runtime`.
 
     Attributes:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
         runtime: the `edge.runtime.Runtime` in use.
+        max_streams: how many streams may be open at once, 64; a state takes some 10 to 100 kB. May be set.
+        idle_seconds: a stream without a frame for longer, 600, is closed when another is opened. May be set.
 
     Raises:
         InputError: no such model, a damaged one, one this runtime or delegate cannot run, or an argument out of range.
@@ -48,6 +49,9 @@ class Detector:
             print(detection.label, detection.score, detection.box)
     """
 
+    max_streams: int = 64
+    idle_seconds: float = 600.0
+
     def __init__(
         self,
         model: str | os.PathLike[str],
@@ -56,10 +60,12 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         delegate: str | None = None,
+        accelerator: str = "auto",
+        allow_cpu: bool = False,
     ):
         flatbuffer, metadata = read_model(model_path(model))
-        runtime = Runtime(flatbuffer, metadata, threads, delegate)
-        self._set_up(runtime, metadata, score_threshold, iou_threshold, max_detections)
+        runtime = open_runtime(flatbuffer, metadata, threads, delegate, accelerator, allow_cpu)
+        self._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
 
     @classmethod
     def from_runtime(
@@ -72,165 +78,95 @@ class Detector:
     ) -> Detector:
         """A detector on anything with the face of `edge.runtime.Runtime`; Keras models are evaluated this way."""
         detector = cls.__new__(cls)
-        detector._set_up(runtime, metadata, score_threshold, iou_threshold, max_detections)
+        detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
         return detector
 
-    def _set_up(
-        self,
-        runtime: Any,
-        metadata: Metadata,
-        score_threshold: float | None,
-        iou_threshold: float | None,
-        max_detections: int | None,
-    ) -> None:
-        self.runtime, self.metadata, self.labels = runtime, metadata, metadata.labels
-        self._score_threshold = _fraction("score_threshold", score_threshold, metadata.score_threshold)
-        self._iou_threshold = _fraction("iou_threshold", iou_threshold, metadata.iou_threshold)
-        self._limit = metadata.max_detections if max_detections is None else max_detections
-        if self._limit < 1:
-            raise InputError(f"max_detections must be at least 1. Received: {self._limit}")
-        self._anchors = anchor_boxes(metadata.anchors)
-        self._image = np.empty((1, metadata.height, metadata.width, 3), np.float32)
-        self.reset()
+    def _set_up(self, engine: Engine) -> None:
+        self._engine = engine
+        self.runtime, self.metadata, self.labels = engine.runtime, engine.metadata, engine.metadata.labels
+        self._streams: dict[Hashable, Stream] = {}
+        self._opening = threading.Lock()
+        # Whoever calls the detector itself decides about scenes: evaluation carries the state through every clip.
+        self._own = Stream(engine, scene_cut=False)
+
+    def open(self, stream_id: Hashable, scene_cut: bool = True) -> Stream:
+        """A stream with a state of its own on this detector's interpreter; close it, or use it as a context manager.
+
+        Interleaved streams give bit for bit what each gives alone, on the CPU.
+
+        Args:
+            stream_id: any hashable; results carry it. scene_cut: whether the state is reset at a cut.
+
+        Raises:
+            InputError: the stream is open already, or `max_streams` are.
+        """
+        with self._opening:
+            now = monotonic()
+            for stream in self._streams.values():
+                if now - stream.last_used > self.idle_seconds:
+                    stream.close()
+            self._streams = {name: stream for name, stream in self._streams.items() if not stream.closed}
+            if stream_id in self._streams:
+                raise InputError(f"the stream {stream_id!r} is open already. Close it first, or take another id.")
+            if len(self._streams) >= self.max_streams:
+                raise InputError(
+                    f"{len(self._streams)} streams are open, the most this detector serves, so {stream_id!r} cannot be "
+                    "opened. Close one, wait until one is idle, or raise `Detector.max_streams`."
+                )
+            self._streams[stream_id] = stream = Stream(self._engine, stream_id, scene_cut)
+            return stream
+
+    @property
+    def streams(self) -> tuple[Hashable, ...]:
+        """Ids of the streams that are open."""
+        return tuple(name for name, stream in self._streams.items() if not stream.closed)
 
     def reset(self) -> None:
-        """Forgets the stream: a fresh state, and the next frame is number 0."""
-        self._state = self._fresh_state()
-        self._next_id = 0
-        self._last_time: float | None = None
+        """Forgets the detector's own stream: a fresh state, and the next frame is number 0."""
+        self._own.reset()
 
     @property
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of the recurrent states by input name, raw as the file holds them; empty for a single-frame model."""
-        return {name: value.copy() for name, value in self._state.items()}
+        """Copies of the own stream's recurrent states, see `edge.stream.Stream.state`."""
+        return self._own.state
 
     def __call__(self, frame: np.ndarray, frame_id: int | None = None, time: float | None = None) -> FrameResult:
-        """Detects in the stream's next frame.
+        """Detects in the own stream's next frame; see `edge.stream.Stream`. It does not look for scene cuts."""
+        return self._own(frame, frame_id, time)
 
-        Args:
-            frame: uint8 (height, width, 3), BGR as OpenCV gives it, any size.
-            frame_id: its number; None counts on from the last.
-            time: its time in seconds. More than `MAX_GAP_SECONDS` after the last frame's, or before it, the state is
-                reset first. None says nothing about time, and 0.0 is reported.
+    def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The network's own answer to the own stream's next frame, see `edge.stream.Stream.raw`."""
+        return self._own.raw(frame)
 
-        Raises:
-            InputError: `frame` is not such an array.
-        """
-        return self._step(frame, frame_id, time, {})
+    def stream(
+        self, source: str | int | os.PathLike[str] | VideoSource, scene_cut: bool = True
+    ) -> Iterator[FrameResult]:
+        """Detects in every frame of a source, one after the other in this thread, in a stream of its own.
 
-    def stream(self, source: str | int | os.PathLike[str] | VideoSource) -> Iterator[FrameResult]:
-        """Resets, then detects in every frame of a source.
+        `edge.pipeline.Pipeline` does the same in several threads, which is faster, and for several sources.
 
         Args:
             source: whatever `edge.open_source` takes, or what it gave; the latter stays open afterwards.
+            scene_cut: whether the state is reset at a cut.
 
         Raises:
             InputError: the source cannot be read, or was found to be cut short after its last frame.
         """
-        self.reset()
         if not isinstance(source, VideoSource):
             with open_source(source) as opened:
-                yield from self.stream(opened)
+                yield from self.stream(opened, scene_cut)
             return
-        frames = iter(source)
+        stream = Stream(self._engine, scene_cut=scene_cut)
+        items, event = iter(source.items()), None
         while True:
             start = perf_counter()
-            item = next(frames, None)
+            item = next(items, None)
             if item is None:
                 return
+            if isinstance(item, StreamEvent):
+                event = item.kind
+                continue
             frame_id, time, frame = item
-            yield self._step(frame, frame_id, time, {"decode": (perf_counter() - start) * 1e3})
-
-    def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's own answer to the next frame: float32 codes (n, 4), logits (n, c + 1). The state moves on."""
-        _check_frame(frame)
-        return self._invoke(self._inputs(frame, {}))
-
-    def _fresh_state(self) -> dict[str, np.ndarray]:
-        return {state.input: np.full(state.shape, state.reset, state.dtype) for state in self.metadata.states}
-
-    def _step(
-        self, frame: np.ndarray, frame_id: int | None, time: float | None, timings: dict[str, float]
-    ) -> FrameResult:
-        _check_frame(frame)
-        if time is not None:
-            if self._last_time is not None and not 0 <= time - self._last_time <= MAX_GAP_SECONDS:
-                self._state = self._fresh_state()
-            self._last_time = time
-        if frame_id is None:
-            frame_id = self._next_id
-        inputs = self._inputs(frame, timings)
-        start = perf_counter()
-        codes, logits = self._invoke(inputs)
-        invoked = perf_counter()
-        boxes, scores, classes = select_detections(
-            codes,
-            logits,
-            self._anchors,
-            self.metadata.variances,
-            self._score_threshold,
-            self._iou_threshold,
-            self._limit,
-        )
-        height, width = frame.shape[:2]
-        pixels = boxes * np.array([width, height, width, height], np.float32)
-        detections = tuple(
-            Detection(self.labels[class_id], class_id, score, tuple(box))
-            for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
-        )
-        timings["invoke"] = (invoked - start) * 1e3
-        timings["postprocess"] = (perf_counter() - invoked) * 1e3
-        timings["total"] = sum(timings.values())
-        self._next_id = frame_id + 1
-        return FrameResult(frame_id, time or 0.0, detections, timings, frame)
-
-    def _inputs(self, frame: np.ndarray, timings: dict[str, float]) -> dict[str, np.ndarray]:
-        metadata = self.metadata
-        start = perf_counter()
-        size = metadata.height, metadata.width, metadata.mean, metadata.scale
-        if "image" in self.runtime.quantization:
-            resized, image = quantised_network_input(frame, *size, self.runtime.quantization["image"])
-        else:
-            resized, image = network_input(frame, *size, out=self._image)
-        timings["preprocess"] = (perf_counter() - start) * 1e3
-        if metadata.entropy is None:
-            return {"image": image}
-        start = perf_counter()
-        attention = entropy_attention(resized, metadata.entropy)[None, :, :, None]
-        if "attention" in self.runtime.quantization:
-            attention = _quantise(attention, *self.runtime.quantization["attention"])
-        timings["entropy"] = (perf_counter() - start) * 1e3
-        return {"image": image, "attention": attention}
-
-    def _invoke(self, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        outputs = self.runtime({**inputs, **self._state})
-        # The runtime's results are copies, so the bytes go straight back, whatever their dtype.
-        self._state = {state.input: outputs[state.output] for state in self.metadata.states}
-        codes, logits = (self._real(outputs, name) for name in ("boxes", "scores"))
-        return codes.reshape(-1, 4), logits.reshape(-1, len(self.labels) + 1)
-
-    def _real(self, outputs: dict[str, np.ndarray], name: str) -> np.ndarray:
-        if name not in self.runtime.quantization:
-            return outputs[name]
-        scale, zero_point = self.runtime.quantization[name]
-        return (outputs[name].astype(np.float32) - zero_point) * np.float32(scale)
-
-
-def _quantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    return np.clip(np.rint(values / scale) + zero_point, -128, 127).astype(np.int8)
-
-
-def _fraction(name: str, value: float | None, default: float) -> float:
-    value = default if value is None else value
-    if not 0 <= value <= 1:
-        raise InputError(f"{name} must be within 0..1. Received: {value}")
-    return float(value)
-
-
-def _check_frame(frame: np.ndarray) -> None:
-    expected = "expected a uint8 array of shape (height, width, 3) in BGR order, as cv2.imread gives it."
-    if not isinstance(frame, np.ndarray):
-        # cv2.imread and VideoCapture.read answer None for what they cannot read.
-        raise InputError(f"received {type(frame).__name__} as a frame; {expected}")
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise InputError(f"received a frame of dtype {frame.dtype} and shape {frame.shape}; {expected}")
+            prepared = stream.prepare(frame, decode_ms=(perf_counter() - start) * 1e3)
+            yield stream.detect(prepared, frame_id, time, event)
+            event = None

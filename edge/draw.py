@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edge.detection import Detection
 from edge.frame_result import FrameResult
 
 # BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
@@ -57,7 +58,7 @@ def draw_boxes(
 
 
 def draw_detections(frame: np.ndarray, result: FrameResult, status: str = "") -> np.ndarray:
-    """Draws a result's boxes with label and score, in a colour per class.
+    """Draws a result's boxes with label, track number where there is one, and score, in a colour per class.
 
     Args:
         frame: uint8 (height, width, 3), BGR: the frame the result is about.
@@ -70,12 +71,17 @@ def draw_detections(frame: np.ndarray, result: FrameResult, status: str = "") ->
     canvas = draw_boxes(
         frame,
         [detection.box for detection in found],
-        [f"{detection.label} {detection.score:.2f}" for detection in found],
+        [_text(detection) for detection in found],
         [class_colour(detection.class_id) for detection in found],
     )
     if status:
         _draw_label(canvas, status, 0, 0, (40, 40, 40))
     return canvas
+
+
+def _text(detection: Detection) -> str:
+    number = "" if detection.track_id is None else f" #{detection.track_id}"
+    return f"{detection.label}{number} {detection.score:.2f}"
 
 
 def _draw_label(canvas: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:

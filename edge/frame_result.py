@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +19,12 @@ class FrameResult:
         frame_id: the frame's number in its source, from 0.
         time: when the frame stands in its source, in seconds.
         detections: best score first.
-        timings: milliseconds of each stage: decode (streams only), preprocess, entropy (where the model has it),
-            invoke, postprocess, and total, their sum.
+        timings: milliseconds of each stage: decode (of sources only; a live one's includes waiting for the frame),
+            preprocess, entropy (where the model has it), invoke, postprocess, and total, their sum.
         frame: the frame itself as it was given, BGR uint8, not copied; None where it was not kept.
+        reset: why the state was reset before this frame, None where it was carried. `start`, `request`, `frame_gap`,
+            `time_gap`, `frame_size`, `scene_cut`, `not_finite` (see `edge.stream.Stream`), or a `StreamEvent`'s kind.
+        stream: the stream's id; None for a detector's own.
     """
 
     frame_id: int
@@ -28,12 +32,17 @@ class FrameResult:
     detections: tuple[Detection, ...]
     timings: dict[str, float] = field(default_factory=dict, compare=False)
     frame: np.ndarray | None = field(default=None, compare=False, repr=False)
+    reset: str | None = field(default=None, compare=False)
+    stream: Hashable = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, without the frame: frame_id, time, detections and `ms`, the timings to microseconds."""
+        """JSON-ready, without the frame: frame_id, time, reset, detections and `ms`, the timings to microseconds; a
+        stream's id where there is one."""
         return {
+            **({} if self.stream is None else {"stream": str(self.stream)}),
             "frame_id": self.frame_id,
             "time": round(self.time, 4),
+            "reset": self.reset,
             "detections": [detection.to_dict() for detection in self.detections],
             "ms": {stage: round(value, 3) for stage, value in self.timings.items()},
         }

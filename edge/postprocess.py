@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edge.boxes import decode_boxes, suppress
@@ -38,9 +40,11 @@ def select_detections(
     """
     # A comparison with NaN is False: a poisoned frame yields nothing instead of garbage, and no warning.
     with np.errstate(invalid="ignore"):
-        probabilities = softmax(logits)[:, 1:]
-    rows, classes = np.nonzero(probabilities > score_threshold)
-    scores = probabilities[rows, classes]
+        likely = (logits[:, 1:] - logits[:, :1]) > _lowest_margin(score_threshold)
+        possible = np.unique(np.flatnonzero(likely) // likely.shape[1])
+        probabilities = softmax(logits[possible])[:, 1:]
+    anchor, classes = np.nonzero(probabilities > score_threshold)
+    rows, scores = possible[anchor], probabilities[anchor, classes]
     if len(rows) > _MAX_CANDIDATES:
         best = np.argpartition(-scores, _MAX_CANDIDATES)[:_MAX_CANDIDATES]
         best.sort()
@@ -51,3 +55,11 @@ def select_detections(
     boxes, scores, classes = boxes[whole], scores[whole], classes[whole]
     kept = suppress(boxes, scores, classes, iou_threshold, limit)
     return boxes[kept].astype(np.float32), scores[kept].astype(np.float32), classes[kept]
+
+
+def _lowest_margin(score: float) -> float:
+    """Softmax gives a class at most sigmoid(its logit - background's): below this margin it cannot exceed `score`."""
+    if score >= 1:
+        return math.inf
+    # A little lower, for float32 rounds. From the score 0 on everything is possible.
+    return math.log(score / (1 - score)) - 1e-3 if score > 0 else -math.inf

@@ -51,20 +51,30 @@ def network_input(
 
 
 def quantised_network_input(
-    frame: np.ndarray, height: int, width: int, mean: float, scale: float, quantization: tuple[float, int]
+    frame: np.ndarray,
+    height: int,
+    width: int,
+    mean: float,
+    scale: float,
+    quantization: tuple[float, int],
+    out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`network_input` for files that take int8: one table lookup, no float in between.
 
     Args:
         frame, height, width, mean, scale: see `network_input`.
         quantization: scale and zero point of the file's image tensor.
+        out: int8 (1, height, width, 3) to write to, or None for a new one.
 
     Returns:
         The resized frame, uint8 (height, width, 3) BGR, and the int8 (1, height, width, 3) RGB input.
     """
     resized = resize_frame(frame, height, width)
     rgb = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
-    return resized, cv2.LUT(rgb, _pixel_codes(mean, scale, *quantization))[None]
+    if out is None:
+        out = np.empty((1, height, width, 3), np.int8)
+    cv2.LUT(rgb, _pixel_codes(mean, scale, *quantization), out[0])
+    return resized, out
 
 
 @functools.lru_cache(maxsize=8)

@@ -5,24 +5,39 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 
 import cv2
 
+_lock = threading.Lock()
+_blocks = 0
+_level_before = 0
+
 
 @contextlib.contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Silences OpenCV's log within the block, and FFmpeg's for good where OpenCV has not opened a video before."""
+    """Silences OpenCV's log within the block, and FFmpeg's for good where OpenCV has not opened a video before.
+
+    Blocks of several threads may overlap: the log comes back when the last of them ends.
+    """
+    global _blocks, _level_before
     # OpenCV reads it once, at its first video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # OpenCV 5 moved the functions there; 0 is silent in both.
     logging = getattr(cv2.utils, "logging", cv2)
-    level = logging.getLogLevel()
-    logging.setLogLevel(0)
+    with _lock:
+        if _blocks == 0:
+            _level_before = logging.getLogLevel()
+            logging.setLogLevel(0)
+        _blocks += 1
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        with _lock:
+            _blocks -= 1
+            if _blocks == 0:
+                logging.setLogLevel(_level_before)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""One small face over the TFLite interpreter, whichever package brings it."""
+"""One small face over the TFLite interpreter, whichever package brings it. `edge.open_runtime` chooses the kind."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from edge.anchors import anchor_boxes
 from edge.errors import InputError
 from edge.metadata import Metadata, StateTensor
 
-# Import name and distribution name, best first.
-RUNTIMES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
+# Import name and distribution name, best first. The last one takes seconds and 500 MB: only where nothing else is.
+RUNTIMES = (
+    ("ai_edge_litert.interpreter", "ai-edge-litert"),
+    ("tflite_runtime.interpreter", "tflite-runtime"),
+    ("tensorflow", "tensorflow"),
+)
 
 
 class Runtime:
@@ -31,6 +35,7 @@ class Runtime:
 
     Attributes:
         name, version: of the runtime's package.
+        accelerator: what computes, for people: `cpu` or `delegate PATH`. note: what was tried in vain, or "".
         quantization: (scale, zero point) of each input and output that is an integer tensor.
 
     Raises:
@@ -43,6 +48,8 @@ class Runtime:
             raise InputError(f"threads must be at least 1. Received: {threads}")
         module, self.name = _find_runtime()
         self.version = importlib.metadata.version(self.name)
+        self.accelerator = f"delegate {delegate}" if delegate else "cpu"
+        self.note = ""
         delegates = [_load_delegate(module, delegate)] if delegate else None
         try:
             self._interpreter = module.Interpreter(
@@ -83,9 +90,11 @@ def load_interpreter(flatbuffer: bytes, threads: int = 1) -> Any:
 def _find_runtime() -> tuple[ModuleType, str]:
     for name, distribution in RUNTIMES:
         try:
-            return importlib.import_module(name), distribution
+            module = importlib.import_module(name)
         except ModuleNotFoundError:
             continue
+        # TensorFlow keeps its interpreter in `lite`, the small packages are nothing else.
+        return getattr(module, "lite", module), distribution
     raise InputError("no TFLite runtime is installed. Run `pip install ai-edge-litert` (or tflite-runtime).")
 
 
@@ -95,7 +104,7 @@ def _load_delegate(module: ModuleType, path: str) -> Any:
         # Looked up first: the runtime's own failure on a foreign library prints a second traceback later.
         for symbol in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
             getattr(library, symbol)
-        return module.load_delegate(path)
+        return getattr(module, "experimental", module).load_delegate(path)
     except (OSError, AttributeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"cannot load the delegate {path}: {_one_line(error)}. Expected the shared library of a TFLite external "

@@ -1,38 +1,51 @@
-"""`sge-edge detect`: a source through a model, to the screen, a video, JSON lines, or just counts."""
+"""`sge-edge detect`: a source through a model, to the screen, a video, JSON lines, a browser, or just counts."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
-import json
-import os
+import dataclasses
+import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 import cv2
 
-from edge.atomic import atomic_path, check_writable
+from edge.atomic import check_writable
+from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.detector import Detector
-from edge.draw import draw_detections
 from edge.errors import InputError
 from edge.frame_result import FrameResult
-from edge.model_zoo import DEFAULT_MODEL, default_model, model_path
+from edge.model_zoo import default_model, model_path
+from edge.pipeline import Pipeline
 from edge.quiet import quiet_stderr
-from edge.video_sink import VideoSink
+from edge.sinks.annotated_video import AnnotatedVideo
+from edge.sinks.json_lines import JsonLines
+from edge.sinks.mjpeg_page import MjpegPage
+from edge.sinks.outputs import Outputs
+from edge.sinks.sink import Sink
+from edge.sinks.window import Window
+from edge.sources.live_limits import LiveLimits
+from edge.sources.video_source import VideoSource
+from edge.stream_event import StreamEvent
+from edge.tracker import Tracker
 from edge.video_source import open_source
 
 EPILOG = """examples:
-  sge-edge detect clip.mp4 --model model.tflite --save out.mp4
+  sge-edge detect clip.mp4                                   count objects with the shipped model
+  sge-edge detect clip.mp4 --save out.mp4
   sge-edge detect frames/ --model model.tflite --jsonl out.jsonl --score 0.5
-  sge-edge detect 0 --show --threads 4
+  sge-edge detect 0 --show --track
+  sge-edge detect 0 --serve 127.0.0.1:8080                   look at http://127.0.0.1:8080/
   sge-edge detect rtsp://camera/stream --jsonl - | grep drone
 
-A line of JSON is {"frame_id", "time" in seconds, "detections": [{"label", "class_id", "score", "box"}], "ms"};
-a box is x1, y1, x2, y2 in pixels of the source. Files appear when they are whole; after an error none is left.
+A line of JSON is {"frame_id", "time" in seconds, "reset", "detections": [{"label", "class_id", "score", "box"}], "ms"};
+with --track detections have a "track_id" too;
+a box is x1, y1, x2, y2 in pixels of the source, and reset says why the network's memory began anew before the frame, or
+null. Events of a camera have lines of their own: {"event", "time", "frame_id", "message"}.
+Of a file every frame is seen; of a camera the newest, so that it never falls behind.
 Ctrl-C ends a camera's recording: what was written so far is kept.
 """
 _REFRESH_SECONDS = 0.2
@@ -42,21 +55,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
     parser.add_argument("source", metavar="SOURCE", help="video file, folder of frames, image, camera number or URL")
-    add_model_arguments(parser)
     parser.add_argument("--score", type=float, metavar="S", help="lowest score shown, 0..1 (default: the model's own)")
-    parser.add_argument("--save", metavar="OUT.mp4", help="write the video with the boxes drawn in")
-    parser.add_argument("--jsonl", metavar="OUT.jsonl", help="write one line of JSON a frame; - is standard output")
-    parser.add_argument("--show", action="store_true", help="open a window; q or Esc ends")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N frames")
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that choose a model and what runs it."""
     parser.add_argument(
-        "--model", metavar="FILE_OR_NAME", help=f"a .tflite or a shipped model (default: {DEFAULT_MODEL})"
+        "--no-scene-cut", action="store_true", help="carry the network's memory over cuts to another scene"
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the runtime (default: 1)")
-    parser.add_argument("--delegate", metavar="LIB", help="shared library of a GPU or NPU delegate (default: CPU)")
+    parser.add_argument(
+        "--reconnect",
+        type=int,
+        default=LiveLimits.attempts,
+        metavar="N",
+        help="tries to get a lost camera back (default: 10)",
+    )
+    parser.add_argument("--track", action="store_true", help="number the objects: track_id stays with each")
+    add_model_arguments(parser)
+    group = parser.add_argument_group("where results go")
+    group.add_argument("--save", metavar="OUT.mp4", help="write the video with the boxes drawn in")
+    group.add_argument("--jsonl", metavar="OUT.jsonl", help="write one line of JSON a frame; - is standard output")
+    group.add_argument("--append", action="store_true", help="add to the lines of an older --jsonl file")
+    group.add_argument("--show", action="store_true", help="open a window; q or Esc ends")
+    group.add_argument("--serve", metavar="HOST:PORT", help="show the newest picture on a page for browsers")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,70 +83,107 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--limit must be at least 1. Received: {arguments.limit}")
     model = model_path(arguments.model or default_model())
     _check_outputs(arguments, model)
-    if arguments.show:
-        _check_display()
     with quiet_stderr(active=not arguments.delegate):
-        detector = Detector(model, arguments.threads, arguments.score, delegate=arguments.delegate)
-    report = _Report(arguments.source, sys.stderr.isatty())
+        detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
+    if detector.runtime.note:
+        print(f"sge-edge: note: {detector.runtime.note}", file=sys.stderr)
+    # So a service manager's stop ends a recording as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Its own threads would take the network's core.
+    cv2.setNumThreads(1)
+    tracker = Tracker() if arguments.track else None
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(open_source(arguments.source))
-        outputs: list[Callable[[FrameResult], None]] = []
-        if arguments.jsonl:
-            lines = sys.stdout
-            if arguments.jsonl != "-":
-                temporary = stack.enter_context(atomic_path(arguments.jsonl, keep_on_interrupt=True))
-                lines = stack.enter_context(temporary.open("w", encoding="utf-8"))
-            outputs.append(lambda result: print(json.dumps(result.to_dict()), file=lines, flush=lines is sys.stdout))
-        if arguments.save:
-            sink = stack.enter_context(VideoSink(arguments.save, source.fps))
-            outputs.append(lambda result: sink.write(draw_detections(result.frame, result)))
+        source = open_source(arguments.source, LiveLimits(attempts=arguments.reconnect))
+        report = _Report(source.name, sys.stderr.isatty())
+        pipeline = stack.enter_context(Pipeline(detector, source, scene_cut=not arguments.no_scene_cut))
+        sinks = _sinks(arguments, source)
+        outputs = stack.enter_context(Outputs(sinks, report.line))
+        for sink in sinks:
+            if isinstance(sink, MjpegPage):
+                print(f"{source.name}: the page is at {sink.url}", file=sys.stderr)
         stack.push(report.end)
-        start = perf_counter()
-        for result in itertools.islice(detector.stream(source), arguments.limit):
-            for output in outputs:
-                output(result)
-            report.add(result, perf_counter() - start)
-            if arguments.show and not _show(draw_detections(result.frame, result, report.line())):
+        for _, item in pipeline.items():
+            if isinstance(item, StreamEvent):
+                outputs.event(item)
+                report.event(item)
+                continue
+            if tracker is not None:
+                item = _tracked(item, tracker)
+            outputs.write(item)
+            report.add(item, sum(pipeline.dropped.values()))
+            if report.frames == arguments.limit or outputs.closed:
                 break
     written = [name for name in (arguments.save, arguments.jsonl) if name and name != "-"]
     print(
-        report.line() + (f"; wrote {' and '.join(written)}" if written else ""),
+        f"{report.line()}, {detector.runtime.name} {detector.runtime.version} on {detector.runtime.accelerator}"
+        + (f"; wrote {' and '.join(written)}" if written else ""),
         file=sys.stderr if arguments.jsonl == "-" else sys.stdout,
     )
     return 0
+
+
+def _sinks(arguments: argparse.Namespace, source: VideoSource) -> list[Sink]:
+    sinks: list[Sink] = []
+    if arguments.jsonl:
+        sinks.append(JsonLines(arguments.jsonl, arguments.append))
+    if arguments.save:
+        sinks.append(AnnotatedVideo(arguments.save, source.fps, source.live))
+    if arguments.show:
+        sinks.append(Window())
+    if arguments.serve:
+        sinks.append(MjpegPage(arguments.serve, f"sge-edge {source.name}"))
+    return sinks
+
+
+def _tracked(result: FrameResult, tracker: Tracker) -> FrameResult:
+    # A state with NaN says nothing about the scene; every other reason to reset ends the tracks too.
+    if result.reset not in (None, "not_finite"):
+        tracker.forget()
+    return dataclasses.replace(result, detections=tracker(result.detections, result.time))
 
 
 class _Report:
     """Counts, and the line that tells them; kept alive on a terminal."""
 
     def __init__(self, name: str, live: bool):
+        self.frames = 0
         self._name, self._live = name, live
-        self._frames, self._seconds, self._drawn = 0, 0.0, 0.0
+        self._start, self._seconds, self._drawn = perf_counter(), 0.0, 0.0
+        self._dropped = 0
         self._labels: Counter[str] = Counter()
 
-    def add(self, result: FrameResult, seconds: float) -> None:
-        self._frames += 1
-        self._seconds = seconds
+    def add(self, result: FrameResult, dropped: int) -> None:
+        self.frames += 1
+        self._dropped, self._seconds = dropped, perf_counter() - self._start
         self._labels.update(detection.label for detection in result.detections)
-        if self._live and seconds - self._drawn > _REFRESH_SECONDS:
-            self._drawn = seconds
+        if self._live and self._seconds - self._drawn > _REFRESH_SECONDS:
+            self._drawn = self._seconds
             # \x1b[K clears what a longer line before this one left.
             print(f"\r{self.line()}\x1b[K", end="", file=sys.stderr, flush=True)
 
+    def event(self, event: StreamEvent) -> None:
+        self._clear()
+        print(f"{self._name}: {event.kind} after frame {event.frame_id}: {event.message}", file=sys.stderr)
+
     def line(self) -> str:
         counts = ", ".join(f"{label} {count}" for label, count in sorted(self._labels.items()))
-        rate = self._frames / self._seconds if self._seconds else 0.0
+        rate = self.frames / self._seconds if self._seconds else 0.0
         return (
-            f"{self._name}: {self._frames} frame{'s' * (self._frames != 1)} in {self._seconds:.1f} s "
-            f"({rate:.1f} fps), {sum(self._labels.values())} detections" + (f" ({counts})" if counts else "")
+            f"{self._name}: {self.frames} frame{'s' * (self.frames != 1)} in {self._seconds:.1f} s ({rate:.1f} fps"
+            + (f", {self._dropped} dropped" if self._dropped else "")
+            + f"), {sum(self._labels.values())} detections"
+            + (f" ({counts})" if counts else "")
         )
 
     def end(self, kind: type[BaseException] | None, *_: object) -> None:
         """Clears the live line; after Ctrl-C, which is how a camera's run ends, the summary is told all the same."""
-        if self._live and self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self._clear()
         if kind is KeyboardInterrupt:
             print(self.line(), file=sys.stderr)
+
+    def _clear(self) -> None:
+        if self._live and self._drawn:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _check_outputs(arguments: argparse.Namespace, model: Path) -> None:
@@ -143,18 +198,3 @@ def _check_outputs(arguments: argparse.Namespace, model: Path) -> None:
         raise InputError(f"--save and --jsonl both name {outputs[0]}. Give two names.")
     if arguments.save and Path(arguments.save).suffix.lower() != ".mp4":
         raise InputError(f"--save writes .mp4 files. Received: {arguments.save}")
-
-
-def _check_display() -> None:
-    # Qt ends the whole process where there is no display.
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise InputError("--show needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Use --save instead.")
-
-
-def _show(frame: object) -> bool:
-    """Shows a frame; False when the user wants to end."""
-    try:
-        cv2.imshow("sge-edge", frame)
-        return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
-    except cv2.error as error:
-        raise InputError("this OpenCV was built without windows, so --show cannot work. Use --save instead.") from error

@@ -18,10 +18,11 @@ COMMANDS = {
     "info": "print what a model file says about itself",
 }
 EXAMPLES = """examples:
+  sge-edge detect clip.mp4                                count objects with the shipped model
+  sge-edge detect 0 --show                                watch a camera
+  sge-edge detect clip.mp4 --model model.tflite           a model of your own
+  sge-edge benchmark --threads 4                          how fast is this machine
   sge-edge info model.tflite                              what is in the file
-  sge-edge detect clip.mp4 --model model.tflite           count objects
-  sge-edge detect 0 --model model.tflite --show           watch a camera
-  sge-edge benchmark --model model.tflite --threads 4     how fast is this machine
 
 exit codes: 0 done, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
 `sge-edge COMMAND --help` explains a command.

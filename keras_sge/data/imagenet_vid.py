@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.video_source import DEFAULT_FPS
+from edge.sources.video_source import DEFAULT_FPS
 from keras_sge.data.imagenet_vid_classes import VID_CLASSES
 from keras_sge.data.imagenet_vid_index import index_imagenet_vid
 from keras_sge.data.imagenet_vid_xml import read_frame_labels, read_frame_size

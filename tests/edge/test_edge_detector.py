@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from edge.anchors import AnchorMap
-from edge.detector import MAX_GAP_SECONDS, Detector
+from edge.detector import Detector
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import StateTensor, append_metadata
 from edge.model_zoo import DEFAULT_MODEL, default_model, list_models, model_path
 from edge.preprocess import network_input, quantised_network_input, resize_frame
+from edge.stream import MAX_GAP_SECONDS
 
 
 @pytest.fixture
@@ -112,21 +113,32 @@ def test_a_gap_in_time_forgets(detector, frames):
     carried = detector(frames[1], time=10.0 + MAX_GAP_SECONDS).detections
     assert carried != fresh
     late = detector(frames[1], time=12.1 + MAX_GAP_SECONDS)
-    assert late.detections == fresh and late.frame_id == 2
-    assert detector(frames[1], time=0.5).detections == fresh
+    assert late.detections == fresh and late.frame_id == 2 and late.reset == "time_gap"
+    back = detector(frames[1], time=0.5)
+    assert back.detections == fresh and back.reset == "time_gap"
+
+
+class PoisonedRuntime:
+    """A runtime whose every output is NaN, as a broken accelerator's may be."""
+
+    def __init__(self, runtime):
+        self.runtime, self.quantization = runtime, runtime.quantization
+
+    def __call__(self, inputs):
+        return {name: np.full_like(value, np.nan) for name, value in self.runtime(inputs).items()}
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_poisoned_state_is_cured_by_reset(detector, frames, monkeypatch):
+def test_a_poisoned_state_is_replaced(detector, frames, monkeypatch):
     expected = detector(frames[0])
     with monkeypatch.context() as patch:
-        patch.setattr("edge.detector.entropy_attention", lambda *_: np.full((4, 4), np.nan, np.float32))
-        detector(frames[0])
-    assert np.isnan(detector.state["state"]).any()
-    poisoned = detector(frames[0])
-    assert all(np.isfinite([found.score, *found.box]).all() for found in poisoned.detections)
-    detector.reset()
-    assert detector(frames[0]) == expected
+        patch.setattr(detector._engine, "runtime", PoisonedRuntime(detector.runtime))
+        poisoned = detector(frames[0])
+    assert not poisoned.detections and not detector.state["state"].any()
+    cured = detector(frames[0])
+    assert (poisoned.reset, cured.reset) == (None, "not_finite")
+    assert cured.detections == expected.detections
+    assert detector(frames[0]).reset is None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
-"""`edge` stays light: what it imports, and how long that takes."""
+"""`edge` stays light: what it imports."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,6 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT.parent), "PATH": ""}
 def python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
     return done.stdout
-
-
-def seconds(code: str) -> float:
-    """The best of three: other work on the machine only adds."""
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        python(code)
-        took.append(time.perf_counter() - start)
-    return min(took)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
@@ -56,14 +45,12 @@ def test_importing_edge_loads_not_even_numpy():
     assert python(code).strip() == "[]"
 
 
-def test_import_time():
-    base = seconds("import cv2, numpy")
-    assert seconds("import edge; edge.Detector") < base + 0.5
-
-
-def test_help_is_quick():
-    code = "from edge.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
-    assert seconds(code) < seconds("pass") + 0.2
+def test_help_loads_not_even_numpy():
+    code = (
+        "import sys\nfrom edge.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in ('numpy', 'cv2') if name in sys.modules])"
+    )
+    assert python(code).splitlines()[-1] == "[]"
 
 
 def test_public_names():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from edge.detection import Detection
 from edge.draw import draw_boxes, draw_detections
 from edge.errors import InputError
 from edge.frame_result import FrameResult
+from edge.quiet import quiet_opencv
+from edge.stream_event import StreamEvent
 from edge.video_sink import VideoSink
 from edge.video_source import open_source
 
@@ -64,6 +67,73 @@ def test_one_image(tmp_path, frames):
         np.testing.assert_array_equal(next(iter(source))[2], frames[0])
 
 
+def test_images_of_several_sizes(tmp_path, frames):
+    folder = write_images(tmp_path / "frames", [*frames[:2], frames[2][:30], frames[3]])
+    with open_source(folder) as source:
+        items = list(source.items())
+    changes = [item for item in items if isinstance(item, StreamEvent)]
+    assert [items.index(change) for change in changes] == [2, 4]
+    assert changes[0].to_dict() == {
+        "event": "size_changed",
+        "time": pytest.approx(2 / 30, abs=1e-4),
+        "frame_id": 1,
+        "message": "frames were 64 x 48, now they are 64 x 30",
+    }
+
+
+def test_an_image_turned_by_exif(tmp_path):
+    picture = np.zeros((16, 32, 3), np.uint8)
+    picture[:, :8] = 255
+    body = cv2.imencode(".jpg", picture)[1].tobytes()
+    # One entry: tag 0x112, orientation, 6: turn clockwise by 90 degrees to see it upright.
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(body[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + body[2:])
+    with open_source(path) as source:
+        assert (source.height, source.width) == (32, 16)
+        _, _, frame = next(iter(source))
+    assert frame[:6].mean() > 200 and frame[-6:].mean() < 50
+
+
+def test_a_video_turned_by_its_metadata(tmp_path, clip):
+    content = bytearray(clip.read_bytes())
+    upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    place = content.index(upright, content.index(b"tkhd"))
+    content[place : place + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(content)
+    with open_source(clip) as upright, open_source(path) as turned:
+        assert (turned.height, turned.width) == (64, 48)
+        for (_, _, expected), (_, _, received) in zip(upright, turned, strict=True):
+            np.testing.assert_array_equal(received, cv2.rotate(expected, cv2.ROTATE_90_CLOCKWISE))
+
+
+def test_closed_while_it_is_read(clip):
+    source = open_source(clip)
+    frames = iter(source)
+    next(frames)
+    source.close()
+    assert list(frames) == []
+
+
+def test_overlapping_quiet_blocks_bring_the_log_back(monkeypatch):
+    logging = getattr(cv2.utils, "logging", cv2)
+    session_level = logging.getLogLevel()
+    # As if the fixture of the session had not silenced it already.
+    monkeypatch.setattr("edge.quiet._blocks", 0)
+    logging.setLogLevel(3)
+    try:
+        first, second = quiet_opencv(), quiet_opencv()
+        for block in (first, second):
+            block.__enter__()
+        first.__exit__(None, None, None)
+        assert logging.getLogLevel() == 0
+        second.__exit__(None, None, None)
+        assert logging.getLogLevel() == 3
+    finally:
+        logging.setLogLevel(session_level)
+
+
 def test_bad_sources(tmp_path, capfd):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
@@ -83,7 +153,7 @@ def test_bad_sources(tmp_path, capfd):
         assert name in str(error.value)
     with pytest.raises(InputError, match="camera 97 does not open"):
         open_source("97")
-    with pytest.raises(InputError, match="no video that OpenCV can read"):
+    with pytest.raises(InputError, match=r"http://127\.0\.0\.1:9/none\.mp4 does not open: .*refused"):
         open_source("http://127.0.0.1:9/none.mp4")
     assert capfd.readouterr().err == ""
 
@@ -128,21 +198,23 @@ def test_sink_writes_what_a_source_reads(tmp_path, fps, size):
     assert os.listdir(tmp_path) == ["out.mp4"]
 
 
-def test_failed_write_leaves_what_was_there(tmp_path):
+def test_a_recording_without_a_frame_leaves_what_was_there(tmp_path):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"older")
-    with pytest.raises(RuntimeError), VideoSink(path, 10) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8))
-        raise RuntimeError
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), VideoSink(path, 10):
+            raise error
     assert os.listdir(tmp_path) == ["out.mp4"] and path.read_bytes() == b"older"
 
 
-def test_interrupted_write_keeps_a_playable_video(tmp_path):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, InputError])
+def test_a_recording_that_is_cut_off_is_kept_and_plays(tmp_path, error):
     path = tmp_path / "out.mp4"
-    with pytest.raises(KeyboardInterrupt), VideoSink(path, 10) as sink:
+    path.write_bytes(b"older")
+    with pytest.raises(error), VideoSink(path, 10) as sink:
         for _ in range(5):
             sink.write(np.zeros((48, 64, 3), np.uint8))
-        raise KeyboardInterrupt
+        raise error
     with open_source(path) as source:
         assert len(list(source)) == 5
     assert os.listdir(tmp_path) == ["out.mp4"]
@@ -156,9 +228,11 @@ def test_sink_refuses(tmp_path):
     with pytest.raises(InputError, match="frames of one size"), VideoSink(tmp_path / "out.mp4", 10) as sink:
         sink.write(np.zeros((48, 64, 3), np.uint8))
         sink.write(np.zeros((48, 32, 3), np.uint8))
-    with pytest.raises(InputError, match="nothing to write"), VideoSink(tmp_path / "out.mp4", 10):
+    with open_source(tmp_path / "out.mp4") as source:
+        assert source.length == 1
+    with pytest.raises(InputError, match="nothing to write"), VideoSink(tmp_path / "empty.mp4", 10):
         pass
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["out.mp4"]
 
 
 def test_atomic_path(tmp_path):

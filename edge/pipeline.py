@@ -1,0 +1,143 @@
+"""From sources to results in several threads, so that decoding hides behind the network and the other way round."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterator, Mapping
+from time import perf_counter
+
+from edge.detector import Detector
+from edge.fair_queue import FairQueue
+from edge.frame_result import FrameResult
+from edge.sources.video_source import VideoSource
+from edge.stream import Stream
+from edge.stream_event import StreamEvent
+
+# Prepared frames that wait for the network, and results that wait for the caller. More only adds delay and memory.
+DEPTH = 2
+_JOIN_SECONDS = 15.0
+
+
+class Pipeline:
+    """Detects in every source at once: a thread reads and prepares the frames of each, one runs the network, the caller
+    takes the results.
+
+    A source with an end gives every frame and waits where the network is slower. A live one (`VideoSource.live`) goes
+    on, and the network gets its newest frame: the numbers of those in between are missing and counted in `dropped`.
+    Several sources are served in turn, so a fast one cannot starve a slow one. Results of one source come in its order.
+
+    Iterate once; use it as a context manager or close it, which ends all threads and closes streams and sources. Ctrl-C
+    and leaving the loop do so too. What goes wrong in a thread is raised here, after the results before it.
+
+    Args:
+        detector: whose interpreter serves all sources.
+        sources: one open source, or several by stream id. They are closed at the end.
+        scene_cut: whether a stream's state is reset at a cut.
+
+    Attributes:
+        dropped: frames missed so far, by stream id (None for a single source).
+
+    Raises:
+        InputError: too many streams (see `Detector.open`); while iterating, what a source raises.
+
+    Example:
+        with Pipeline(detector, open_source("clip.mp4")) as results:
+            for result in results:
+                print(result.frame_id, result.detections)
+    """
+
+    def __init__(
+        self, detector: Detector, sources: VideoSource | Mapping[Hashable, VideoSource], scene_cut: bool = True
+    ):
+        self._sources = dict(sources) if isinstance(sources, Mapping) else {None: sources}
+        self.dropped: dict[Hashable, int] = dict.fromkeys(self._sources, 0)
+        self._streams: dict[Hashable, Stream] = {}
+        self._prepared, self._results = FairQueue(DEPTH), FairQueue(DEPTH)
+        self._results.add_lane(None)
+        self._threads: list[threading.Thread] = []
+        try:
+            for name in self._sources:
+                # A single source gets an id that no other pipeline on this detector has.
+                self._streams[name] = detector.open(self if name is None else name, scene_cut)
+                self._streams[name].id = name
+                self._prepared.add_lane(name)
+        except Exception:
+            self.close()
+            raise
+        # Daemons: a read that hangs in native code must not keep the process alive.
+        self._threads = [
+            threading.Thread(target=self._read, args=(name,), name=f"sge-edge-prepare-{name}", daemon=True)
+            for name in self._sources
+        ]
+        self._threads.append(threading.Thread(target=self._infer, name="sge-edge-infer", daemon=True))
+
+    def items(self) -> Iterator[tuple[Hashable, FrameResult | StreamEvent]]:
+        """Stream ids with results and, in order and as they happen, with what befell the sources."""
+        try:
+            for thread in self._threads:
+                thread.start()
+            while (entry := self._results.get()) is not None:
+                yield entry[1]
+        finally:
+            self.close()
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        return (item for _, item in self.items() if isinstance(item, FrameResult))
+
+    def close(self) -> None:
+        """Ends the threads and closes streams and sources. Nothing happens when called again."""
+        self._prepared.close()
+        self._results.close()
+        for source in self._sources.values():
+            source.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_JOIN_SECONDS)
+        for stream in self._streams.values():
+            stream.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _read(self, name: Hashable) -> None:
+        source, stream, last = self._sources[name], self._streams[name], -1
+        try:
+            items = iter(source.items())
+            while True:
+                start = perf_counter()
+                item = next(items, None)
+                if item is None:
+                    break
+                if isinstance(item, StreamEvent):
+                    entry = item
+                else:
+                    frame_id, time, frame = item
+                    if source.live:
+                        self.dropped[name] += max(0, frame_id - last - 1)
+                    last = frame_id
+                    entry = stream.prepare(frame, (perf_counter() - start) * 1e3), frame_id, time
+                if not self._prepared.put(name, entry):
+                    return
+        except BaseException as error:
+            self._prepared.finish(name, error)
+        else:
+            self._prepared.finish(name)
+
+    def _infer(self) -> None:
+        events: dict[Hashable, str] = {}
+        try:
+            while (entry := self._prepared.get()) is not None:
+                name, item = entry
+                if isinstance(item, StreamEvent):
+                    events[name], result = item.kind, item
+                else:
+                    result = self._streams[name].detect(*item, reset=events.pop(name, None))
+                if not self._results.put(None, (name, result)):
+                    return
+        except BaseException as error:
+            self._results.finish(None, error)
+        else:
+            self._results.finish(None)

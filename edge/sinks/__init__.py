@@ -1,0 +1,1 @@
+"""Where results go; `edge.sinks.outputs.Outputs` feeds several at once."""

@@ -1,0 +1,71 @@
+"""Results in a browser: a small page with the newest frame, for devices without a screen."""
+
+from __future__ import annotations
+
+import threading
+
+from edge.errors import InputError
+from edge.frame_result import FrameResult
+from edge.sinks.newest_picture import NewestPicture
+from edge.sinks.page_server import PageServer
+from edge.sinks.page_status import PageStatus
+from edge.sinks.sink import Picture, Sink
+from edge.stream_event import StreamEvent
+
+_MOST_FPS = 25.0
+
+
+class MjpegPage(Sink):
+    """A page with the newest frame and its boxes, for up to 16 browsers at once; nothing is drawn while none looks.
+
+    `/` is the page, `/stream.mjpg` the motion JPEG alone (`edge.open_source` reads it), `/frame.jpg` one picture,
+    `/status.json` frames a second, counts and the last event. A slow client misses frames and holds nobody up. There is
+    no password: whoever reaches the address sees the pictures, so the default is this machine only; from another one,
+    `ssh -L 8080:127.0.0.1:8080 device` is a safe way.
+
+    Args:
+        address: "host:port", or a port alone for 127.0.0.1; port 0 takes a free one. 0.0.0.0 is the whole network.
+        title: for people: the model's name.
+
+    Attributes:
+        url: of the page, once the block is entered.
+
+    Raises:
+        InputError: the address is none or cannot be had.
+    """
+
+    def __init__(self, address: str = "127.0.0.1:8080", title: str = "sge-edge"):
+        self._address, self._title = _parse(address), title
+        self._newest, self._status = NewestPicture(_MOST_FPS), PageStatus(title)
+        self.url = ""
+
+    def __enter__(self) -> MjpegPage:
+        host, port = self._address
+        try:
+            self._server = PageServer(self._address, self._newest, self._status, self._title)
+        except OSError as error:
+            raise InputError(f"cannot serve at {host}:{port}: {error.strerror}. Give another address.") from error
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.end()
+        self._thread.join()
+
+    def write(self, result: FrameResult, picture: Picture) -> None:
+        self._status.add(result)
+        if self._newest.wanted:
+            self._newest.put(picture())
+
+    def event(self, event: StreamEvent) -> None:
+        self._status.tell(event)
+
+
+def _parse(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise InputError(f"expected host:port to serve at, for example 127.0.0.1:8080. Received: {address}")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,1 @@
+"""Where frames come from; `edge.open_source` chooses."""

@@ -1,0 +1,197 @@
+"""Several threads from sources to results: order, fairness, errors, and nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.fair_queue import FairQueue
+from edge.pipeline import DEPTH, Pipeline
+from edge.sources.video_source import VideoSource
+from edge.stream_event import StreamEvent
+from edge.video_source import open_source
+
+
+class ListSource(VideoSource):
+    """Frames, events and exceptions from a list."""
+
+    name, height, width = "list", 48, 64
+
+    def __init__(self, entries, live=False):
+        self.entries, self.live = entries, live
+        self.taken, self.closed = 0, False
+
+    def items(self):
+        for frame_id, entry in enumerate(self.entries):
+            if self.closed:
+                return
+            if isinstance(entry, Exception):
+                raise entry
+            if isinstance(entry, np.ndarray):
+                entry = frame_id, frame_id / 10, entry
+            self.taken += 1
+            yield entry
+
+    def close(self):
+        self.closed = True
+
+
+class WaitingSource(ListSource):
+    """A camera that sends nothing after its first frames until it is closed."""
+
+    def __init__(self, entries):
+        super().__init__(entries, live=True)
+        self.over = threading.Event()
+
+    def items(self):
+        yield from super().items()
+        self.over.wait(60)
+
+    def close(self):
+        self.over.set()
+
+
+@pytest.fixture
+def detector(model_file) -> Detector:
+    return Detector(model_file, score_threshold=0.5)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def test_results_equal_those_of_one_thread(detector, clip, frames):
+    expected = list(detector.stream(clip))
+    with Pipeline(detector, open_source(clip)) as pipeline:
+        received = list(pipeline)
+    assert received == expected and len(received) == len(frames)
+    assert [result.reset for result in received] == [result.reset for result in expected]
+    assert pipeline.dropped == {None: 0}
+    stages = ["decode", "preprocess", "entropy", "invoke", "postprocess", "total"]
+    assert list(received[0].timings) == stages and all(received[0].timings.values())
+    assert received[0].timings["total"] == pytest.approx(sum(received[0].timings[stage] for stage in stages[:-1]))
+    assert detector.streams == ()
+
+
+def test_several_sources_equal_each_alone(detector, frames):
+    clips = {name: [np.roll(frame, 7 * name, axis=1) for frame in frames] for name in range(5)}
+    expected = {name: list(detector.stream(ListSource(clip))) for name, clip in clips.items()}
+    with Pipeline(detector, {name: ListSource(clip) for name, clip in clips.items()}) as pipeline:
+        received = list(pipeline)
+    for name in clips:
+        assert [result for result in received if result.stream == name] == expected[name]
+
+
+def test_a_fast_source_does_not_starve_a_slow_one():
+    queue = FairQueue(2)
+    for lane in ("fast", "slow"):
+        queue.add_lane(lane)
+        for number in range(2):
+            queue.put(lane, number)
+    producer = threading.Thread(target=lambda: [queue.put("fast", number) for number in range(2, 50)])
+    producer.start()
+    served = [queue.get() for _ in range(4)]
+    assert served == [("fast", 0), ("slow", 0), ("fast", 1), ("slow", 1)]
+    assert queue.get() == ("fast", 2)
+    queue.close()
+    producer.join()
+
+
+def test_a_slow_caller_holds_the_source_back(detector, frames):
+    source = ListSource(frames * 20)
+    with Pipeline(detector, source) as pipeline:
+        results = iter(pipeline)
+        next(results)
+        last = -1
+        while last != source.taken:
+            last = source.taken
+            time.sleep(0.1)
+        # Two queues, and a frame in each thread's hands.
+        assert source.taken <= 1 + 2 * DEPTH + 2
+        assert [result.frame_id for result in results] == list(range(1, len(frames) * 20))
+
+
+def test_missed_frames_of_a_live_source_are_counted(detector, frames):
+    entries = [(frame_id, frame_id / 10, frames[0]) for frame_id in (0, 1, 4, 5, 9)]
+    with Pipeline(detector, {"camera": ListSource(entries, live=True)}) as pipeline:
+        received = list(pipeline)
+    assert [result.frame_id for result in received] == [0, 1, 4, 5, 9]
+    assert pipeline.dropped == {"camera": 5}
+
+
+def test_events_come_in_order_and_reset(detector, frames):
+    entries = [frames[0], frames[1], StreamEvent("reconnected", 0.2, 1, "after 1 attempt"), frames[2], frames[3]]
+    with Pipeline(detector, {"camera": ListSource(entries)}) as pipeline:
+        received = list(pipeline.items())
+    assert [name for name, _ in received] == ["camera"] * 5
+    kinds = [item.kind if isinstance(item, StreamEvent) else item.reset for _, item in received]
+    assert kinds == ["start", None, "reconnected", "reconnected", None]
+    assert [item.reset for item in detector.stream(ListSource(entries))] == ["start", None, "reconnected", None]
+
+
+def test_errors_of_a_source_come_after_the_results_before_them(detector, frames):
+    source, received = ListSource([*frames[:5], InputError("it broke")]), []
+    with pytest.raises(InputError, match="it broke"), Pipeline(detector, source) as pipeline:
+        for result in pipeline:
+            received.append(result.frame_id)
+    assert received == list(range(5)) and source.closed
+
+
+def test_errors_of_the_network_reach_the_caller(detector, frames, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the accelerator is gone")
+
+    source = ListSource(frames * 10)
+    with pytest.raises(RuntimeError, match="accelerator is gone"), Pipeline(detector, source) as pipeline:
+        for result in pipeline:
+            if result.frame_id == 3:
+                monkeypatch.setattr(detector._engine, "runtime", fail)
+    assert source.closed and detector.streams == ()
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ValueError])
+def test_a_caller_who_leaves_early(detector, frames, error):
+    source = ListSource(frames * 100)
+
+    def run():
+        for result in Pipeline(detector, source):
+            if result.frame_id == 2:
+                if error is not None:
+                    raise error
+                break
+
+    if error is None:
+        run()
+    else:
+        with pytest.raises(error):
+            run()
+    assert source.closed and source.taken < 20
+
+
+def test_a_source_that_waits_is_woken(detector, frames):
+    start = time.monotonic()
+    with Pipeline(detector, WaitingSource(frames[:3])) as pipeline:
+        results = iter(pipeline)
+        assert [next(results).frame_id for _ in range(3)] == [0, 1, 2]
+    assert time.monotonic() - start < 30
+
+
+def test_too_many_sources(detector, frames):
+    detector.max_streams = 2
+    sources = {name: ListSource(frames) for name in range(3)}
+    with pytest.raises(InputError, match="2 streams are open"):
+        Pipeline(detector, sources)
+    assert detector.streams == () and all(source.closed for source in sources.values())
+
+
+def test_a_bad_frame_is_told(detector, frames):
+    with pytest.raises(InputError, match="received a frame of dtype float32"):
+        list(Pipeline(detector, ListSource([frames[0], frames[1].astype(np.float32)])))

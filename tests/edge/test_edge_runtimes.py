@@ -1,0 +1,146 @@
+"""Which runtime and accelerator run a file, and what is said where none can."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge import runtime as runtime_module
+from edge.compiled_runtime import CompiledRuntime, GpuError, explain_refusal
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.metadata import read_model
+from edge.open_runtime import open_runtime
+from edge.runtime import RUNTIMES, Runtime
+
+# Where `make gpu-driver` puts a Vulkan device in software.
+SWIFTSHADER = Path(sys.prefix) / "share" / "swiftshader" / "vk_swiftshader_icd.json"
+
+
+def inputs_of(metadata, seed=0):
+    generator = np.random.default_rng(seed)
+    side = metadata.height
+    return {
+        "image": generator.uniform(-1, 1, (1, side, side, 3)).astype(np.float32),
+        "attention": generator.uniform(0, 1, (1, 4, 4, 1)).astype(np.float32),
+        "state": generator.uniform(-1, 1, metadata.states[0].shape).astype(np.float32),
+    }
+
+
+def test_tensorflow_is_the_last_resort(model_file, monkeypatch):
+    pytest.importorskip("tensorflow")
+    model = read_model(model_file)
+    usual = open_runtime(*model)
+    assert (usual.name, usual.accelerator, usual.note) == (RUNTIMES[0][1], "cpu", "")
+    monkeypatch.setattr(runtime_module, "RUNTIMES", (("no_such_runtime", "none"), RUNTIMES[-1]))
+    last = Runtime(*model)
+    assert last.name == "tensorflow" and last.version[0].isdigit()
+    expected, received = usual(inputs_of(model[1])), last(inputs_of(model[1]))
+    for name, values in expected.items():
+        np.testing.assert_allclose(received[name], values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"accelerator": "npu"}, "accelerator must be one of auto, cpu, gpu. Received: 'npu'"),
+        ({"accelerator": "gpu", "delegate": "lib.so"}, "Leave out either lib.so or 'gpu'"),
+        ({"accelerator": "cpu", "threads": 0}, "threads must be at least 1"),
+    ],
+)
+def test_bad_choices(model_file, arguments, message):
+    with pytest.raises(InputError, match=message):
+        Detector(model_file, **arguments)
+
+
+def in_a_process(code: str, driver: str) -> str:
+    """Vulkan chooses its driver once a process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "VK_ICD_FILENAMES": driver,
+            "VK_DRIVER_FILES": driver,
+            # The Vulkan loader lies beside the software driver.
+            "LD_LIBRARY_PATH": os.pathsep.join([str(Path(driver).parent), os.environ.get("LD_LIBRARY_PATH", "")]),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_no_gpu_is_told_and_the_cpu_takes_over_only_when_allowed(model_file, tmp_path):
+    pytest.importorskip("ai_edge_litert.compiled_model")
+    driver = tmp_path / "none.json"
+    driver.write_text("{}")
+    code = f"""
+from edge import Detector, InputError
+try:
+    Detector({str(model_file)!r}, accelerator="gpu")
+except InputError as error:
+    print(error)
+runtime = Detector({str(model_file)!r}, accelerator="gpu", allow_cpu=True).runtime
+print(runtime.accelerator, "|", runtime.note)
+"""
+    refused, allowed = in_a_process(code, str(driver)).strip().splitlines()
+    assert refused.startswith("no GPU was found") and "--allow-cpu" in refused
+    assert allowed.startswith("cpu | the CPU took over: no GPU was found") and "--allow-cpu" not in allowed
+
+
+def test_without_the_compiler(model_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", None)
+    with pytest.raises(GpuError, match="the GPU needs ai-edge-litert"):
+        CompiledRuntime(*read_model(model_file))
+
+
+def test_refused_operators_are_named():
+    log = (
+        "INFO: Created a WebGPU environment.\n"
+        "ERROR: Following operations are not supported by GPU delegate:\n"
+        "CUSTOM TFLite_Detection_PostProcess: TFLite_Detection_PostProcess\n"
+        "CUMSUM: Operation is not supported.\n"
+        "63 operations will run on the GPU, and the remaining 2 operations will run on the CPU.\n"
+    )
+    message = explain_refusal(log)
+    assert "Refused: CUSTOM TFLite_Detection_PostProcess" in message and "CUMSUM" in message
+    assert "63 others" in message and "\n" not in message and "--allow-cpu" in str(GpuError(message))
+    assert "out of memory" in explain_refusal("ERROR: [delegate.cc:1] out of memory\n")
+    assert "no reason" in explain_refusal("")
+
+
+@pytest.mark.skipif(not SWIFTSHADER.is_file(), reason="needs the software GPU of `make gpu-driver`")
+def test_the_gpu_gives_what_the_cpu_gives(model_file):
+    code = f"""
+import numpy as np
+from edge import Detector
+frames = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+cpu, gpu = Detector({str(model_file)!r}), Detector({str(model_file)!r}, accelerator="gpu")
+difference = max(abs(a - b).max() for frame in frames for a, b in zip(cpu.raw(frame), gpu.raw(frame)))
+print(gpu.runtime.accelerator, difference)
+"""
+    accelerator, _, difference = in_a_process(code, str(SWIFTSHADER)).strip().rpartition(" ")
+    assert accelerator.startswith("gpu (") and float(difference) < 1e-3
+
+
+def test_a_gpu_that_computes_something_else_is_refused(model_file, monkeypatch):
+    """The check that guards against drivers that are wrong while fully accelerated."""
+    pytest.importorskip("ai_edge_litert.compiled_model")
+    flatbuffer, metadata = read_model(model_file)
+    reference = Runtime(flatbuffer, metadata)
+    wrong = CompiledRuntime.__new__(CompiledRuntime)
+    wrong.accelerator = "gpu (test)"
+    details = {name: {"shape": value.shape, "dtype": value.dtype} for name, value in inputs_of(metadata).items()}
+    monkeypatch.setattr(CompiledRuntime, "__call__", lambda self, arrays: reference(arrays))
+    wrong._compare(reference, details)
+    monkeypatch.setattr(
+        CompiledRuntime, "__call__", lambda self, arrays: {k: 1.1 * v for k, v in reference(arrays).items()}
+    )
+    with pytest.raises(GpuError, match=r"gpu \(test\) gives another .* than the CPU"):
+        wrong._compare(reference, details)

@@ -1,0 +1,171 @@
+"""Where results go: files that survive what ends their run, a window, a function, and several of them at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import Detection, FrameResult, InputError, StreamEvent, open_source
+from edge.sinks.annotated_video import AnnotatedVideo
+from edge.sinks.callback import Callback
+from edge.sinks.json_lines import JsonLines
+from edge.sinks.mjpeg_page import MjpegPage
+from edge.sinks.outputs import Outputs
+from edge.sinks.window import Window
+
+EVENT = StreamEvent("lost", 1.25, 3, "gone")
+
+
+def result(frame_id=0, size=(48, 64), time=None):
+    detections = (Detection("disc", 1, 0.5, (4.0, 20.0, 30.0, 40.0)),)
+    return FrameResult(
+        frame_id, frame_id / 10 if time is None else time, detections, {}, np.full((*size, 3), 90, np.uint8)
+    )
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_several_sinks_and_one_drawing(tmp_path, monkeypatch):
+    drawn, got = [], []
+    draw = sys.modules["edge.sinks.outputs"].draw_detections
+    monkeypatch.setattr("edge.sinks.outputs.draw_detections", lambda *words: drawn.append(words[2]) or draw(*words))
+    videos = [AnnotatedVideo(tmp_path / name, 10) for name in ("a.mp4", "b.mp4")]
+    sinks = [JsonLines(tmp_path / "o.jsonl"), *videos, Callback(got.append, got.append)]
+    with Outputs(sinks, status=lambda: "12 fps") as outputs:
+        first, second = result(0), result(1)
+        outputs.write(first)
+        outputs.event(EVENT)
+        outputs.write(second)
+        assert not outputs.closed
+    assert drawn == ["12 fps"] * 2
+    assert got[0] is first and got[1] is EVENT and got[2] is second
+    assert lines(tmp_path / "o.jsonl") == [first.to_dict(), EVENT.to_dict(), second.to_dict()]
+    for name in ("a.mp4", "b.mp4"):
+        with open_source(tmp_path / name) as source:
+            assert [np.abs(frame - 90.0).max() > 60 for _, _, frame in source] == [True] * 2
+
+
+def test_nothing_is_drawn_for_sinks_without_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.sinks.outputs.draw_detections", None)
+    with Outputs([JsonLines(tmp_path / "o.jsonl")]) as outputs:
+        outputs.write(result())
+
+
+def test_a_sink_that_cannot_begin_ends_those_before_it(tmp_path, monkeypatch):
+    ended = []
+    monkeypatch.setattr(JsonLines, "__exit__", lambda *_: ended.append(True))
+    with MjpegPage("0") as taken:
+        second = MjpegPage(taken.url.split("/")[2])
+        with pytest.raises(InputError, match="in use"), Outputs([JsonLines(tmp_path / "o.jsonl"), second]):
+            pass
+    assert ended == [True]
+
+
+def test_lines_can_be_read_while_they_are_written(tmp_path):
+    path = tmp_path / "o.jsonl"
+    path.write_text("older\n")
+    with JsonLines(path) as sink:
+        assert path.read_text() == "older\n", "what was there stays until there is something to write"
+        for count in range(1, 4):
+            sink.write(result(count), None)
+            assert len(lines(path)) == count
+    with JsonLines(path, append=True) as sink:
+        sink.event(EVENT)
+    assert [line.get("frame_id") for line in lines(path)] == [1, 2, 3, 3] and lines(path)[3]["event"] == "lost"
+
+
+def test_lines_tell_an_error_but_not_ctrl_c(tmp_path):
+    path = tmp_path / "o.jsonl"
+    for error, count in ((KeyboardInterrupt(), 1), (InputError("the camera was lost"), 2)):
+        with pytest.raises(type(error)), JsonLines(path) as sink:
+            sink.write(result(), None)
+            raise error
+        assert len(lines(path)) == count
+    assert lines(path)[-1] == {"event": "failed", "message": "the camera was lost"}
+
+
+def test_a_run_that_fails_before_its_first_line_leaves_the_older_file(tmp_path):
+    path = tmp_path / "o.jsonl"
+    path.write_text("older\n")
+    with pytest.raises(InputError), JsonLines(path):
+        raise InputError("no frame")
+    assert path.read_text() == "older\n"
+    with pytest.raises(InputError, match="there is no folder"):
+        JsonLines(tmp_path / "absent" / "o.jsonl")
+
+
+def test_lines_to_standard_output(capsys):
+    with JsonLines("-") as sink:
+        sink.write(result(5), None)
+    assert json.loads(capsys.readouterr().out)["frame_id"] == 5
+    print("still open")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_lines_on_a_full_disk():
+    with pytest.raises(InputError, match="cannot write to /dev/full: No space left"), JsonLines("/dev/full") as sink:
+        sink.write(result(), None)
+
+
+def test_a_recording_that_changes_size_is_fitted(tmp_path):
+    path = tmp_path / "o.mp4"
+    with AnnotatedVideo(path, 10) as sink:
+        for size in [(48, 64), (48, 64), (96, 32)]:
+            sink.write(None, lambda size=size: np.full((*size, 3), 200, np.uint8))
+        assert sink.fitted == 1
+    with open_source(path) as source:
+        frames = [frame for _, _, frame in source]
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    # 96 x 32 becomes 48 x 16 in the middle, with black to both sides.
+    assert frames[2][:, 28:36].mean() > 180 and frames[2][:, :20].mean() < 20 and frames[2][:, 44:].mean() < 20
+
+
+def test_a_live_recording_runs_at_the_speed_of_life(tmp_path):
+    path = tmp_path / "o.mp4"
+    # 10 frames a second were asked for: five times at 5 fps, a burst of which most are left out, a hole of an hour.
+    times = [0.0, 0.2, 0.4, 0.6, 0.8, *[0.81 + k / 100 for k in range(10)], 3600.0, 3600.1]
+    with AnnotatedVideo(path, 10, live=True) as sink:
+        for time in times:
+            sink.write(result(time=time), lambda: np.zeros((48, 64, 3), np.uint8))
+    with open_source(path) as source:
+        assert abs(source.length - 12) <= 1
+
+
+def test_a_window(monkeypatch):
+    shown = []
+    keys = iter([-1, ord("q")])
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "imshow", lambda _, picture: shown.append(picture), raising=False)
+    monkeypatch.setattr(cv2, "waitKey", lambda _: next(keys), raising=False)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0, raising=False)
+    monkeypatch.setattr(cv2, "destroyWindow", lambda _: shown.append("closed"), raising=False)
+    with Outputs([Window()]) as outputs:
+        outputs.write(result())
+        assert not outputs.closed
+        outputs.write(result())
+        assert outputs.closed
+        outputs.write(result())
+    assert len(shown) == 3 and shown[-1] == "closed"
+
+
+def test_a_window_without_a_screen_or_in_a_headless_opencv(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(InputError, match=r"needs a display.*--serve"):
+        Window()
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    def refuse(*_):
+        raise cv2.error("The function is not implemented. Rebuild the library with Windows, GTK+ 2.x or Cocoa support")
+
+    monkeypatch.setattr(cv2, "imshow", refuse, raising=False)
+    with pytest.raises(InputError, match=r"without windows.*--serve"), Window() as window:
+        window.write(result(), lambda: np.zeros((8, 8, 3), np.uint8))
