@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_sge.cli.quiet_keras import import_keras
+
+if TYPE_CHECKING:
+    from edge.metadata import Metadata
+    from keras_sge.models import SGENet
 
 HELP = "write a .tflite: one step, explicit state, metadata inside"
 EPILOG = """examples:
   sge export runs/first --out first.tflite
   sge export runs/first --out first_float16.tflite --precision float16
   sge export runs/first --out whole.tflite --entropy graph           the file computes the entropy map itself
+  sge export runs/first --out first_int8.tflite --precision int8 --calibrate data/sky
+  sge export runs/first --out first_int8_float_io.tflite --precision int8 --calibrate data/sky --float-io
 
-The file is checked against Keras after writing. `sge-edge info first.tflite` prints what is inside.
+int8 is calibrated on clips of the training split, rolled through the network as a device would. Every file is checked
+against Keras before it is written. `sge-edge info first.tflite` prints what is inside.
 """
 
 
@@ -22,20 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a run folder of `sge train`, a .keras file, an .npz of weights")
     parser.add_argument("--out", metavar="FILE.tflite", required=True, help="the file to write")
-    parser.add_argument("--precision", default="float32", metavar="P", help="float32 or float16 (default: float32)")
+    parser.add_argument(
+        "--precision", default="float32", metavar="P", help="float32, float16, dynamic or int8 (default: float32)"
+    )
     parser.add_argument("--entropy", default="host", choices=("host", "graph"), help="where the map is computed")
+    int8 = parser.add_argument_group("int8")
+    int8.add_argument("--calibrate", metavar="DIR", help="a data set's directory (default: built-in synthetic videos)")
+    int8.add_argument("--split", default="train", metavar="NAME", help="the data set's split (default: train)")
+    int8.add_argument("--development", type=int, metavar="N", help="leave out the N source videos kept for development")
+    int8.add_argument(
+        "--calibration-clips", type=int, default=32, metavar="N", help="videos, up to 30 frames of each (default: 32)"
+    )
+    int8.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw of clips (default: 0)")
+    int8.add_argument(
+        "--float-io", action="store_true", help="float inputs and outputs; FILE ends in _int8_float_io.tflite"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    from pathlib import Path
-
     from edge.atomic import check_writable
     from edge.errors import InputError
+    from quantization.write_file import PRECISIONS, check_file_name
 
-    if Path(arguments.out).suffix != ".tflite":
-        raise InputError(f"--out must end in .tflite. Received: {arguments.out}")
+    if arguments.precision not in PRECISIONS:
+        raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
+    check_file_name(arguments.out, arguments.float_io)
     check_writable(arguments.out)
+    _check_int8_options(arguments)
 
     if importlib.util.find_spec("tensorflow") is None:
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
@@ -50,11 +73,64 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     from keras_sge.models import load_clip_model
-    from quantization.export import export
 
-    metadata = export(load_clip_model(arguments.model), arguments.out, arguments.precision, arguments.entropy)
+    clip_model = load_clip_model(arguments.model)
+    if arguments.precision == "int8":
+        metadata = _int8(clip_model, arguments)
+    else:
+        from quantization.export import export
+
+        metadata = export(clip_model, arguments.out, arguments.precision, arguments.entropy)
     size = Path(arguments.out).stat().st_size
-    difference = metadata.details["relative_difference_to_keras"]
-    print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, within {difference:.2g} of Keras, relative")
+    print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, {_agreement(metadata)}")
     print(f"next: sge evaluate {arguments.out}   or   sge-edge detect SOURCE --model {arguments.out}")
     return 0
+
+
+def _check_int8_options(arguments: argparse.Namespace) -> None:
+    from edge.errors import InputError
+
+    if arguments.precision != "int8":
+        if arguments.calibrate or arguments.float_io:
+            raise InputError(f"--calibrate and --float-io go with --precision int8. Received: {arguments.precision}")
+    elif arguments.development and not arguments.calibrate:
+        raise InputError("--development leaves videos of --calibrate DIR out; give a DIR with it.")
+    elif arguments.entropy != "host":
+        raise InputError("--entropy graph has float operators inside, int8 files have none. Leave it out.")
+
+
+def _int8(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
+    from tqdm import tqdm
+
+    from keras_sge.data import open_videos
+    from keras_sge.data.development_split import development_split
+    from quantization.calibration_source import CalibrationSource, synthetic_source
+    from quantization.export import export_int8
+
+    if arguments.calibrate:
+        videos = open_videos(arguments.calibrate, arguments.split)
+        name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
+        if arguments.development:
+            videos = development_split(videos, arguments.development)[0]
+            name += f" without {arguments.development} development sources"
+        source = CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)
+    else:
+        source = synthetic_source(clip_model.config, arguments.calibration_clips, arguments.seed)
+    print(f"calibrating on {arguments.calibration_clips} clips of: {source.name}")
+    return export_int8(
+        clip_model,
+        arguments.out,
+        source,
+        arguments.float_io,
+        progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate"),
+    )
+
+
+def _agreement(metadata: Metadata) -> str:
+    details = metadata.details
+    if not details.get("detections_found"):
+        return f"within {details['relative_difference_to_keras']:.2g} of Keras, relative"
+    return (
+        f"finds {details['detections_found']} of {details['detections_of_keras']} detections of Keras again, "
+        f"mean IoU {details['iou_of_found']:.2f}, score within {details['score_difference_of_found']:.3f} on average"
+    )

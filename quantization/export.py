@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from edge.atomic import atomic_path
 from edge.errors import InputError
-from edge.metadata import Metadata, append_metadata
-from edge.runtime import Runtime
-from keras_sge.config import config_to_dict
+from edge.metadata import Metadata
+from keras_sge.config import NetworkConfig, config_to_dict
+from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import network_metadata
+from quantization.calibration import calibrate, draw_clips
+from quantization.calibration_source import CalibrationSource, synthetic_source
+from quantization.convert import convert, quantize
+from quantization.state_contract import int8_metadata
+from quantization.validation import validate
+from quantization.write_file import PRECISIONS, check_file_name, write_file
 
-PRECISIONS = ("float32", "float16")
-# How much a written file may differ from Keras over the check's frames, see `relative_difference`.
-TOLERANCE = {"float32": 1e-3, "float16": 3e-2}
-_CHECKED_FRAMES = 5
+_CHECKED_FRAMES, _CHECKED_CLIPS = 5, 4
 
 
 def export(
@@ -36,7 +37,7 @@ def export(
 
     Args:
         clip_model: the trained network. path: the file to write.
-        precision: `float32`, or `float16` for half the size (weights are kept in half precision).
+        precision: `float32`; `float16`, half the size; `dynamic`, int8 weights and float everything else.
         entropy: `host`, the attention is an input, or `graph`, the file computes the entropy map itself.
         details: facts for people that go into the metadata.
 
@@ -44,68 +45,84 @@ def export(
         The metadata inside the file.
 
     Raises:
-        InputError: an unknown precision, or the written file differs from Keras by more than `TOLERANCE`.
+        InputError: an unknown precision, or the written file differs from Keras by more than `validate` allows.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}")
+    if precision not in PRECISIONS[:3]:
+        raise InputError(
+            f"precision must be one of {', '.join(PRECISIONS[:3])}; int8 needs a calibration, see `export_int8`. "
+            f"Received: {precision!r}"
+        )
+    check_file_name(path, float_io=False)
     step = step_model_from(clip_model, entropy=entropy)
+    metadata = network_metadata(clip_model.config, precision, entropy, _facts(clip_model.config, details))
+    flatbuffer = convert(step, precision)
+    clip = synthetic_split("train", max(clip_model.config.input_size), 1).read(0, 0, _CHECKED_FRAMES)
+    agreement = validate(step, metadata, flatbuffer, metadata, [clip])
+    return _write(path, flatbuffer, metadata, {"relative_difference_to_keras": agreement.relative_difference})
+
+
+def export_int8(
+    clip_model: SGENet,
+    path: str | Path,
+    source: CalibrationSource | None = None,
+    float_io: bool = False,
+    details: dict[str, object] | None = None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+) -> Metadata:
+    """Writes one step of `clip_model` in int8 from end to end: calibrate, quantise, validate.
+
+    Args:
+        clip_model: the trained network. path: the file to write; with `float_io` it ends in `_int8_float_io.tflite`.
+        source: the clips of the calibration; None takes the built-in synthetic videos.
+        float_io: inputs and outputs in float32, rounded inside the file, for runtimes that take no integer tensors.
+        details: facts for people that go into the metadata. progress: wraps the iteration over clips, such as `tqdm`.
+
+    Returns:
+        The metadata inside the file; `details` says what was calibrated on and how near the file is to Keras.
+
+    Raises:
+        InputError: the file breaks the state contract, or is far from Keras.
+    """
+    check_file_name(path, float_io)
+    config = clip_model.config
+    source = source or synthetic_source(config)
+    step = step_model_from(clip_model, update="blend")
+    metadata = network_metadata(config, details=_facts(config, details))
+    calibration = calibrate(step, metadata, source.videos, source.clips, source.seed, progress)
+    flatbuffer = quantize(step, calibration, float_io)
+    file_metadata = int8_metadata(metadata, float_io)
+    clips = draw_clips(source.videos, _CHECKED_CLIPS, source.seed + 1)
+    agreement = validate(step, metadata, flatbuffer, file_metadata, (source.videos.read(*clip) for clip in clips))
     facts = {
-        "config": config_to_dict(clip_model.config),
+        "calibration": {
+            "source": source.name,
+            "clips": len(calibration.clips),
+            "frames": calibration.frames,
+            "seed": calibration.seed,
+        },
+        "relative_difference_to_keras": agreement.relative_difference,
+        "detections_of_keras": agreement.detections,
+        "detections_found": agreement.found,
+        "iou_of_found": _rounded(agreement.iou),
+        "score_difference_of_found": _rounded(agreement.score_difference),
+    }
+    return _write(path, flatbuffer, file_metadata, facts)
+
+
+def _facts(config: NetworkConfig, details: dict[str, object] | None) -> dict[str, object]:
+    return {
+        "config": config_to_dict(config),
         "exported_with": {name: importlib.metadata.version(name) for name in ("keras-sge", "tensorflow", "keras")},
         **(details or {}),
     }
-    metadata = network_metadata(clip_model.config, precision, entropy, facts)
-    flatbuffer = convert(step, precision)
-    error = relative_difference(step, flatbuffer, metadata)
-    if not error <= TOLERANCE[precision]:
-        allowed = TOLERANCE[precision]
-        raise InputError(f"the converted file differs from Keras by {error:.2%}; {allowed:.2%} is allowed.")
-    metadata = dataclasses.replace(metadata, details={**facts, "relative_difference_to_keras": float(error)})
-    with atomic_path(path) as temporary:
-        Path(temporary).write_bytes(append_metadata(flatbuffer, metadata))
+
+
+def _write(path: str | Path, flatbuffer: bytes, metadata: Metadata, facts: dict[str, object]) -> Metadata:
+    metadata = dataclasses.replace(metadata, details={**metadata.details, **facts})
+    write_file(path, flatbuffer, metadata)
     return metadata
 
 
-def convert(step: keras.Model, precision: str = "float32") -> bytes:
-    """The flatbuffer of a step model, with its input and output names as the signature `serving_default`."""
-    names = [tensor.name for tensor in step.inputs]
-    signature = {tensor.name: tf.TensorSpec(tensor.shape, tf.float32, tensor.name) for tensor in step.inputs}
-
-    @tf.function(input_signature=[signature])
-    def serve(inputs):
-        return step({name: inputs[name] for name in names})
-
-    archive = keras.export.ExportArchive()
-    archive.track(step)
-    archive.add_endpoint("serve", serve)
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
-
-
-def relative_difference(step: keras.Model, flatbuffer: bytes, metadata: Metadata, seed: int = 0) -> float:
-    """The worst output's mean difference between Keras and the file, as a fraction of that output's mean size, over a
-    few random frames with carried state."""
-    runtime = Runtime(flatbuffer, metadata)
-    rng = np.random.default_rng(seed)
-    shapes = {tensor.name: tuple(tensor.shape) for tensor in step.inputs}
-    states = [
-        {state.input: np.full(state.shape, state.reset, np.float32) for state in metadata.states} for _ in range(2)
-    ]
-    worst = 0.0
-    for _ in range(_CHECKED_FRAMES):
-        pixels = rng.integers(0, 256, shapes["image"])
-        inputs = {"image": (pixels / 127.5 - 1).astype(np.float32)}
-        if "attention" in shapes:
-            inputs["attention"] = rng.uniform(0.5, 0.96, shapes["attention"]).astype(np.float32)
-        expected = step.predict_on_batch({**inputs, **states[0]})
-        received = runtime({**inputs, **states[1]})
-        states = [{s.input: outputs[s.output] for s in metadata.states} for outputs in (expected, received)]
-        for name, values in expected.items():
-            worst = max(worst, float(np.abs(values - received[name]).mean() / np.abs(values).mean()))
-    return worst
+def _rounded(value: float) -> float | None:
+    """For JSON, which knows no NaN."""
+    return None if np.isnan(value) else round(value, 4)

@@ -21,9 +21,12 @@ EXAMPLES = """the road, in order:
   sge bootstrap a.npz b.npz                                    how sure the difference of two evaluations is
   sge export runs/first --out first.tflite                     one step, explicit state, metadata inside
   sge evaluate first.tflite                                    mAP of the file
+  sge qat quickstart --from runs/first --run runs/qat          int8 with training; writes the file
+  sge inspect first.tflite                                     operators, state contract, whether a GPU runs it
+  sge compare a.tflite b.tflite --data DIR --out report        what precision costs, side by side
   sge-edge detect clip.mp4 --model first.tflite --save out.mp4
 
-exit codes: 0 done, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
+exit codes: 0 done, 1 a check of `sge inspect` failed, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
 `sge COMMAND --help` explains a command.
 """
 # Import name -> the extra that brings it.

@@ -14,6 +14,7 @@ from keras_sge.config.data_config import DataConfig
 from keras_sge.config.entropy_config import EntropyConfig
 from keras_sge.config.memory_config import MemoryConfig
 from keras_sge.config.network_config import NetworkConfig
+from keras_sge.config.qat_config import QatConfig
 from keras_sge.config.training_config import TrainingConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "EntropyConfig",
     "MemoryConfig",
     "NetworkConfig",
+    "QatConfig",
     "TrainingConfig",
     "builtin_configs",
     "config_from_dict",

@@ -15,16 +15,18 @@ import yaml
 from edge.errors import InputError
 from keras_sge.config.data_config import DataConfig
 from keras_sge.config.network_config import NetworkConfig
+from keras_sge.config.qat_config import QatConfig
 from keras_sge.config.training_config import TrainingConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment: the network, its data and its training."""
+    """One experiment: the network, its data, its training and its quantization-aware fine-tuning."""
 
     network: NetworkConfig
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    qat: QatConfig = field(default_factory=QatConfig)
 
 
 def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Config:

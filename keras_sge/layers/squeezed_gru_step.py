@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 SQUEEZE_PLACES = ("input", "gate")
+UPDATE_FORMS = ("subtract", "blend")
 
 
 def squeezed_gru_parts(
@@ -18,6 +19,7 @@ def squeezed_gru_parts(
     kernel_size: int = 3,
     prefix: str = "",
     squeeze_activation: str = "linear",
+    update: str = "subtract",
     **weight_options: Any,
 ) -> dict[str, Any]:
     """The stock layers of one cell, by role; names are `prefix` + role.
@@ -33,6 +35,7 @@ def squeezed_gru_parts(
         kernel_size: side of the depthwise kernels.
         prefix: of every layer's name.
         squeeze_activation: of the 1x1 on x; the gates' own 1x1 have none.
+        update: how eq. 8 is written, see `squeezed_gru_step`: `subtract` or `blend`.
         weight_options: `depthwise_initializer`, and `kernel_initializer`, `bias_initializer`, `kernel_regularizer` of
             the 1x1 convolutions.
     """
@@ -61,6 +64,12 @@ def squeezed_gru_parts(
         activation = "tanh" if role == "candidate" else "sigmoid"
         parts[role] = layers.Activation(activation, name=prefix + role)
     parts["reset_state"] = layers.Multiply(name=prefix + "reset_state")
+    if update == "blend":
+        parts["forgotten"] = layers.Multiply(name=prefix + "forgotten")
+        parts["kept"] = layers.Subtract(name=prefix + "kept")
+        parts["taken"] = layers.Multiply(name=prefix + "taken")
+        parts["next_state"] = layers.Add(name=prefix + "next_state")
+        return parts
     parts["difference"] = layers.Subtract(name=prefix + "difference")
     parts["correction"] = layers.Multiply(name=prefix + "correction")
     parts["next_state"] = layers.Subtract(name=prefix + "next_state")
@@ -78,8 +87,10 @@ def squeezed(parts: dict[str, Any], x: Any) -> Any:
 def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     """Equations 5-8: the new state from the input and the old state.
 
-    The update is written h - z (h - h'), which equals eq. 8's (1 - z) h + z h' and ends in a subtraction: some phone
-    GPU delegates return one operand of an addition that is both an output and read again (LiteRT issue 8599).
+    Eq. 8's (1 - z) h + z h' is written in one of two forms, by what `squeezed_gru_parts` was asked for. `subtract`,
+    h - z (h - h'), ends in a subtraction: some phone GPU delegates return one operand of an addition that is both an
+    output and read again (LiteRT issue 8599). `blend`, (h - z h) + z h', has no value beyond the state's own range, as
+    h - h' is: integers of 8 bits have no steps to waste.
 
     Args:
         parts: from `squeezed_gru_parts`. x: (batch, rows, columns, channels). h: (batch, rows, columns, filters).
@@ -103,5 +114,8 @@ def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     update = gate("update", update_pair)
     reset = gate("reset", reset_pair)
     candidate = gate("candidate", depthwise_pair("candidate", parts["reset_state"]([reset, h])))
+    if "taken" in parts:
+        kept = parts["kept"]([h, parts["forgotten"]([update, h])])
+        return parts["next_state"]([kept, parts["taken"]([update, candidate])])
     correction = parts["correction"]([update, parts["difference"]([h, candidate])])
     return parts["next_state"]([h, correction])

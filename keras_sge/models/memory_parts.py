@@ -15,11 +15,11 @@ from keras_sge.models.mobilenet_v1 import scaled
 _OPEN_GATE = 2.0
 
 
-def memory_parts(layers: Any, config: NetworkConfig) -> dict[str, Any]:
+def memory_parts(layers: Any, config: NetworkConfig, update: str = "subtract") -> dict[str, Any]:
     """The parts of the one-step graph's memory, see `squeezed_gru_parts`; a neck uses the reduction alone.
 
     Args:
-        layers: `keras.layers` or `tf_keras.layers`. config: a network with a memory.
+        layers: `keras.layers` or `tf_keras.layers`. config: a network with a memory. update: the update's form.
     """
     return squeezed_gru_parts(
         layers,
@@ -27,6 +27,7 @@ def memory_parts(layers: Any, config: NetworkConfig) -> dict[str, Any]:
         config.memory.squeeze,
         prefix="memory_",
         squeeze_activation=config.memory.squeeze_activation,
+        update=update,
     )
 
 

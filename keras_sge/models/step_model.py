@@ -18,7 +18,11 @@ ENTROPY_PLACES = ("host", "graph")
 
 
 def build_step_model(
-    config: NetworkConfig, library: Any = keras, batch_size: int | None = 1, entropy: str = "host"
+    config: NetworkConfig,
+    library: Any = keras,
+    batch_size: int | None = 1,
+    entropy: str = "host",
+    update: str = "subtract",
 ) -> Any:
     """The one-step network as a functional model of stock layers.
 
@@ -27,6 +31,8 @@ def build_step_model(
         library: `keras`, or `tf_keras` for the twin that tensorflow-model-optimization accepts.
         batch_size: static batch; None for any.
         entropy: where the entropy map is computed: `host`, then the attention is an input, or `graph` (Keras only).
+        update: how the memory's update is written, the same function with the same weights: `subtract` for float files
+            and GPUs, `blend` for int8, see `squeezed_gru_step`.
 
     Returns:
         A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
@@ -53,7 +59,7 @@ def build_step_model(
     def remember(x):
         if config.memory is None:
             return x
-        parts = memory_parts(layers, config)
+        parts = memory_parts(layers, config, update)
         if not config.recurrent:
             return squeezed(parts, x)
         state = add_input("state", (*memory_map_size(config), scaled(config.memory.filters, config.alpha)))
@@ -65,9 +71,11 @@ def build_step_model(
     return library.Model(inputs, {"boxes": boxes, "scores": scores, **outputs}, name=f"{config.name}_step")
 
 
-def step_model_from(clip_model: keras.Model, batch_size: int | None = 1, entropy: str = "host") -> keras.Model:
+def step_model_from(
+    clip_model: keras.Model, batch_size: int | None = 1, entropy: str = "host", update: str = "subtract"
+) -> keras.Model:
     """The step model of a trained `SGENet`, with its weights; arguments as for `build_step_model`."""
-    step = build_step_model(clip_model.config, batch_size=batch_size, entropy=entropy)
+    step = build_step_model(clip_model.config, batch_size=batch_size, entropy=entropy, update=update)
     copy_weights(clip_model, step)
     return step
 

@@ -11,9 +11,6 @@ from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import Config, config_to_dict, load_config
 
-# Settings of a run that may be others when it is resumed.
-_MAY_CHANGE = ("training.epochs", "training.validation_steps", "data.path", "data.cache_gb")
-
 
 class RunFolder:
     """What a run leaves behind.
@@ -23,6 +20,9 @@ class RunFolder:
         model: `model.keras`, the network with its weights and the optimiser's, written after every epoch.
         log: `log.csv`, a row an epoch. tensorboard: event files.
     """
+
+    # Settings of a run that may be others when it is resumed.
+    may_change = ("training.epochs", "training.validation_steps", "data.path", "data.cache_gb")
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -39,14 +39,16 @@ class RunFolder:
     def check_resumable(self, config: Config) -> None:
         """InputError if `config` would not go on with the folder's run but make another of it."""
         if not self.model.is_file():
-            raise InputError(f"{self.path} holds no checkpoint yet (model.keras). Remove it, start without --resume.")
+            raise InputError(
+                f"{self.path} holds no checkpoint yet ({self.model.name}). Remove it, start without --resume."
+            )
         before, now = (_flat(config_to_dict(one)) for one in (load_config(self.config), config))
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        fixed = [key for key in changed if key not in _MAY_CHANGE]
+        fixed = [key for key in changed if key not in self.may_change]
         if fixed:
             raise InputError(
                 f"a run goes on with the settings that it was started with; {', '.join(fixed)} would change. Only "
-                f"{', '.join(_MAY_CHANGE)} may. For another experiment start a run of its own with --from {self.path}."
+                f"{', '.join(self.may_change)} may. For another experiment start a run of its own, in another folder."
             )
 
     def write_config(self, config: Config) -> None:

@@ -1,0 +1,88 @@
+"""`sge compare`: files of one network in several precisions, against each other."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "compare files of one network: size, time, mAP, memory over time, layers"
+EPILOG = """examples:
+  sge compare float32.tflite float16.tflite int8.tflite --data data/sky --split val --out report
+  sge compare float32.tflite int8.tflite --data data/sky --split train --development 12 --out report
+  sge compare float32.tflite int8.tflite --data data/sky --long 10000 --out report    ten laps without a reset
+  sge compare float32.tflite int8.tflite --data data/sky --tflite-runtime old/bin/python --out report
+
+Everything is held against the first file. Written into the folder: README.md, comparison.json and pictures. A second
+runtime is measured where there is one: that of --tflite-runtime, or of .venv-tflite (`make test-tflite-runtime`).
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("models", nargs="+", metavar="FILE", help=".tflite files or names of shipped ones")
+    parser.add_argument("--data", required=True, metavar="DIR", help="a data set's directory")
+    parser.add_argument("--split", default="val", metavar="NAME", help="default: val")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
+    parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
+    parser.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    parser.add_argument(
+        "--long",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="frames in a row without a reset; from 5000 on in ten laps over the same frames (default: 1000)",
+    )
+    parser.add_argument(
+        "--agreement", type=int, default=120, metavar="N", help="frames compared box by box (default: 120)"
+    )
+    parser.add_argument("--rounds", type=int, default=100, metavar="N", help="of timing (default: 100)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="while measuring accuracy (default: 2)")
+    parser.add_argument("--tflite-runtime", metavar="PYTHON", help="of an environment with another TFLite runtime")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns the exit code."""
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from edge.errors import InputError
+    from keras_sge.data.open_videos import open_videos
+    from keras_sge.evaluation import Protocol
+    from quantization.comparison.compare_files import compare_files
+    from quantization.comparison.runtime_process import available_runtimes
+
+    for name in ("long", "agreement", "rounds"):
+        if getattr(arguments, name) < 1:
+            raise InputError(f"--{name} must be at least 1. Received: {getattr(arguments, name)}")
+    data = Path(arguments.data).resolve().name
+    protocol = Protocol(f"{data}, {arguments.split}", arguments.development, arguments.degrade)
+    runtimes = available_runtimes(arguments.tflite_runtime)
+    comparison = compare_files(
+        arguments.models,
+        open_videos(arguments.data, arguments.split),
+        protocol,
+        arguments.out,
+        runtimes,
+        arguments.long,
+        arguments.agreement,
+        arguments.rounds,
+        arguments.threads,
+        _command(arguments, data),
+        lambda items, name: tqdm(items, desc=name),
+    )
+    for file in comparison.files:
+        print(f"{file.name}: {file.weights:,} bytes, mAP@.5 {file.accuracy.map50:.4f}")
+    print(f"{arguments.out}/README.md holds the report")
+    return 0
+
+
+def _command(arguments: argparse.Namespace, data: str) -> str:
+    """What was run, without the places of this machine."""
+    from pathlib import Path
+
+    words = ["sge compare", *(Path(model).name for model in arguments.models), f"--data {data}"]
+    for name in ("split", "development", "degrade", "long", "agreement", "rounds", "threads"):
+        if getattr(arguments, name) is not None:
+            words.append(f"--{name} {getattr(arguments, name)}")
+    return " ".join(words)

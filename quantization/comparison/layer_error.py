@@ -1,0 +1,157 @@
+"""How far every layer of one file is from the same layer of another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.metadata import read_model
+from quantization.inspection.parts import part_of
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One layer's error over some frames.
+
+    Attributes:
+        layer: its name. part: see `part_of`. operator: what makes it in the compared file. dtype: its values there.
+        sqnr: signal to quantisation noise, dB. relative: mean absolute difference over the mean absolute value.
+    """
+
+    layer: str
+    part: str
+    operator: str
+    dtype: str
+    sqnr: float
+    relative: float
+
+
+def layer_errors(first: Path, second: Path, frames: Sequence[dict[str, np.ndarray]]) -> list[LayerError]:
+    """Runs both with every tensor kept and compares what both call by the same layer name, in the order of running.
+
+    The state of `first` goes into both at each frame, so that an error is the layers' own and not the memory's past.
+    Layers that a converter fused into others in one of the files are left out.
+
+    Args:
+        first, second: deployed files of one network. frames: float inputs `image`, `attention`, without states.
+    """
+    sides = [_Side(path) for path in (first, second)]
+    chosen = _pairs(*sides)
+    sums = np.zeros((len(chosen), 4))
+    state = {one.input: np.zeros(one.shape, np.float32) for one in sides[0].metadata.states}
+    for frame in frames:
+        for side in sides:
+            side.run({**frame, **state})
+        for row, (ours, theirs) in enumerate(chosen):
+            a, b = (side.real(index) for side, index in zip(sides, (ours, theirs), strict=True))
+            sums[row] += np.square(a).sum(), np.square(a - b).sum(), np.abs(a).sum(), np.abs(a - b).sum()
+        state = {one.input: sides[0].output(one.output) for one in sides[0].metadata.states}
+    rows = []
+    for (_, index), (signal, noise, size, error) in zip(chosen, sums, strict=True):
+        name, operator = sides[1].names[index], sides[1].makers[index]
+        dtype = np.dtype(sides[1].details[index]["dtype"]).name
+        sqnr = float("inf") if noise == 0 else 10 * float(np.log10(max(signal, 1e-30) / noise))
+        rows.append(LayerError(name, part_of(name) or "-", operator, dtype, sqnr, float(error / max(size, 1e-30))))
+    return rows
+
+
+class _Side:
+    """One file with every tensor kept."""
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        flatbuffer, self.metadata = read_model(path)
+        # XNNPACK keeps no tensors between its operators.
+        self._interpreter = Interpreter(
+            model_content=flatbuffer,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        self._interpreter.allocate_tensors()
+        signature = self._interpreter.get_signature_runner(self.metadata.signature)
+        self._inputs, self._outputs = signature.get_input_details(), signature.get_output_details()
+        self.details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
+        self.makers = _makers(flatbuffer)
+        self.names = {index: _layer(self.details[index]["name"]) for index in self.makers}
+        self.names |= {
+            detail["index"]: name for name, detail in self._outputs.items() if detail["index"] in self.makers
+        }
+
+    def run(self, inputs: dict[str, np.ndarray]) -> None:
+        for name, detail in self._inputs.items():
+            self._interpreter.set_tensor(detail["index"], _as(inputs[name], detail))
+        self._interpreter.invoke()
+
+    def output(self, name: str) -> np.ndarray:
+        return self.real(self._outputs[name]["index"]).astype(np.float32)
+
+    def real(self, index: int) -> np.ndarray:
+        """A tensor as float64, dequantised where it has one scale."""
+        detail, values = self.details[index], self._interpreter.get_tensor(index)
+        scale, zero_point = detail["quantization"]
+        if np.issubdtype(values.dtype, np.integer) and scale:
+            return (values.astype(np.float64) - zero_point) * scale
+        return values.astype(np.float64)
+
+
+def _makers(flatbuffer: bytes) -> dict[int, str]:
+    """Tensor -> the operator that computes it, in the order of running; what unpacks constants is left out."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
+    graph, makers = model.subgraphs[0], {}
+    constant = {index for index, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None}
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        if all(index in constant for index in operator.inputs if index >= 0):
+            constant.update(map(int, operator.outputs))
+            continue
+        makers |= {int(index): names[max(code.builtinCode, code.deprecatedBuiltinCode)] for index in operator.outputs}
+    return makers
+
+
+def _layer(name: str) -> str:
+    """The Keras layer in a tensor's name: `net_1/net_1/quant_conv2_relu_1/Relu6;...` is `conv2`.
+
+    Batch norm and activation are the converter's to fuse, so a layer goes by the name that all three have in common.
+    """
+    parts = name.split(";")[0].split("/")
+    layer = next((part for part in parts if part_of(part)), parts[0])
+    return re.sub(r"^quant_|(_bn|_relu)?(_\d+)?$", "", layer)
+
+
+def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:
+    """Tensors of the same layer and shape, the last one of each layer and shape in either file."""
+    places = []
+    for side in (first, second):
+        # A layer that a converter split answers with its last tensor.
+        places.append({(side.names[index], tuple(side.details[index]["shape"])): index for index in side.makers})
+    return [(places[0][key], index) for key, index in places[1].items() if key in places[0]]
+
+
+def _as(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
+    if not np.issubdtype(dtype, np.integer):
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def float_frames(frames: Sequence[dict[str, np.ndarray]], scales: dict[str, tuple[float, int]]) -> list[dict[str, Any]]:
+    """Recorded inputs as floats, whichever file they were recorded with."""
+    return [
+        {
+            name: (values.astype(np.float32) - scales[name][1]) * np.float32(scales[name][0])
+            if name in scales
+            else values
+            for name, values in frame.items()
+        }
+        for frame in frames
+    ]

@@ -1,0 +1,145 @@
+"""Several files over one endless video, the state never reset: what quantisation does to a memory over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge.detector import Detector
+from keras_sge.data import VideoDataset
+from keras_sge.evaluation.frame_record import FrameRecord
+from keras_sge.evaluation.matches import match
+
+# Cells are frozen that stand still for so many frames while the float state moves by more than a step.
+WINDOW = 50
+_NEAR_LIMIT = 0.98
+# One step of an int8 state; the measure for float files too.
+_STEP = 1 / 128
+
+
+@dataclass(frozen=True)
+class LongRun:
+    """What one file's state did, against the first file's on the same frames. Each array has an entry a frame.
+
+    Attributes:
+        mean_difference, largest_difference: of the cells. correlation: over the cells; NaN where a state is constant.
+        near_limit: share of cells beyond .98. at_limit: share at the first or last value of int8, for float states of
+            those that rounding would put there. clipped: share at that limit where the first file's cell is within .98.
+        frozen: share of cells, an entry for each `WINDOW` frames.
+        laps: mAP@.5 of each passage over the same frames.
+    """
+
+    mean_difference: np.ndarray
+    largest_difference: np.ndarray
+    correlation: np.ndarray
+    near_limit: np.ndarray
+    at_limit: np.ndarray
+    clipped: np.ndarray
+    frozen: np.ndarray
+    laps: list[float]
+
+
+def long_run(
+    detectors: Sequence[Detector],
+    dataset: VideoDataset,
+    frames: int,
+    laps: int = 1,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> list[LongRun]:
+    """Runs all detectors side by side over clips behind each other, again and again, without a reset.
+
+    Args:
+        detectors: with states of one shape, or without states. The first is what the others are held against.
+        dataset: its clips are taken at even distances, as many as a lap needs.
+        frames: how many at least; the last lap is finished. laps: passages over the same frames, more where there are
+            too few of them.
+        progress: wraps the iteration over clips.
+    """
+    clips = _clips(dataset, -(-frames // laps))
+    laps = max(laps, -(-frames // sum(dataset.videos[clip].length for clip in clips)))
+    class_of = [detectors[0].labels.index(name) for name in dataset.classes]
+    watchers = [_Watcher(detector) for detector in detectors]
+    records: list[list[list[FrameRecord]]] = [[[] for _ in range(laps)] for _ in detectors]
+    for detector in detectors:
+        detector.reset()
+    for lap, clip in progress([(lap, clip) for lap in range(laps) for clip in clips]):
+        for frame, label in zip(dataset.read(clip), dataset.labels(clip), strict=True):
+            states = []
+            for number, detector in enumerate(detectors):
+                found = detector(frame).detections
+                records[number][lap].append(_record(found, label, class_of))
+                states.append(watchers[number].real())
+            for watcher, state in zip(watchers, states, strict=True):
+                watcher.note(state, states[0])
+    classes = len(detectors[0].labels)
+    return [
+        watcher.result([match(lap).mean_average_precision(classes) for lap in record])
+        for watcher, record in zip(watchers, records, strict=True)
+    ]
+
+
+class _Watcher:
+    def __init__(self, detector: Detector):
+        self._detector, self._states = detector, detector.metadata.states
+        self._rows: list[tuple[float, ...]] = []
+        self._frozen: list[float] = []
+        self._window: list[tuple[np.ndarray, np.ndarray]] = []
+        self._at_limit = np.empty(0, bool)
+
+    def real(self) -> np.ndarray:
+        """All cells of all states as real numbers, flat."""
+        raw = self._detector.state
+        values, at_limit = [np.empty(0, np.float32)], [np.empty(0, bool)]
+        for state in self._states:
+            cells = raw[state.input].ravel()
+            if np.issubdtype(cells.dtype, np.integer):
+                limits = np.iinfo(cells.dtype)
+                at_limit.append((cells == limits.min) | (cells == limits.max))
+                values.append((cells.astype(np.float32) - state.zero_point) * np.float32(state.scale))
+            else:
+                at_limit.append((cells >= 126.5 * _STEP) | (cells <= -127.5 * _STEP))
+                values.append(cells.astype(np.float32))
+        self._at_limit = np.concatenate(at_limit)
+        return np.concatenate(values)
+
+    def note(self, mine: np.ndarray, first: np.ndarray) -> None:
+        if not mine.size:
+            return
+        difference = np.abs(mine - first)
+        constant = mine.std() == 0 or first.std() == 0
+        correlation = np.nan if constant else np.corrcoef(mine, first)[0, 1]
+        near = np.abs(mine) > _NEAR_LIMIT
+        clipped = self._at_limit & (np.abs(first) <= _NEAR_LIMIT)
+        shares = near.mean(), self._at_limit.mean(), clipped.mean()
+        self._rows.append((difference.mean(), difference.max(), correlation, *shares))
+        self._window.append((mine, first))
+        if len(self._window) == WINDOW:
+            ours, theirs = (np.stack(states) for states in zip(*self._window, strict=True))
+            self._frozen.append(float(((np.ptp(ours, 0) == 0) & (np.ptp(theirs, 0) > _STEP)).mean()))
+            self._window.clear()
+
+    def result(self, laps: list[float]) -> LongRun:
+        columns = np.array(self._rows, np.float64).reshape(-1, 6).T
+        return LongRun(*columns, frozen=np.array(self._frozen), laps=laps)
+
+
+def _clips(dataset: VideoDataset, frames: int) -> list[int]:
+    """As few clips at even distances as hold that many frames; all of them where there are not enough."""
+    for count in range(1, len(dataset) + 1):
+        chosen = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)).tolist()
+        if sum(dataset.videos[clip].length for clip in chosen) >= frames:
+            break
+    return chosen
+
+
+def _record(found: Any, label: Any, class_of: list[int]) -> FrameRecord:
+    return FrameRecord(
+        np.array([one.box for one in found], np.float32).reshape(-1, 4),
+        np.array([one.score for one in found], np.float32),
+        np.array([one.class_id for one in found], np.int64),
+        label.boxes,
+        np.array([class_of[number] for number in label.classes], np.int64),
+    )

@@ -1,0 +1,1 @@
+"""A finished file looked into, whoever wrote it."""

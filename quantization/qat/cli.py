@@ -1,0 +1,106 @@
+"""`sge qat`: a trained network as an int8 file that was trained for it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+from edge.atomic import check_writable
+from edge.errors import InputError
+from keras_sge.cli.quiet_keras import import_keras
+from keras_sge.cli.train import stored_config
+from keras_sge.config import Config, load_config
+
+HELP = "fine-tune a trained network for int8 and write the file"
+EPILOG = """examples:
+  sge qat skyzoom192 --from runs/sge --data data/sky_zoom --run runs/sge_qat --out sge_int8.tflite
+  sge qat skyzoom192 --from sge.npz --data data/sky_zoom --run runs/sge_qat --set qat.learning_rate=2.0e-5
+  sge qat --resume --run runs/sge_qat --out sge_int8.tflite          go on after a stop; a finished run is only written
+
+CONFIG gives the data and the sections `training` and `qat`; the network is the one that --from holds. The run folder
+holds config.yaml, qat.npz (after every epoch) and log.csv. A file whose name ends in _int8_float_io.tflite gets float
+inputs and outputs. A run that fails writes no file: `sge export --precision int8` quantises without training.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help="a YAML file or a built-in configuration's name")
+    parser.add_argument("--from", dest="start", metavar="MODEL", help="a run folder of `sge train`, a .keras, an .npz")
+    parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: what the configuration says)")
+    parser.add_argument("--run", metavar="DIR", required=True, help="folder for everything written")
+    parser.add_argument("--out", metavar="FILE.tflite", help="the file to write (default: qat_int8.tflite in the run)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="as --set qat.epochs=N")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
+    parser.add_argument("--quiet", action="store_true", help="a line an epoch instead of progress bars")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; returns the exit code."""
+    from quantization.write_file import FLOAT_IO_ENDING, check_file_name
+
+    folder = Path(arguments.run)
+    out = Path(arguments.out or folder / "qat_int8.tflite")
+    float_io = out.name.endswith(FLOAT_IO_ENDING)
+    check_file_name(out, float_io)
+    if arguments.out:
+        check_writable(out)
+    config = _config(arguments, folder)
+
+    for package in ("tensorflow", "tf_keras", "tensorflow_model_optimization"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    import_keras()
+
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"qat needs Keras' TensorFlow backend, KERAS_BACKEND is {keras.backend.backend()}. A model trained with "
+            "another backend can be tuned: unset KERAS_BACKEND and run this again."
+        )
+
+    from keras_sge.models import load_clip_model
+    from quantization.qat.fine_tune import fine_tune
+    from quantization.qat.write_tuned import write_tuned
+
+    start = None
+    if not arguments.resume:
+        start = load_clip_model(arguments.start)
+        config = dataclasses.replace(config, network=start.config)
+    tuned = fine_tune(config, start, folder, arguments.quiet)
+    losses = tuned.details["validation_loss"]
+    print(
+        f"validation loss: {losses['float']:.4f} in float, {losses['before']:.4f} rounded without training, "
+        f"{losses['best']:.4f} after epoch {losses['best_epoch']}, which is written"
+    )
+    if losses["best"] > losses["before"]:
+        print("note: training did not lower it; try a lower qat.learning_rate, or `sge export --precision int8`")
+    metadata = write_tuned(config.network, tuned, out, float_io)
+    difference = metadata.details["relative_difference_to_twin"]
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, int8, within {difference:.2g} of the trained twin, relative")
+    print(f"next: sge evaluate {out}   or   sge-edge detect SOURCE --model {out}")
+    return 0
+
+
+def _config(arguments: argparse.Namespace, folder: Path) -> Config:
+    overrides = list(arguments.set)
+    if arguments.epochs is not None:
+        overrides.append(f"qat.epochs={arguments.epochs}")
+    if arguments.resume:
+        if arguments.start or arguments.config:
+            raise InputError("--resume goes on with the run's own network and settings: leave CONFIG and --from out.")
+        config = load_config(stored_config(folder), overrides)
+    else:
+        if not arguments.config or not arguments.start:
+            raise InputError("give CONFIG and --from MODEL, or --resume together with --run DIR.")
+        config = load_config(arguments.config, overrides)
+    if arguments.data:
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=arguments.data))
+    return config

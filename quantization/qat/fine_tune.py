@@ -1,0 +1,166 @@
+"""Quantization-aware fine-tuning: a float network in, weights and ranges of an int8 file out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tf_keras
+from tqdm import tqdm
+
+from edge.errors import InputError
+from keras_sge.config import Config
+from keras_sge.data import open_dataset
+from keras_sge.data.cached_videos import CachedVideos
+from keras_sge.data.clip_loader import ClipLoader, check_classes
+from keras_sge.data.video_dataset import VideoDataset
+from keras_sge.models import SGENet, step_model_from
+from keras_sge.models.network_metadata import network_metadata
+from quantization.bias_correction import correct_biases
+from quantization.calibration import calibrate
+from quantization.qat.folded_twin import folded_twin, folded_weights
+from quantization.qat.qat_checkpoint import QatCheckpoint
+from quantization.qat.qat_folder import QatFolder
+from quantization.qat.quantised_twin import quantised_twin
+from quantization.qat.twin_trainer import Batch, TwinTrainer
+from quantization.state_contract import STATE_RANGE
+
+# Batches made ahead of the step that needs them.
+_AHEAD = 3
+
+
+def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool = False) -> QatCheckpoint:
+    """Calibrates, fine-tunes with rounded kernels and activations over unrolled clips, and keeps the best epoch.
+
+    Args:
+        config: the experiment; its `network` is the one that is tuned. start: the trained network; None goes on with
+            the folder's run. run: folder for everything written. quiet: no progress bars.
+
+    Returns:
+        Where the run stands after the last epoch; `best` and `ranges` make the file.
+
+    Raises:
+        InputError: the folder or the data do not fit, or the loss is no longer a number; the last whole epoch is kept.
+    """
+    folder, qat = QatFolder(run), config.qat
+    if start is None:
+        folder.check_resumable(config)
+        checkpoint = QatCheckpoint.load(folder.model)
+    else:
+        folder.check_free()
+    tf_keras.utils.set_random_seed(qat.seed)
+    videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
+    check_classes(videos, config.network)
+    clips = _validation_clips(config)
+    if start is not None:
+        checkpoint = _calibrated(config, start, videos, quiet)
+    folder.write_config(config)
+    twin = quantised_twin(folded_twin(config.network, checkpoint.weights), checkpoint.ranges)
+    trainer = TwinTrainer(twin, config, checkpoint.weights)
+    if checkpoint.optimizer:
+        trainer.restore_optimizer(checkpoint.optimizer)
+    if start is not None:
+        weights = folded_weights(start)
+        unrounded = TwinTrainer(folded_twin(config.network, weights), config, weights).validate(clips)
+        losses = trainer.validate(clips)
+        checkpoint.details["validation_loss"] = {"float": sum(unrounded.values()), "before": sum(losses.values())}
+        checkpoint.save(folder.model)
+        folder.append_log(_row(0, np.nan, np.nan, losses))
+    folder.trim_log(checkpoint.epoch + 1)
+    loader = ClipLoader(videos, config.network, _as_training(config))
+    while checkpoint.epoch < qat.epochs:
+        epoch, first = checkpoint.epoch + 1, checkpoint.epoch * qat.steps_per_epoch
+        numbers = range(first, first + qat.steps_per_epoch)
+        loss = _run_epoch(trainer, loader, numbers, f"epoch {epoch}/{qat.epochs}", quiet)
+        losses = trainer.validate(clips)
+        checkpoint.epoch = epoch
+        checkpoint.weights = {name: trainer.variables[name].numpy() for name in checkpoint.weights}
+        checkpoint.optimizer = trainer.optimizer_state()
+        total = sum(losses.values())
+        if total < checkpoint.best_loss:
+            checkpoint.best, checkpoint.best_epoch, checkpoint.best_loss = checkpoint.weights, epoch, total
+            checkpoint.details["validation_loss"] |= {"best": total, "best_epoch": epoch}
+        folder.append_log(_row(epoch, float(trainer.schedule(numbers[-1])), loss, losses))
+        checkpoint.save(folder.model)
+        print(f"epoch {epoch}/{qat.epochs}: loss {loss:.4f}, validation loss {total:.4f}")
+    return checkpoint
+
+
+def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool) -> QatCheckpoint:
+    """The checkpoint before the first epoch."""
+    qat = config.qat
+    step = step_model_from(start, update="blend")
+    found = calibrate(
+        step,
+        network_metadata(config.network),
+        videos,
+        qat.calibration_clips,
+        qat.seed,
+        progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate", disable=quiet),
+    )
+    # Training starts where `sge export --precision int8` ends.
+    correct_biases(step, found.input_means)
+    ranges = dict(found.ranges)
+    if "memory_kept" in ranges:
+        # What is left of the state goes round again and again: steps of its own would move what does not change.
+        ranges["memory_kept"] = STATE_RANGE
+    details = {
+        "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": found.seed},
+        "steps": qat.epochs * qat.steps_per_epoch,
+        "settings": dataclasses.asdict(qat),
+    }
+    return QatCheckpoint(ranges, details, folded_weights(step))
+
+
+def _as_training(config: Config):
+    """The loader's settings: those of the training with QAT's own clips."""
+    qat = config.qat
+    return dataclasses.replace(
+        config.training, batch_size=qat.batch_size, clip_length=qat.clip_length, seed=qat.seed, start_from=None
+    )
+
+
+def _validation_clips(config: Config) -> ClipLoader:
+    """The same batches each time they are gone through."""
+    videos = CachedVideos(open_dataset(config.data, config.network, "val"), int(config.data.cache_gb * 1e9))
+    return ClipLoader(videos, config.network, _as_training(config), config.qat.validation_steps, augment=False)
+
+
+def _run_epoch(trainer: TwinTrainer, loader: ClipLoader, numbers: range, title: str, quiet: bool) -> float:
+    """Takes the steps with these numbers; the mean loss."""
+    losses = []
+    with tqdm(_ahead(loader, numbers), total=len(numbers), unit="step", desc=title, disable=quiet) as bar:
+        for batch in bar:
+            loss = sum(trainer.step(batch).values())
+            if not np.isfinite(loss):
+                raise InputError(
+                    f"the loss is no longer a number in {title}. The epochs before are kept: go on with --resume, or "
+                    "start again with a lower qat.learning_rate or training.gradient_clip."
+                )
+            losses.append(loss)
+            bar.set_postfix(loss=f"{np.mean(losses):.3f}")
+    return float(np.mean(losses))
+
+
+def _ahead(loader: ClipLoader, numbers: range) -> Iterator[Batch]:
+    """The loader's batches in order, made in a thread of their own while the step before is taken."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(loader.__getitem__, number) for number in numbers[:_AHEAD]]
+        for number in range(numbers.start + _AHEAD, numbers.stop + _AHEAD):
+            batch = waiting.pop(0).result()
+            if number < numbers.stop:
+                waiting.append(pool.submit(loader.__getitem__, number))
+            yield batch
+
+
+def _row(epoch: int, rate: float, loss: float, losses: dict[str, float]) -> dict[str, float]:
+    return {
+        "epoch": epoch,
+        "learning_rate": rate,
+        "loss": loss,
+        **{f"val_{name}_loss": value for name, value in losses.items()},
+        "val_loss": sum(losses.values()),
+    }

@@ -1,0 +1,72 @@
+"""Where a quantization-aware run stands, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.errors import InputError
+
+_FACTS = "facts.json"
+_ARRAYS = ("weights", "best", "optimizer")
+
+
+@dataclass
+class QatCheckpoint:
+    """The state of a run between two epochs.
+
+    Attributes:
+        ranges: (low, high) by layer name, fixed at calibration. details: facts about calibration and losses for the
+            file's metadata.
+        weights: folded, by `layer/weight`, after `epoch` epochs. best: those after `best_epoch`, 0 for none yet.
+        best_loss: validation loss of `best`. optimizer: its variables, in its order; empty before the first step.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    details: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    best: dict[str, np.ndarray] = field(default_factory=dict)
+    optimizer: list[np.ndarray] = field(default_factory=list)
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz: under another name first, then renamed."""
+        names = [entry.name for entry in dataclasses.fields(self) if entry.name not in _ARRAYS]
+        facts = {name: getattr(self, name) for name in names}
+        with atomic_path(path) as temporary:
+            np.savez(
+                temporary,
+                **{_FACTS: np.array(json.dumps(facts))},
+                **{f"weights/{name}": value for name, value in self.weights.items()},
+                **{f"best/{name}": value for name, value in self.best.items()},
+                **{f"optimizer/{index:04d}": value for index, value in enumerate(self.optimizer)},
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> QatCheckpoint:
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError: the file is damaged or something else.
+        """
+        try:
+            with np.load(path) as stored:
+                facts = json.loads(str(stored[_FACTS]))
+                parts = {
+                    part: {name.split("/", 1)[1]: stored[name] for name in stored.files if name.startswith(f"{part}/")}
+                    for part in _ARRAYS
+                }
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is damaged, or no checkpoint of `sge qat`: {error}") from error
+        optimizer = [value for _, value in sorted(parts.pop("optimizer").items())]
+        facts["ranges"] = {name: tuple(limits) for name, limits in facts["ranges"].items()}
+        return cls(**facts, **parts, optimizer=optimizer)

@@ -1,0 +1,84 @@
+"""The step model with every tensor of the later int8 file rounded to 8 bits, and which tensors those are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
+from quantization.fake_quantize import FakeQuantize
+from quantization.state_contract import STATE_RANGE
+
+Ranges = dict[str, tuple[float, float]]
+
+# TFLite's kernels give a tanh and a sigmoid these ranges whatever the data.
+_ACTIVATION_RANGES = {"tanh": (-1.0, 127 / 128), "sigmoid": (0.0, 255 / 256)}
+# Beyond these inputs they stand at their last int8 value: a wider range in front of them is steps thrown away.
+_ACTIVATION_LIMITS = {"tanh": 3.25, "sigmoid": 6.25}
+_INPUT_RANGES = {"image": (-1.0, 1.0), "attention": (0.0, 255 / 256), "state": STATE_RANGE}
+# A tensor that was 0 throughout gets a scale all the same.
+_LEAST_RANGE = 1e-3
+# The converter folds a batch norm and a ReLU into the convolution before it, and a value that is only moved keeps its
+# scale.
+_TAKE_RAW = (
+    keras.layers.BatchNormalization,
+    keras.layers.ReLU,
+    keras.layers.Reshape,
+    keras.layers.Concatenate,
+    keras.layers.UpSampling2D,
+    keras.layers.Cropping2D,
+)
+
+
+def quantised_layers(step: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a step model whose outputs are tensors of the int8 file, in the graph's order."""
+    raw = {
+        id(tensor)
+        for layer in step.layers
+        if isinstance(layer, _TAKE_RAW)
+        for tensor in keras.tree.flatten(layer.input)
+    }
+    inputs = {id(tensor) for tensor in step.inputs}
+    return [layer for layer in step.layers if id(layer.output) not in raw | inputs]
+
+
+def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -> Ranges:
+    """The ranges that quantised layers get: fixed for a sigmoid, a tanh and the next state, limited in front of a
+    sigmoid and a tanh, and else what was seen.
+
+    Args:
+        step: from `step_model_from`. seen: (low, high) by layer name.
+    """
+    activations = [layer for layer in step.layers if isinstance(layer, keras.layers.Activation)]
+    fixed = {layer.name: _ACTIVATION_RANGES.get(layer.activation.__name__) for layer in activations}
+    limits = {id(layer.input): _ACTIVATION_LIMITS.get(layer.activation.__name__) for layer in activations}
+    next_state = step.output.get("next_state")
+    ranges = {}
+    for layer in quantised_layers(step):
+        low, high = seen[layer.name]
+        high = max(high, low + _LEAST_RANGE)
+        limit = limits.get(id(layer.output)) or max(-low, high)
+        ranges[layer.name] = fixed.get(layer.name) or (max(low, -limit), min(high, limit))
+        if layer.output is next_state:
+            ranges[layer.name] = STATE_RANGE
+    return ranges
+
+
+def quantised_step(step: keras.Model, ranges: Mapping[str, tuple[float, float]]) -> keras.Model:
+    """The step model with a `FakeQuantize` behind every input and every quantised layer; the layers are shared.
+
+    Args:
+        step: from `step_model_from`. ranges: (low, high) by layer name, 0 within, see `settled_ranges`.
+    """
+    names = {layer.name for layer in quantised_layers(step)}
+
+    def call(layer, *args, **kwargs):
+        output = layer(*args, **kwargs)
+        return FakeQuantize(*ranges[layer.name], name=f"{layer.name}_int8")(output) if layer.name in names else output
+
+    rounded = keras.models.clone_model(step, clone_function=lambda layer: layer, call_function=call)
+    inputs = {tensor.name: keras.Input(batch_shape=tensor.shape, name=tensor.name) for tensor in step.inputs}
+    outputs = rounded(
+        {name: FakeQuantize(*_INPUT_RANGES[name], name=f"{name}_int8")(tensor) for name, tensor in inputs.items()}
+    )
+    return keras.Model(inputs, outputs, name=step.name)

@@ -1,0 +1,295 @@
+"""Int8 files: against Keras, the state contract, and what is refused."""
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from tiny import random_clip, randomise, tiny_config
+
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.metadata import read_model
+from edge.runtime import Runtime
+from keras_sge.data import SyntheticSky
+from keras_sge.models import SGENet, step_model_from
+from keras_sge.models.network_metadata import network_metadata
+from quantization import export as exporting
+from quantization.bias_correction import convolutions, correct_biases, rounded_kernel
+from quantization.calibration import calibrate, draw_clips
+from quantization.calibration_source import CalibrationSource
+from quantization.export import export, export_int8
+from quantization.quantised_step import quantised_layers
+from quantization.state_contract import check_state_contract
+from quantization.write_file import check_file_name, write_file
+
+
+@pytest.fixture(scope="module")
+def videos():
+    return SyntheticSky(videos=4, frames=20, size=64, seed=4)
+
+
+@pytest.fixture(scope="module")
+def source(videos):
+    return CalibrationSource(videos, "tests", clips=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def int8_file(tiny_net, source, tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "tiny_int8.tflite"
+    export_int8(tiny_net, path, source)
+    return path
+
+
+@pytest.fixture(scope="module")
+def calibration(tiny_net, videos):
+    step = step_model_from(tiny_net, update="blend")
+    return step, calibrate(step, network_metadata(tiny_net.config), videos, clips=2, seed=1)
+
+
+def test_both_forms_of_the_update_are_one_function(tiny_net):
+    inputs = {name: value[:, 0] for name, value in random_clip(tiny_net.config, 1).items()}
+    steps = [step_model_from(tiny_net, update=update) for update in ("subtract", "blend")]
+    state = np.random.default_rng(0).uniform(-1, 1, steps[0].input["state"].shape).astype(np.float32)
+    first, second = (step.predict_on_batch({**inputs, "state": state}) for step in steps)
+    for name, value in first.items():
+        np.testing.assert_allclose(second[name], value, atol=1e-5, err_msg=name)
+    makers = [next(layer for layer in step.layers if layer.output is step.output["next_state"]) for step in steps]
+    assert [type(layer).__name__ for layer in makers] == ["Subtract", "Add"]
+
+
+def test_int8_follows_keras_over_sixty_frames(tiny_tflite, int8_file):
+    frames = SyntheticSky(videos=1, frames=60, size=80, seed=9).read(0)
+    exact, rounded = Detector(tiny_tflite), Detector(int8_file)
+    answers = []
+    for frame in frames:
+        answers.append([*exact.raw(frame), *rounded.raw(frame)])
+        state = rounded.state["state"]
+        assert state.dtype == np.int8
+        assert np.abs(state / 128 - exact.state["state"]).mean() < 0.05
+    codes, logits, int8_codes, int8_logits = (np.stack(part) for part in zip(*answers, strict=True))
+    for wanted, received in ((codes, int8_codes), (logits, int8_logits)):
+        assert np.abs(received - wanted).mean() < 0.1 * np.abs(wanted).mean()
+        # Late frames are as good as early ones: nothing adds up in the state.
+        early, late = (np.abs(received - wanted)[part].mean() for part in (slice(5, 20), slice(45, 60)))
+        assert late < 2 * early
+
+
+def tensors(path):
+    signature = Interpreter(model_content=read_model(path)[0]).get_signature_runner("serving_default")
+    return {**signature.get_input_details(), **signature.get_output_details()}
+
+
+def test_the_contract_as_a_program_sees_it(int8_file):
+    found = tensors(int8_file)
+    assert {detail["dtype"] for detail in found.values()} == {np.int8}
+    assert found["state"]["quantization"] == found["next_state"]["quantization"] == (1 / 128, 0)
+    assert found["image"]["quantization"] == (pytest.approx(1 / 127.5), 0)
+    metadata = read_model(int8_file)[1]
+    (state,) = metadata.states
+    assert (metadata.precision, state.dtype, state.scale, state.zero_point, state.reset) == (
+        "int8",
+        "int8",
+        1 / 128,
+        0,
+        0,
+    )
+    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 60, "seed": 5}
+
+
+def test_state_bytes_go_straight_back(int8_file, videos):
+    """By hand, from a state of raw zeros: what `Detector` answers, to the byte."""
+    flatbuffer, metadata = read_model(int8_file)
+    inputs = []
+
+    class Recorder(Runtime):
+        def __call__(self, given):
+            inputs.append({name: value.copy() for name, value in given.items()})
+            return super().__call__(given)
+
+    detector = Detector.from_runtime(Recorder(flatbuffer, metadata), metadata)
+    answers = [detector.raw(frame)[1] for frame in videos.read(0, 0, 8)]
+    assert not inputs[0]["state"].any() and inputs[-1]["state"].any()
+    step = Interpreter(model_content=flatbuffer).get_signature_runner("serving_default")
+    scale, zero_point = tensors(int8_file)["scores"]["quantization"]
+    state = np.zeros(metadata.states[0].shape, np.int8)
+    for given, answer in zip(inputs, answers, strict=True):
+        outputs = step(**{**given, "state": state})
+        state = outputs["next_state"]
+        np.testing.assert_array_equal(
+            (outputs["scores"][0].astype(np.float32) - zero_point) * np.float32(scale), answer
+        )
+
+
+def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
+    path = tmp_path / "tiny_int8_float_io.tflite"
+    metadata = export_int8(tiny_net, path, source, float_io=True)
+    assert {detail["dtype"] for detail in tensors(path).values()} == {np.float32}
+    assert metadata.precision == "int8" and metadata.states[0].dtype == "float32"
+    details = tensors(int8_file)
+    integers, floats = (Runtime(*read_model(file)) for file in (int8_file, path))
+    rng = np.random.default_rng(2)
+    given = {name: rng.integers(-128, 128, details[name]["shape"], np.int8) for name in ("image", "attention", "state")}
+
+    def real(name, values):
+        scale, zero_point = details[name]["quantization"]
+        return (values.astype(np.float32) - zero_point) * np.float32(scale)
+
+    expected = integers(given)
+    for name, value in floats({name: real(name, value) for name, value in given.items()}).items():
+        np.testing.assert_allclose(value, real(name, expected[name]), atol=1e-5, err_msg=name)
+    # And a detector takes either.
+    frame = SyntheticSky(videos=1, frames=2, size=64, seed=3).read(0)[0]
+    first, second = Detector(int8_file).raw(frame)[1], Detector(path).raw(frame)[1]
+    assert np.abs(first - second).mean() < 0.05 * np.abs(first).mean()
+
+
+def test_network_without_memory_and_attention(source, tmp_path):
+    model = randomise(SGENet(tiny_config(memory=None, entropy=None)))
+    metadata = export_int8(model, tmp_path / "single_int8.tflite", source)
+    assert metadata.states == ()
+    assert set(tensors(tmp_path / "single_int8.tflite")) == {"image", "boxes", "scores"}
+
+
+def changed(flatbuffer, change):
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    change(model)
+    builder = flatbuffers.Builder(len(flatbuffer))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def end(model, name):
+    signature = model.signatureDefs[0]
+    entry = next(e for e in [*signature.inputs, *signature.outputs] if e.name.decode() == name)
+    return model.subgraphs[0].tensors[entry.tensorIndex]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "message"),
+    [
+        ("next_state", "scale", 0.046, r"next_state has scale 0.046 .* expected 0.0078125"),
+        ("state", "scale", 0.0023, r"state has scale 0.0023"),
+        ("next_state", "zeroPoint", -3, r"next_state .* zero point -3"),
+        ("image", "zeroPoint", -1, r"image .* zero point -1"),
+    ],
+)
+def test_a_broken_scale_is_refused(int8_file, tmp_path, name, field, value, message):
+    flatbuffer, metadata = read_model(int8_file)
+    broken = changed(flatbuffer, lambda model: setattr(end(model, name).quantization, field, [value]))
+    with pytest.raises(InputError, match=message):
+        write_file(tmp_path / "broken.tflite", broken, metadata)
+    assert not list(tmp_path.iterdir())
+    # The way of changing it is not what is refused.
+    check_state_contract(changed(flatbuffer, lambda model: None), metadata)
+
+
+def test_a_float_file_is_no_int8_file(tiny_tflite, int8_file):
+    with pytest.raises(InputError, match="in float32, expected int8 from input to output"):
+        check_state_contract(read_model(tiny_tflite)[0], read_model(int8_file)[1])
+
+
+def test_operators_that_old_runtimes_lack_are_refused(int8_file):
+    flatbuffer, metadata = read_model(int8_file)
+
+    def plant(model):
+        code = next(c for c in model.operatorCodes if c.builtinCode == schema.BuiltinOperator.LOGISTIC)
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.LOG
+
+    with pytest.raises(InputError, match="operator LOG"):
+        check_state_contract(changed(flatbuffer, plant), metadata)
+
+
+@pytest.mark.parametrize(
+    ("name", "float_io", "message"),
+    [
+        ("a_int8.tflite", True, "must end in _int8_float_io.tflite"),
+        ("a_int8_float_io.tflite", False, "must not end in _int8_float_io.tflite"),
+        ("a.onnx", False, r"must end in \.tflite"),
+    ],
+)
+def test_names_that_mislead_are_refused(tiny_net, source, tmp_path, name, float_io, message):
+    with pytest.raises(InputError, match=message):
+        export_int8(tiny_net, tmp_path / name, source, float_io)
+    check_file_name(tmp_path / f"a_int8{'_float_io' * float_io}.tflite", float_io)
+
+
+def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, source, tmp_path, monkeypatch):
+    def triple(model):
+        quantization = end(model, "scores").quantization
+        quantization.scale = [3 * quantization.scale[0]]
+
+    # Keeps the state contract, but its logits are three times too large.
+    other = changed(read_model(int8_file)[0], triple)
+    monkeypatch.setattr(exporting, "quantize", lambda *_: other)
+    with pytest.raises(InputError, match="differs from Keras"):
+        export_int8(tiny_net, tmp_path / "no_int8.tflite", source)
+    assert not list(tmp_path.iterdir())
+
+
+def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, tmp_path):
+    path = tmp_path / "tiny_dynamic.tflite"
+    metadata = export(tiny_net, path, "dynamic")
+    assert metadata.precision == "dynamic" and metadata.states[0].dtype == "float32"
+    assert len(read_model(path)[0]) < 0.8 * len(read_model(tiny_tflite)[0])
+    assert metadata.details["relative_difference_to_keras"] > 0
+
+
+def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
+    step, found = calibration
+    assert found.frames == 40 and len({index for index, _, _ in found.clips}) == 2
+    assert set(found.ranges) == {layer.name for layer in quantised_layers(step)}
+    low, high = found.ranges["memory_update_h_pointwise"]
+    assert low < -0.01 and high > 0.01
+
+    class FirstFrames(SyntheticSky):
+        def read(self, index, start=0, stop=None):
+            return super().read(index, 0, 1)
+
+    first = FirstFrames(videos=4, frames=20, size=64, seed=4)
+    alone = calibrate(step, network_metadata(tiny_net.config), first, clips=2, seed=1)
+    assert alone.ranges["memory_update_h_pointwise"][0] == 0
+
+
+def test_fixed_ranges(calibration):
+    ranges = calibration[1].ranges
+    assert ranges["memory_next_state"] == ranges["memory_candidate"] == (-1, 127 / 128)
+    assert ranges["memory_update"] == (0, 255 / 256)
+    assert all(low <= 0 < high for low, high in ranges.values())
+    assert ranges["memory_candidate_sum"][1] <= 3.25 and ranges["memory_reset_sum"][0] >= -6.25
+
+
+def test_clips_are_drawn_by_seed(videos):
+    assert draw_clips(videos, 3, 1) == draw_clips(videos, 3, 1) != draw_clips(videos, 3, 2)
+    assert len(draw_clips(videos, 99, 1)) == len(videos)
+    with pytest.raises(InputError, match="at least one clip"):
+        draw_clips(videos, 0, 1)
+
+
+def test_corrected_biases_undo_the_mean_error_of_rounded_kernels():
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((8, 8, 6))
+    x = layers.Conv2D(5, 1, use_bias=False, name="folded")(image)
+    x = layers.BatchNormalization(name="folded_bn")(x)
+    x = layers.DepthwiseConv2D(1, name="depthwise")(x)
+    model = randomise(keras.Model(image, layers.Conv2D(4, 1, name="plain")(x)))
+    rng = np.random.default_rng(0)
+    # Far from zero, as what comes out of a ReLU is.
+    images = rng.uniform(2, 4, (1, 8, 8, 6)).astype(np.float32)
+    seen = keras.Model(image, {layer.name: layer.input for layer in convolutions(model)}).predict_on_batch(images)
+    wanted = model.predict_on_batch(images).mean(axis=(0, 1, 2))
+
+    def round_kernels():
+        for layer in convolutions(model):
+            layer.set_weights([rounded_kernel(layer), *layer.get_weights()[1:]])
+
+    weights = model.get_weights()
+    round_kernels()
+    without = np.abs(model.predict_on_batch(images).mean(axis=(0, 1, 2)) - wanted).max()
+    model.set_weights(weights)
+    correct_biases(model, {name: value.mean(axis=(0, 1, 2)) for name, value in seen.items()})
+    round_kernels()
+    corrected = np.abs(model.predict_on_batch(images).mean(axis=(0, 1, 2)) - wanted).max()
+    assert without > 1e-3 and corrected < 0.1 * without
