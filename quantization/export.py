@@ -15,7 +15,7 @@ from edge.metadata import Metadata
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.network_metadata import network_metadata
+from keras_sge.models.network_metadata import network_metadata, state_tensors
 from quantization.calibration import calibrate, draw_clips
 from quantization.calibration_source import CalibrationSource, synthetic_source
 from quantization.convert import convert, quantize
@@ -81,10 +81,15 @@ def export_int8(
         The metadata inside the file; `details` says what was calibrated on and how near the file is to Keras.
 
     Raises:
-        InputError: the file breaks the state contract, or is far from Keras.
+        InputError: the memory is an LSTM's, the file breaks the state contract, or it is far from Keras.
     """
     check_file_name(path, float_io)
     config = clip_model.config
+    if any(state.input != "state" for state in state_tensors(config)):
+        raise InputError(
+            "int8 is for GRU memories, whose one state a tanh bounds. Received: network.memory.kind="
+            f"{config.memory.kind}. Export it as float32, float16 or dynamic."
+        )
     source = source or synthetic_source(config)
     step = step_model_from(clip_model, update="blend")
     metadata = network_metadata(config, details=_facts(config, details))

@@ -104,6 +104,6 @@ def _check_scale(name: str, tensor: Any, scale: float, zero_point: int) -> None:
 
 def _broken(received: str, expected: str) -> InputError:
     return InputError(
-        f"the int8 file breaks the state contract: {received}, expected {expected}. It was not written; see "
+        f"the int8 file breaks the state contract: {received}, expected {expected}; see "
         "docs/state-contract.md."
     )

@@ -35,7 +35,7 @@ def run(code, *arguments):
 
 def test_layers_and_losses_pass_their_tests():
     code = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    names = ["test_squeezed_gru.py", "test_losses.py", "test_entropy_layers.py"]
+    names = ["test_squeezed_gru.py", "test_memory_cells.py", "test_losses.py", "test_entropy_layers.py"]
     assert " passed" in run(code, "-p", "no:cacheprovider", *(str(TESTS / name) for name in names))
 
 

@@ -13,6 +13,7 @@ from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
 from keras_sge.models.memory_parts import pass_through_weights
 from keras_sge.models.model_summary import summarize
+from keras_sge.models.network_metadata import state_tensors
 from keras_sge.models.step_model import weight_name
 from keras_sge.models.weights_file import assign_weights
 
@@ -20,6 +21,11 @@ VARIANTS = {
     "squeezed_gru input": {},
     "squeezed_gru gate": {"memory": MemoryConfig(filters=120, squeeze="gate")},
     "bounded squeeze": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh")},
+    "lstm": {"memory": MemoryConfig("lstm", filters=200)},
+    "gru": {"memory": MemoryConfig("gru", filters=200)},
+    "conv_gru": {"memory": MemoryConfig("conv_gru", filters=120)},
+    "bottleneck_lstm": {"memory": MemoryConfig("bottleneck_lstm", filters=120)},
+    "mean-keeping attention": {"entropy": EntropyConfig(form="mean_keeping")},
     "neck": {"memory": MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")},
     "no memory": {"memory": None},
     "finer map": {"finer_map": True, "anchors": AnchorConfig(sizes=(8.0, 12.0, 24.0, 40.0, 56.0))},
@@ -62,14 +68,11 @@ def test_steps_with_carried_state_equal_the_clip(name):
     clip = model.predict_on_batch(inputs)
     step = step_model_from(model)
     assert set(step.output_names if hasattr(step, "output_names") else step.output) >= {"boxes", "scores"}
-    state = None
+    states = {state.input: np.zeros(state.shape, np.float32) for state in state_tensors(config)}
+    assert bool(states) == config.recurrent and set(step.input) == {*inputs, *states}
     for time in range(4):
-        frame = {key: value[:, time] for key, value in inputs.items()}
-        if config.recurrent:
-            state = np.zeros(step.input["state"].shape, np.float32) if state is None else state
-            frame["state"] = state
-        answer = step.predict_on_batch(frame)
-        state = answer.get("next_state")
+        answer = step.predict_on_batch({key: value[:, time] for key, value in inputs.items()} | states)
+        states = {state.input: answer[state.output] for state in state_tensors(config)}
         for key in ("boxes", "scores"):
             # Else the comparison would hold for a network that answers nothing.
             assert 0.3 < clip[key][:, time].std() < 30

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from tiny import random_clip, randomise, tiny_config
 
+from edge.entropy import entropy_attention
 from edge.errors import InputError
-from keras_sge.config import MemoryConfig, TrainingConfig
+from keras_sge.config import EntropyConfig, MemoryConfig, TrainingConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet
+from keras_sge.models.network_metadata import entropy_settings
 from keras_sge.models.step_model import weight_name
 from keras_sge.models.weights_file import read_weights_file, save_weights
 from keras_sge.training.starting_weights import set_starting_weights
@@ -75,3 +77,30 @@ def test_only_the_layers_asked_for_are_taken_over(tiny_net, videos, tmp_path, ca
     np.testing.assert_array_equal(values["conv5_pointwise/kernel"], stored["conv5_pointwise/kernel"])
     assert not np.allclose(values["memory_squeeze/kernel"], stored["memory_squeeze/kernel"])
     assert "weights taken over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("memory", "least"),
+    [
+        (MemoryConfig(filters=120, squeeze="gate"), 0.97),
+        (MemoryConfig("gru", filters=400), 0.97),
+        (MemoryConfig("conv_gru", filters=120), 0.97),
+        (MemoryConfig("lstm", filters=400), 0.95),
+        # Its states are not negative: half of what the heads know is missing.
+        (MemoryConfig("bottleneck_lstm", filters=120), 0.5),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+@pytest.mark.parametrize("entropy", [None, EntropyConfig()], ids=["plain", "attention"])
+def test_every_memory_starts_where_the_detector_stands(single, videos, memory, least, entropy):
+    old, path = single
+    joined = SGENet(tiny_config(memory=memory, entropy=entropy))
+    set_starting_weights(joined, TrainingConfig(start_from=str(path)), videos)
+    inputs = random_clip(joined.config, frames=4)
+    if entropy:
+        settings = entropy_settings(joined.config)
+        inputs["attention"][:] = np.mean([entropy_attention(videos.read(i, 0, 1)[0], settings) for i in range(4)])
+    before = old.predict_on_batch({"image": inputs["image"]})
+    after = joined.predict_on_batch(inputs)
+    for key in before:
+        assert np.corrcoef(before[key][:, -1].ravel(), after[key][:, -1].ravel())[0, 1] > least, key

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_sge.boxes.anchor_maps import attention_map_size
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
 
 CLASSES = ("airplane", "bird", "drone", "helicopter")
@@ -45,6 +46,6 @@ def random_clip(config, frames, batch=1, seed=0):
     height, width = config.input_size
     inputs = {"image": rng.uniform(-1, 1, (batch, frames, height, width, 3)).astype(np.float32)}
     if config.entropy:
-        cells = -(-height // 32), -(-width // 32)
+        cells = attention_map_size(config)
         inputs["attention"] = rng.uniform(0.5, 0.96, (batch, frames, *cells, 1)).astype(np.float32)
     return inputs

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from edge.anchors import AnchorMap, ssd_cell_boxes
 from keras_sge.config import NetworkConfig
+from keras_sge.config.places import place_stride
 
 
 def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
-    """Rows and columns of the trunk's map of that stride; padding is `same`, so sides are rounded up."""
+    """Rows and columns of the map of that stride; padding is `same`, so sides are rounded up."""
     height, width = config.input_size
     return -(-height // stride), -(-width // stride)
 
 
 def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
-    """Rows and columns of conv13, where attention and memory are."""
-    return map_size(config, 32)
+    """Rows and columns of the memory's states, of the map that it stands behind."""
+    return map_size(config, place_stride(config.memory.place))
+
+
+def attention_map_size(config: NetworkConfig) -> tuple[int, int]:
+    """Rows and columns of the entropy attention, of the map that it multiplies."""
+    return map_size(config, place_stride(config.entropy.place))
 
 
 def boxes_per_cell(config: NetworkConfig) -> int:

@@ -26,7 +26,7 @@ EXAMPLES = """the road, in order:
   sge compare a.tflite b.tflite --data DIR --out report        what precision costs, side by side
   sge-edge detect clip.mp4 --model first.tflite --save out.mp4
 
-exit codes: 0 done, 1 a check of `sge inspect` failed, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
+exit codes: 0 done, 1 a check of `sge inspect` failed, 2 something to mend in the command or a file, 130 Ctrl-C
 `sge COMMAND --help` explains a command.
 """
 # Import name -> the extra that brings it.

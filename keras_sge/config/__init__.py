@@ -13,6 +13,7 @@ from keras_sge.config.config import (
 from keras_sge.config.data_config import DataConfig
 from keras_sge.config.entropy_config import EntropyConfig
 from keras_sge.config.memory_config import MemoryConfig
+from keras_sge.config.neck_config import NeckConfig
 from keras_sge.config.network_config import NetworkConfig
 from keras_sge.config.qat_config import QatConfig
 from keras_sge.config.training_config import TrainingConfig
@@ -24,6 +25,7 @@ __all__ = [
     "DataConfig",
     "EntropyConfig",
     "MemoryConfig",
+    "NeckConfig",
     "NetworkConfig",
     "QatConfig",
     "TrainingConfig",

@@ -8,6 +8,8 @@ from edge.errors import InputError
 from keras_sge.config.anchor_config import AnchorConfig
 from keras_sge.config.entropy_config import EntropyConfig
 from keras_sge.config.memory_config import MemoryConfig
+from keras_sge.config.neck_config import NeckConfig
+from keras_sge.config.places import TRUNK_PLACES, feature_map_number
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class NetworkConfig:
         finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
         top_down: whether the map behind the memory is added to conv12's, so that detections there have a memory too;
             not in the paper.
+        neck: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
     """
 
     name: str
@@ -38,11 +41,16 @@ class NetworkConfig:
     extras: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))
     finer_map: bool = False
     top_down: bool = False
+    neck: NeckConfig | None = None
 
     @property
     def recurrent(self) -> bool:
         """Whether the network carries a state from frame to frame."""
         return self.memory is not None and self.memory.kind != "neck"
+
+    def channels_at(self, place: str) -> int:
+        """Channels of the map at `place`, at alpha 1."""
+        return TRUNK_PLACES[place][1] if place in TRUNK_PLACES else self.extras[feature_map_number(place) - 1][1]
 
     def __post_init__(self):
         if not self.classes or len(set(self.classes)) != len(self.classes):
@@ -57,4 +65,21 @@ class NetworkConfig:
                 f"network.anchors.sizes must have {maps + 1} entries, one more than the {maps} detection maps "
                 f"({'conv6, ' * self.finer_map}conv12, conv13 and {len(self.extras)} extras). "
                 f"Received: {len(self.anchors.sizes)}"
+            )
+        for name, part in (("memory", self.memory), ("entropy", self.entropy)):
+            if part is not None and feature_map_number(part.place) > len(self.extras):
+                raise InputError(
+                    f"network.{name}.place is {part.place}, but network.extras makes {len(self.extras)} feature maps. "
+                    "Add to network.extras and network.anchors.sizes, or name another place."
+                )
+        elsewhere = self.memory is not None and self.memory.place != "conv13"
+        if self.top_down and elsewhere:
+            raise InputError(
+                "network.top_down needs the memory on conv13, whose map it adds to conv12's. Received: "
+                f"network.memory.place={self.memory.place}"
+            )
+        if self.neck is not None and self.memory is not None and not elsewhere:
+            raise InputError(
+                "network.neck is for networks whose memory is not on conv13: a memory there makes its own reduction. "
+                "Leave network.neck out, or set network.memory.place."
             )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_sge.layers.gated_update import gated_update, gated_update_parts
+from keras_sge.layers.separable_makers import separable_makers
+
 SQUEEZE_PLACES = ("input", "gate")
-UPDATE_FORMS = ("subtract", "blend")
 
 
 def squeezed_gru_parts(
@@ -35,22 +37,11 @@ def squeezed_gru_parts(
         kernel_size: side of the depthwise kernels.
         prefix: of every layer's name.
         squeeze_activation: of the 1x1 on x; the gates' own 1x1 have none.
-        update: how eq. 8 is written, see `squeezed_gru_step`: `subtract` or `blend`.
+        update: how eq. 8 is written, see `gated_update_parts`: `subtract` or `blend`.
         weight_options: `depthwise_initializer`, and `kernel_initializer`, `bias_initializer`, `kernel_regularizer` of
             the 1x1 convolutions.
     """
-    # Keras counts a depthwise kernel's channels as inputs, and its default would start the gates almost blind.
-    unit_gain = {"class_name": "RandomNormal", "config": {"stddev": 1 / kernel_size}}
-    depthwise_options = {"use_bias": False, "padding": "same"}
-    depthwise_options["depthwise_initializer"] = weight_options.pop("depthwise_initializer", None) or unit_gain
-
-    def depthwise(role):
-        return layers.DepthwiseConv2D(kernel_size, name=prefix + role, **depthwise_options)
-
-    def pointwise(role, use_bias):
-        options = {k: v for k, v in weight_options.items() if use_bias or not k.startswith("bias")}
-        return layers.Conv2D(filters, 1, use_bias=use_bias, name=prefix + role, **options)
-
+    depthwise, pointwise = separable_makers(layers, filters, kernel_size, prefix, **weight_options)
     parts = {"squeeze": pointwise("squeeze", True)} if squeeze == "input" else {}
     if squeeze_activation != "linear":
         parts["squeezed"] = layers.Activation(squeeze_activation, name=f"{prefix}squeezed")
@@ -64,16 +55,7 @@ def squeezed_gru_parts(
         activation = "tanh" if role == "candidate" else "sigmoid"
         parts[role] = layers.Activation(activation, name=prefix + role)
     parts["reset_state"] = layers.Multiply(name=prefix + "reset_state")
-    if update == "blend":
-        parts["forgotten"] = layers.Multiply(name=prefix + "forgotten")
-        parts["kept"] = layers.Subtract(name=prefix + "kept")
-        parts["taken"] = layers.Multiply(name=prefix + "taken")
-        parts["next_state"] = layers.Add(name=prefix + "next_state")
-        return parts
-    parts["difference"] = layers.Subtract(name=prefix + "difference")
-    parts["correction"] = layers.Multiply(name=prefix + "correction")
-    parts["next_state"] = layers.Subtract(name=prefix + "next_state")
-    return parts
+    return parts | gated_update_parts(layers, prefix, update)
 
 
 def squeezed(parts: dict[str, Any], x: Any) -> Any:
@@ -86,11 +68,6 @@ def squeezed(parts: dict[str, Any], x: Any) -> Any:
 
 def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     """Equations 5-8: the new state from the input and the old state.
-
-    Eq. 8's (1 - z) h + z h' is written in one of two forms, by what `squeezed_gru_parts` was asked for. `subtract`,
-    h - z (h - h'), ends in a subtraction: some phone GPU delegates return one operand of an addition that is both an
-    output and read again (LiteRT issue 8599). `blend`, (h - z h) + z h', has no value beyond the state's own range, as
-    h - h' is: integers of 8 bits have no steps to waste.
 
     Args:
         parts: from `squeezed_gru_parts`. x: (batch, rows, columns, channels). h: (batch, rows, columns, filters).
@@ -114,8 +91,4 @@ def squeezed_gru_step(parts: dict[str, Any], x: Any, h: Any) -> Any:
     update = gate("update", update_pair)
     reset = gate("reset", reset_pair)
     candidate = gate("candidate", depthwise_pair("candidate", parts["reset_state"]([reset, h])))
-    if "taken" in parts:
-        kept = parts["kept"]([h, parts["forgotten"]([update, h])])
-        return parts["next_state"]([kept, parts["taken"]([update, candidate])])
-    correction = parts["correction"]([update, parts["difference"]([h, candidate])])
-    return parts["next_state"]([h, correction])
+    return gated_update(parts, h, update, candidate)

@@ -17,19 +17,27 @@ def detector_graph(
     attend: Callable[[Any], Any],
     remember: Callable[[Any], Any],
 ) -> tuple[Any, Any]:
-    """Frame -> trunk -> attention -> memory -> SSD extras and heads.
+    """Frame -> trunk -> SSD extras and heads, with attention and memory behind the maps that the configuration names.
 
     Args:
         layers: `keras.layers` or `tf_keras.layers`.
         image: (batch, height, width, 3) RGB in -1 .. 1.
-        attend: applied to conv13; multiplies it with the entropy attention, or leaves it.
-        remember: applied to what `attend` returns; the temporal module, or nothing.
+        attend: applied to the map at `config.entropy.place`; multiplies it with the entropy attention.
+        remember: applied to the map at `config.memory.place`, behind the attention if that is there too; the temporal
+            module.
 
     Returns:
         Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
     """
-    conv6, conv12, conv13 = mobilenet_v1(layers, image, config.alpha)
-    x = remember(attend(conv13))
+
+    def at(place, x):
+        if config.entropy is not None and place == config.entropy.place:
+            x = attend(x)
+        if config.memory is not None and place == config.memory.place:
+            x = remember(x) if place == "conv13" else _added(layers, x, remember(x))
+        return _neck(layers, x, config) if config.neck is not None and place == "conv13" else x
+
+    conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at)
     if config.top_down:
         conv12 = _top_down(layers, x, conv12)
     maps = [conv6, conv12, x] if config.finer_map else [conv12, x]
@@ -37,13 +45,29 @@ def detector_graph(
         name = f"extra{number}"
         x = conv_bn_relu6(layers, x, scaled(reduced, config.alpha), 1, 1, f"{name}_reduce")
         x = depthwise_bn_relu6(layers, x, 2, f"{name}_depthwise")
-        x = conv_bn_relu6(layers, x, scaled(channels, config.alpha), 1, 1, f"{name}_pointwise")
+        x = at(
+            f"feature_map{number}", conv_bn_relu6(layers, x, scaled(channels, config.alpha), 1, 1, f"{name}_pointwise")
+        )
         maps.append(x)
     boxes = [_head(layers, x, config, 4, f"boxes{number}") for number, x in enumerate(maps, start=1)]
     scores = [
         _head(layers, x, config, len(config.classes) + 1, f"scores{number}") for number, x in enumerate(maps, start=1)
     ]
     return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
+
+
+def _added(layers: Any, x: Any, remembered: Any) -> Any:
+    """The map plus what the memory behind it knows, brought to the map's channels; at first nothing.
+
+    So a trained network's layers behind the map go on working: they still see what they were trained on.
+    """
+    restored = layers.Conv2D(x.shape[-1], 1, use_bias=False, kernel_initializer="zeros", name="memory_restore")
+    return layers.Add(name="memory_added")([x, restored(remembered)])
+
+
+def _neck(layers: Any, x: Any, config: NetworkConfig) -> Any:
+    x = layers.Conv2D(scaled(config.neck.filters, config.alpha), 1, name="neck_squeeze")(x)
+    return x if config.neck.activation == "linear" else layers.Activation("tanh", name="neck_squeezed")(x)
 
 
 def _top_down(layers: Any, coarse: Any, fine: Any) -> Any:

@@ -8,6 +8,7 @@ Padding is `same` everywhere, so any input size works.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 # (channels at alpha 1, stride) of conv2 .. conv13.
@@ -46,13 +47,16 @@ def depthwise_bn_relu6(layers: Any, x: Any, stride: int, name: str) -> Any:
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def mobilenet_v1(layers: Any, image: Any, alpha: float) -> tuple[Any, Any, Any]:
+def mobilenet_v1(
+    layers: Any, image: Any, alpha: float, at: Callable[[str, Any], Any] = lambda _, x: x
+) -> tuple[Any, Any, Any]:
     """The trunk.
 
     Args:
         layers: `keras.layers` or `tf_keras.layers`.
         image: (batch, height, width, 3) RGB in -1 .. 1.
         alpha: width multiplier.
+        at: given the name of each map, conv2 to conv13, and the map: what goes on in its place.
 
     Returns:
         The last maps of their strides: conv6 (batch, ceil(height / 8), ceil(width / 8), 256 alpha); conv12, half as
@@ -65,5 +69,5 @@ def mobilenet_v1(layers: Any, image: Any, alpha: float) -> tuple[Any, Any, Any]:
         if number == 13:
             conv12 = x
         x = depthwise_bn_relu6(layers, x, stride, f"conv{number}_depthwise")
-        x = conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, f"conv{number}_pointwise")
+        x = at(f"conv{number}", conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, f"conv{number}_pointwise"))
     return conv6, conv12, x

@@ -26,7 +26,8 @@ class ModelSummary:
     Attributes:
         layers: of the one-step graph, those with weights.
         params: all weights, batch norm's moving statistics included.
-        temporal_params: the temporal module's kernels, biases left out, as the paper counts.
+        temporal_params: the temporal module's kernels, biases left out, as the paper counts; a neck, which has no
+            state, is none.
         temporal_biases: what was left out.
         macs_per_frame: multiply-adds of the convolutions.
     """
@@ -46,7 +47,7 @@ def summarize(config: NetworkConfig) -> ModelSummary:
         if layer.weights:
             params = sum(math.prod(weight.shape) for weight in layer.weights)
             costs.append(LayerCost(layer.name, tuple(layer.output.shape[1:]), params, _macs(layer)))
-    temporal = [weight for weight in step.weights if weight_name(weight).startswith("memory_")]
+    temporal = [weight for weight in step.weights if config.recurrent and weight_name(weight).startswith("memory_")]
     biases = sum(math.prod(weight.shape) for weight in temporal if weight_name(weight).endswith("/bias"))
     return ModelSummary(
         layers=tuple(costs),

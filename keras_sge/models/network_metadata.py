@@ -7,22 +7,25 @@ from typing import Any
 from edge.metadata import EntropySettings, Metadata, StateTensor
 from keras_sge.boxes.anchor_maps import anchor_maps, memory_map_size
 from keras_sge.config import NetworkConfig
-from keras_sge.models.mobilenet_v1 import scaled
+from keras_sge.config.places import place_stride
+from keras_sge.models.memory_kind import MEMORY_KINDS
+from keras_sge.models.memory_parts import memory_filters
 
 
 def entropy_settings(config: NetworkConfig) -> EntropySettings | None:
-    """The host operator's settings for the attention on conv13; None where there is none."""
+    """The host operator's settings for the attention at its place; None where there is none."""
     if config.entropy is None:
         return None
-    return EntropySettings(config.entropy.window, config.entropy.border, config.entropy.opening, stride=32)
+    entropy = config.entropy
+    return EntropySettings(entropy.window, entropy.border, entropy.opening, stride=place_stride(entropy.place))
 
 
 def state_tensors(config: NetworkConfig) -> tuple[StateTensor, ...]:
     """The float step's recurrent states, none for a single-frame network."""
     if not config.recurrent:
         return ()
-    shape = (1, *memory_map_size(config), scaled(config.memory.filters, config.alpha))
-    return (StateTensor("state", "next_state", shape),)
+    shape = (1, *memory_map_size(config), memory_filters(config))
+    return tuple(StateTensor(name, f"next_{name}", shape) for name in MEMORY_KINDS[config.memory.kind].states)
 
 
 def network_metadata(

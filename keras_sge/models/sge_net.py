@@ -6,19 +6,20 @@ import re
 
 import keras
 
-from keras_sge.boxes.anchor_maps import memory_map_size
+from keras_sge.boxes.anchor_maps import attention_map_size
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
-from keras_sge.layers import FoldTime, SqueezedGRU2D, UnfoldTime
+from keras_sge.layers import FoldTime, UnfoldTime
 from keras_sge.layers.squeezed_gru_step import squeezed
+from keras_sge.models.attended import attended
 from keras_sge.models.detector_graph import detector_graph
+from keras_sge.models.memory_layer import memory_layer
 from keras_sge.models.memory_parts import memory_parts
-from keras_sge.models.mobilenet_v1 import scaled
 
 
 @keras.saving.register_keras_serializable("keras_sge")
 class SGENet(keras.Model):
-    """MobileNetV1-SSD with the optional Squeezed GRU and entropy attention, over clips.
+    """MobileNetV1-SSD with the optional memory and entropy attention, over clips.
 
     Args:
         config: the network's description, or the plain mapping of one.
@@ -43,12 +44,12 @@ class SGENet(keras.Model):
         image = keras.Input((clip_length, *config.input_size, 3), name="image")
         inputs = {"image": image}
         if config.entropy:
-            inputs["attention"] = keras.Input((clip_length, *memory_map_size(config), 1), name="attention")
+            inputs["attention"] = keras.Input((clip_length, *attention_map_size(config), 1), name="attention")
         boxes, scores = detector_graph(
             keras.layers,
             config,
             FoldTime(name="fold_image")(image),
-            attend=lambda x: self._attend(x, inputs),
+            attend=lambda x: self._attend(x, inputs, config),
             remember=lambda x: self._remember(x, image, config, backprop_window),
         )
         outputs = {
@@ -66,36 +67,22 @@ class SGENet(keras.Model):
                 layer.trainable = False
 
     @staticmethod
-    def _attend(x, inputs):
-        if "attention" not in inputs:
-            return x
+    def _attend(x, inputs, config):
         attention = FoldTime(name="fold_attention")(inputs["attention"])
-        return keras.layers.Multiply(name="attended")([x, attention])
+        return attended(keras.layers, x, attention, config.entropy.gain)
 
     @staticmethod
     def _remember(x, image, config, window):
-        memory = config.memory
-        if memory is None:
-            return x
         if not config.recurrent:
             return squeezed(memory_parts(keras.layers, config), x)
-        layer = SqueezedGRU2D(
-            scaled(memory.filters, config.alpha),
-            squeeze=memory.squeeze,
-            squeeze_activation=memory.squeeze_activation,
-            return_sequences=True,
-            cell_name="memory",
-            return_state=True,
-            unroll=image.shape[1] is not None,
-            name="memory_over_time",
-        )
+        layer = memory_layer(config, unroll=image.shape[1] is not None)
         features = UnfoldTime(name="unfold_memory")([x, image])
-        length, state, windows = image.shape[1], None, []
+        length, states, windows = image.shape[1], None, []
         for start in range(0, length, window) if window else (0,):
             part = features[:, start : start + window] if window else features
-            output, state = layer(part, initial_state=state)
-            # The state goes on into the next window, its gradient does not.
-            state = keras.ops.stop_gradient(state)
+            output, *states = layer(part, initial_state=states)
+            # The states go on into the next window, their gradients do not.
+            states = [keras.ops.stop_gradient(state) for state in states]
             windows.append(output)
         remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
         return FoldTime(name="fold_memory")(remembered)

@@ -6,13 +6,16 @@ from typing import Any
 
 import keras
 
-from keras_sge.boxes.anchor_maps import memory_map_size
+from keras_sge.boxes.anchor_maps import attention_map_size, memory_map_size
 from keras_sge.config import NetworkConfig
+from keras_sge.config.places import place_stride
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
-from keras_sge.layers.squeezed_gru_step import squeezed, squeezed_gru_step
+from keras_sge.layers.squeezed_gru_step import squeezed
+from keras_sge.models.attended import attended
 from keras_sge.models.detector_graph import detector_graph
-from keras_sge.models.memory_parts import memory_parts
-from keras_sge.models.mobilenet_v1 import scaled
+from keras_sge.models.memory_kind import MEMORY_KINDS
+from keras_sge.models.memory_parts import memory_filters, memory_parts
+from keras_sge.models.weight_name import weight_name
 
 ENTROPY_PLACES = ("host", "graph")
 
@@ -32,12 +35,12 @@ def build_step_model(
         batch_size: static batch; None for any.
         entropy: where the entropy map is computed: `host`, then the attention is an input, or `graph` (Keras only).
         update: how the memory's update is written, the same function with the same weights: `subtract` for float files
-            and GPUs, `blend` for int8, see `squeezed_gru_step`.
+            and GPUs, `blend` for int8, see `gated_update_parts`.
 
     Returns:
         A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
         memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1) and
-        `next_state`.
+        `next_state`. LSTM kinds have `state_h` and `state_c`, `next_state_h` and `next_state_c`.
     """
     layers = library.layers
     inputs, outputs = {}, {}
@@ -47,24 +50,25 @@ def build_step_model(
         return inputs[name]
 
     def attend(x):
-        if config.entropy is None:
-            return x
+        place, gain = config.entropy.place, config.entropy.gain
         if entropy == "graph":
             plane = InformationEntropyMap(
                 config.entropy.window, config.entropy.border, config.entropy.opening, (-1, 1), name="entropy"
             )(image)
-            return FeatureEnhancement(stride=32, name="attended")([x, plane])
-        return layers.Multiply(name="attended")([x, add_input("attention", (*memory_map_size(config), 1))])
+            return FeatureEnhancement(stride=place_stride(place), gain=gain, name="attended")([x, plane])
+        attention = add_input("attention", (*attention_map_size(config), 1))
+        return attended(layers, x, attention, gain)
 
     def remember(x):
-        if config.memory is None:
-            return x
         parts = memory_parts(layers, config, update)
         if not config.recurrent:
             return squeezed(parts, x)
-        state = add_input("state", (*memory_map_size(config), scaled(config.memory.filters, config.alpha)))
-        outputs["next_state"] = squeezed_gru_step(parts, x, state)
-        return outputs["next_state"]
+        kind = MEMORY_KINDS[config.memory.kind]
+        states = [add_input(name, (*memory_map_size(config), memory_filters(config))) for name in kind.states]
+        new = kind.step(parts, x, *states)
+        new = new if isinstance(new, tuple) else (new,)
+        outputs.update({f"next_{name}": state for name, state in zip(kind.states, new, strict=True)})
+        return new[0]
 
     image = add_input("image", (*config.input_size, 3))
     boxes, scores = detector_graph(layers, config, image, attend, remember)
@@ -95,10 +99,3 @@ def copy_weights(source: Any, target: Any) -> None:
         if tuple(weight.shape) != tuple(value.shape):
             raise ValueError(f"{weight_name(weight)} has shape {tuple(value.shape)}, expected {tuple(weight.shape)}")
         weight.assign(keras.ops.convert_to_numpy(value))
-
-
-def weight_name(weight: Any) -> str:
-    """`layer/weight`, the same for a layer inside a cell and for one at the top of a model."""
-    path = getattr(weight, "path", None) or weight.name.split(":")[0]
-    # tf_keras calls a depthwise layer's kernel depthwise_kernel.
-    return "/".join(path.split("/")[-2:]).replace("/depthwise_kernel", "/kernel")

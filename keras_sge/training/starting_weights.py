@@ -10,22 +10,27 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig
+from keras_sge.config.places import feature_map_number
 from keras_sge.data.clip_loader import normalise
 from keras_sge.data.video_dataset import VideoDataset
 from keras_sge.models import SGENet
 from keras_sge.models.imagenet_weights import measure_batch_norm
-from keras_sge.models.memory_parts import pass_through_weights
+from keras_sge.models.memory_parts import LSTM_ANSWER, pass_through_weights
 from keras_sge.models.network_metadata import entropy_settings
 from keras_sge.models.read_weights import read_weights
-from keras_sge.models.step_model import weight_name
+from keras_sge.models.weight_name import weight_name
 from keras_sge.models.weights_file import assign_weights
+from keras_sge.training.widened_weights import widened_weights
+
+_SQUEEZE, _NECK = "memory_squeeze/", "neck_squeeze/"
 
 
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
     """Takes over the weights of `training.start_from` that fit; what is new starts where the old network stands.
 
-    A new memory lets its input pass through. A new attention, which shrinks conv13 to about half, is made up for in the
-    1x1 reduction behind it.
+    A new memory lets its input pass through (`pass_through_weights`), reduced as the old network's neck does it; with
+    more channels than the neck's, the layers behind it ignore the others at first. Elsewhere than on conv13 it adds
+    nothing at first, and the neck stays. A new attention, which shrinks its map, is made up for in what reads the map.
 
     Args:
         model: freshly made. training: `start_from` and `start_layers` count. videos: to measure a folded trunk's
@@ -35,36 +40,91 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
         InputError: `start_from` cannot be read, or nothing in it fits.
     """
     config = model.config
-    start, loaded = _take_over(model, training, videos) if training.start_from else (None, [])
-    if config.memory is None or config.memory.squeeze != "input":
-        return
+    start, weights, loaded = _take_over(model, training, videos) if training.start_from else (None, {}, set())
+    attention = _new_attention(model, start, videos)
     if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
-        assign_weights(model, pass_through_weights(model))
-    if config.entropy and "memory_squeeze/kernel" in loaded and start.entropy is None:
-        squeeze = next(weight for weight in model.weights if weight_name(weight) == "memory_squeeze/kernel")
-        squeeze.assign(squeeze / _mean_attention(model, videos))
+        reduction = _reduction(model, weights, attention)
+        assign_weights(model, pass_through_weights(model, reduction))
+        if config.memory.kind == "lstm" and reduction is not None:
+            _multiply(model, _behind(config, "conv13"), loaded, LSTM_ANSWER)
+    if attention is not None:
+        _multiply(model, _readers(config, config.entropy.place), loaded, 1 / attention)
 
 
-def _take_over(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> tuple[NetworkConfig | None, list[str]]:
+def _take_over(
+    model: SGENet, training: TrainingConfig, videos: VideoDataset
+) -> tuple[NetworkConfig | None, dict[str, np.ndarray], set[str]]:
     path = training.start_from
     start, weights = read_weights(path)
     if start and start.classes != model.config.classes:
         print(f"{path} knows other classes, or in another order: its class scores are not taken over")
         weights = {name: value for name, value in weights.items() if not name.startswith("scores")}
-    loaded, _ = assign_weights(
-        model, {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
-    )
+    weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
+    if model.config.neck is not None:
+        # The memory's own reduction, elsewhere, is another.
+        weights = {name.replace(_SQUEEZE, _NECK): value for name, value in weights.items()}
+    loaded = set(assign_weights(model, weights)[0])
     print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
     if not loaded:
         raise InputError(f"{path} has no weight that fits this network: is network.alpha the same?")
+    if model.config.recurrent and "conv13_pointwise/kernel" in loaded:
+        loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
     if Path(path).suffix == ".tflite":
         measure_batch_norm(model, normalise(_sample_frames(model, videos)))
-    return start, loaded
+    return start, weights, loaded
 
 
-def _mean_attention(model: SGENet, videos: VideoDataset) -> float:
+def _reduction(
+    model: SGENet, weights: dict[str, np.ndarray], attention: float | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The old network's 1x1 on conv13 for a memory there that has none of its own."""
+    config = model.config
+    if config.memory.place != "conv13" or f"{_SQUEEZE}kernel" not in weights:
+        return None
+    kernel = weights[f"{_SQUEEZE}kernel"][0, 0]
+    if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == "conv13_pointwise/kernel"):
+        return None
+    here = attention if config.entropy and config.entropy.place == "conv13" else None
+    return kernel / (here or 1), weights[f"{_SQUEEZE}bias"]
+
+
+def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoDataset) -> float | None:
+    """The mean of an attention that the old network does not have, as the network sees it; None where there is none."""
+    entropy = model.config.entropy
+    if entropy is None or start is None or (start.entropy is not None and start.entropy.place == entropy.place):
+        return None
     settings = entropy_settings(model.config)
-    return float(np.mean([entropy_attention(frame, settings) for frame in _sample_frames(model, videos)]))
+    frames = _sample_frames(model, videos)
+    return entropy.gain * float(np.mean([entropy_attention(frame, settings) for frame in frames]))
+
+
+def _multiply(model: SGENet, layers: set[str], loaded: set[str], factor: float) -> None:
+    """Multiplies those kernels of the layers that were taken over."""
+    for weight in model.weights:
+        if weight_name(weight) in loaded and weight_name(weight).removesuffix("/kernel") in layers:
+            weight.assign(weight * factor)
+
+
+def _readers(config: NetworkConfig, place: str) -> set[str]:
+    """Names of the convolutions that read the map at `place` under the attention."""
+    if place == "conv13" and config.neck is not None:
+        return {"neck_squeeze"}
+    if place == "conv13" and config.memory is not None and config.memory.place == "conv13":
+        return {"memory_squeeze"}
+    return _behind(config, place)
+
+
+def _behind(config: NetworkConfig, place: str) -> set[str]:
+    """Names of the detector's convolutions that read what comes from `place`."""
+    number = feature_map_number(place)
+    following = {"conv3": "conv4_depthwise", "conv4": "conv5_depthwise", "conv12": "conv13_depthwise"}
+    readers = {following.get(place, f"extra{number + 1}_reduce")}
+    if place == "conv13":
+        readers.add("top_down_pointwise")
+    if place in ("conv12", "conv13") or number:
+        head = {"conv12": 1, "conv13": 2}.get(place, 2 + number) + config.finer_map
+        readers |= {f"{kind}{head}_depthwise" for kind in ("boxes", "scores")}
+    return readers
 
 
 def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The paper's tables, every row of them: trained alike, measured, and put beside the printed figures."""

@@ -1,0 +1,172 @@
+"""A table of the paper, row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.errors import InputError
+from keras_sge.config import NetworkConfig
+from keras_sge.models.model_summary import summarize
+from keras_sge.models.read_weights import read_weights
+from keras_sge.reproduction.latency import latency_ratio
+from keras_sge.reproduction.report import write_report
+from keras_sge.reproduction.row import Row
+from keras_sge.reproduction.row_run import RowRun
+from keras_sge.reproduction.settings import Settings
+from keras_sge.reproduction.tables import TABLES
+
+FRAMES_OF_A_CLIP = 10
+
+
+class Reproduction:
+    """Trains and measures the rows of a table under equal conditions, and reports after every one of them.
+
+    Args:
+        table: a name in `TABLES`. settings: the conditions.
+        runs: folder for the run folders, `runs/TABLE/ROW_seedN`. What is in it is gone on with, not done again.
+        out: folder for `TABLE.json`, `.md` and `.png`.
+        export: (clip model, path) writes the .tflite of one step.
+        rows: names of the rows that are wanted; none for all. command: what the report says it was made with.
+
+    Raises:
+        InputError: an unknown row, or the start holds no network.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        settings: Settings,
+        runs: str | Path,
+        out: str | Path,
+        export: Callable[[Any, Path], Any],
+        rows: tuple[str, ...] = (),
+        command: str = "",
+    ):
+        self.name, self.table, self.settings, self.command = table, TABLES[table], settings, command
+        self.rows = self.table.chosen(rows)
+        self._runs, self._out, self._export = Path(runs) / table, Path(out), export
+        start, _ = read_weights(settings.start)
+        if start is None:
+            raise InputError(
+                f"{settings.start} holds a trunk only. Rows start from a trained single-frame detector: a run folder, "
+                "a .keras or an .npz file."
+            )
+        if start.recurrent or start.entropy is not None:
+            raise InputError(
+                f"{settings.start} is {start.name}, which has a memory or an attention. Rows start from a single-frame "
+                "detector: train one with network.memory.kind=neck, see docs/training.md."
+            )
+        self._start = start
+        self._networks = {row.name: self._network(row) for row in self.rows}
+
+    def run(
+        self,
+        verbose: int = 1,
+        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        say: Callable[[str], None] = print,
+    ) -> list[dict[str, Any]]:
+        """Does what is not done yet.
+
+        Args:
+            verbose: Keras' progress bar, see `keras_sge.training.train`. progress: around the clips of evaluations.
+            say: what is told between.
+
+        Returns:
+            The rows, as the report's `rows` has them. The report keeps rows that it had under the same conditions.
+        """
+        done = []
+        for number, row in enumerate(self.rows, start=1):
+            runs = []
+            for seed in self.settings.seeds:
+                say(f"\n[{number}/{len(self.rows)}] {row.name}, seed {seed}")
+                runs.append(self._trained(row, seed, verbose))
+            done.append(self._figures(row, runs, progress))
+            write_report(self._out, self.name, self._document(self._with_reported(done)))
+            say(_line(done[-1]))
+        return done
+
+    def _network(self, row: Row) -> NetworkConfig:
+        if row.of is not None:
+            row = next(other for other in self.table.rows if other.name == row.of)
+        # Named, so that the files under runs/ tell what they are.
+        return dataclasses.replace(row.change(self._start), name=row.folder)
+
+    def _trained(self, row: Row, seed: int, verbose: int) -> RowRun:
+        network = self._networks[row.name]
+        run = RowRun(self._runs / f"{network.name}_seed{seed}", network, self.settings, seed, self._export)
+        run.train(verbose)
+        return run
+
+    def _figures(self, row: Row, runs: list[RowRun], progress: Callable[..., Any]) -> dict[str, Any]:
+        clean, degraded = ([run.map50(row.run, spoilt, progress) for run in runs] for spoilt in (False, True))
+        summary = summarize(self._networks[row.name])
+        return {
+            "name": row.name,
+            "ours": row.ours,
+            "map50": float(np.mean(clean)),
+            "map50_degraded": float(np.mean(degraded)),
+            "map50_std": _spread(clean),
+            "map50_degraded_std": _spread(degraded),
+            "map50_by_seed": clean,
+            "map50_degraded_by_seed": degraded,
+            "temporal_params": summary.temporal_params,
+            "macs_per_clip": FRAMES_OF_A_CLIP * summary.macs_per_frame,
+            "latency_ratio": self._latency(runs[0]),
+            "minutes": float(np.mean([run.minutes for run in runs])),
+            "printed": row.printed or None,
+        }
+
+    def _latency(self, run: RowRun) -> float | None:
+        """Over the table's first row, kept beside the run; None where that was not wanted."""
+        first = self.table.rows[0]
+        if first.name not in self._networks:
+            return None
+        baseline = self._runs / f"{self._networks[first.name].name}_seed{self.settings.seeds[0]}" / run.file.name
+        if run.file == baseline:
+            return 1.0
+        path = run.folder / "latency.json"
+        if not path.is_file():
+            with atomic_path(path) as temporary:
+                Path(temporary).write_text(json.dumps({"ratio": latency_ratio(run.file, baseline)}) + "\n")
+        return json.loads(path.read_text())["ratio"]
+
+    def _document(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        settings = self.settings
+        scored = "every frame of every clip" if settings.frames == "all" else "the reference frame list"
+        return {
+            "table": self.name,
+            "title": self.table.title,
+            "data": f"{settings.data_name}, {settings.split}",
+            "protocol": f"AP at IoU .5, all-point interpolation, {scored}, in order with carried state, of the float32 "
+            ".tflite; degraded: half of the frames spoilt, seed 1 (docs/evaluation.md)",
+            "budget": settings.text(),
+            "network": f"{self._start.input_size[1]} x {self._start.input_size[0]}, alpha {self._start.alpha:g}",
+            "command": self.command,
+            "rows_wanted": len(self.table.rows),
+            "rows": rows,
+        }
+
+    def _with_reported(self, done: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is done now and what an earlier call reported under the same conditions, in the table's order."""
+        path, rows = self._out / f"{self.name}.json", {row["name"]: row for row in done}
+        if path.is_file():
+            before, now = json.loads(path.read_text()), self._document([])
+            if all(before.get(key) == now[key] for key in ("data", "protocol", "budget", "network")):
+                rows = {row["name"]: row for row in before["rows"]} | rows
+        return [rows[row.name] for row in self.table.rows if row.name in rows]
+
+
+def _spread(values: list[float]) -> float | None:
+    """Standard deviation over seeds; None for a single one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _line(row: dict[str, Any]) -> str:
+    return f"{row['name']}: mAP {row['map50']:.3f}, degraded {row['map50_degraded']:.3f}, {row['minutes']:.1f} minutes"
