@@ -5,8 +5,8 @@
 The peers: the AutoML Video model (MobileNetV2 with a Bottleneck-LSTM, 256 px, uint8, its state fed back; the closest
 relative of SGE-Net that exists as a file), COCO SSD300-MobileNetV1 (alpha .75, uint8) and, where its file is there,
 FastestDet (352 px, float32, in OpenCV's dnn). All run on the same runtime with the same threads. In every round each
-contestant sees the round's frame once, in an order that rotates; ratios are medians of the rounds' own ratios. Measure on a
-quiet machine all the same: a short network slips between what else runs, a long one does not.
+contestant sees the round's frame once, in an order that rotates; ratios are medians of the rounds' own ratios.
+Measure on a quiet machine all the same: a short network slips between what else runs, a long one does not.
 """
 
 from __future__ import annotations
