@@ -41,7 +41,8 @@ def lstm_parts(
         "taken": layers.Multiply(name=prefix + "taken"),
         "cell": layers.Add(name=prefix + "cell"),
         "cell_above": layers.ReLU(CELL_LIMIT, name=prefix + "cell_above"),
-        "cell_negated": layers.Rescaling(-1.0, name=prefix + "cell_negated"),
+        "cell_positive": layers.ReLU(name=prefix + "cell_positive"),
+        "cell_negative": layers.Subtract(name=prefix + "cell_negative"),
         "cell_below": layers.ReLU(CELL_LIMIT, name=prefix + "cell_below"),
         "next_state_c": layers.Subtract(name=prefix + "next_state_c"),
         "shown": layers.Activation("tanh", name=prefix + "shown"),
@@ -66,7 +67,7 @@ def lstm_step(parts: dict[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
 
     kept = parts["kept"]([gate("forget"), c])
     cell = parts["cell"]([kept, parts["taken"]([gate("input"), gate("candidate")])])
-    # A clip on both sides in stock layers that change no value within.
-    below = parts["cell_below"](parts["cell_negated"](cell))
+    # A clip on both sides in stock layers that change no value within; Rescaling, to negate, would need TensorFlow.
+    below = parts["cell_below"](parts["cell_negative"]([parts["cell_positive"](cell), cell]))
     c = parts["next_state_c"]([parts["cell_above"](cell), below])
     return parts["next_state_h"]([gate("output"), parts["shown"](c)]), c
