@@ -30,7 +30,7 @@ from edge.errors import InputError
 from edge.metadata import read_model
 from edge.preprocess import resize_frame
 from edge.runtime import load_interpreter
-from edge.video_source import open_source
+from edge.sources.open_source import open_source
 
 WARM_UP = 5
 SCORE = 0.4

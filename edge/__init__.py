@@ -27,7 +27,7 @@ _HOMES = {
     "Pipeline": "edge.pipeline",
     "StreamEvent": "edge.stream_event",
     "VideoSource": "edge.sources.video_source",
-    "open_source": "edge.video_source",
+    "open_source": "edge.sources.open_source",
 }
 
 __all__ = [*_HOMES, "__version__"]

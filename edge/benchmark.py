@@ -19,9 +19,9 @@ from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.model_zoo import model_path
 from edge.pipeline import Pipeline
+from edge.sources.open_source import open_source
 from edge.sources.video_source import Item, VideoSource
 from edge.stream_event import StreamEvent
-from edge.video_source import open_source
 
 # First frames fill caches and wake the threads: they are run but not counted.
 WARM_UP = 5

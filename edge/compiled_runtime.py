@@ -128,12 +128,20 @@ def explain_refusal(log: str) -> str:
             "no GPU was found: WebGPU sees no adapter on this machine. It needs a graphics driver with Vulkan "
             "(`vulkaninfo` lists them)."
         )
-    refused = re.search(r"not supported by GPU delegate:\n(.*?)\n(\d+) operations will run on the GPU", log, re.DOTALL)
-    if refused:
-        operators = "; ".join(line.strip() for line in refused[1].splitlines() if line.strip())
-        return f"the GPU cannot run the whole model. Refused: {operators}. It would run {refused[2]} others."
+    if refused := refused_operators(log):
+        others = re.search(r"(\d+) operations will run on the GPU", log)
+        return (
+            f"the GPU cannot run the whole model. Refused: {'; '.join(refused)}. It would run "
+            f"{others[1] if others else 'no'} others."
+        )
     errors = [line.split("] ", 1)[-1] for line in log.splitlines() if line.startswith(("ERROR", "E0"))]
     return f"the GPU's compiler failed: {' '.join(' '.join(errors).split()) or 'it gave no reason'}."
+
+
+def refused_operators(log: str) -> list[str]:
+    """The operators that the GPU's compiler leaves to the CPU, each with its reason, as it wrote them."""
+    found = re.search(r"not supported by GPU delegate:\n(.*?)\n\d+ operations will run", log, re.DOTALL)
+    return [line.strip().rstrip(":. ") for line in found[1].splitlines() if line.strip()] if found else []
 
 
 @contextlib.contextmanager

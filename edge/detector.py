@@ -16,10 +16,10 @@ from edge.frame_result import FrameResult
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import model_path
 from edge.open_runtime import open_runtime
+from edge.sources.open_source import open_source
 from edge.sources.video_source import VideoSource
 from edge.stream import Stream
 from edge.stream_event import StreamEvent
-from edge.video_source import open_source
 
 
 class Detector:

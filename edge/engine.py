@@ -17,6 +17,7 @@ from edge.metadata import Metadata
 from edge.postprocess import select_detections
 from edge.prepared_frame import PreparedFrame
 from edge.preprocess import network_input, quantised_network_input
+from edge.quantised import to_raw, to_real
 from edge.scene_cut import thumbnail
 
 
@@ -86,7 +87,7 @@ class Engine:
             start = perf_counter()
             attention = entropy_attention(resized, metadata.entropy)[None, :, :, None]
             if "attention" in quantization:
-                attention = _quantise(attention, *quantization["attention"])
+                attention = to_raw(attention, *quantization["attention"])
             inputs["attention"] = attention
             timings["entropy"] = (perf_counter() - start) * 1e3
         return PreparedFrame(frame, inputs, small, timings)
@@ -125,14 +126,7 @@ class Engine:
         )
 
     def _real(self, outputs: dict[str, np.ndarray], name: str) -> np.ndarray:
-        if name not in self.runtime.quantization:
-            return outputs[name]
-        scale, zero_point = self.runtime.quantization[name]
-        return (outputs[name].astype(np.float32) - zero_point) * np.float32(scale)
-
-
-def _quantise(values: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    return np.clip(np.rint(values / scale) + zero_point, -128, 127).astype(np.int8)
+        return to_real(outputs[name], *self.runtime.quantization.get(name, (0.0, 0)))
 
 
 def _fraction(name: str, value: float | None, default: float) -> float:

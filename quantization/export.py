@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edge.errors import InputError
 from edge.metadata import Metadata
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.network_metadata import network_metadata, state_tensors
+from keras_sge.models.network_metadata import network_metadata
 from quantization.calibration import calibrate, draw_clips
 from quantization.calibration_source import CalibrationSource, synthetic_source
 from quantization.convert import convert, quantize
+from quantization.quantised_step import check_bounded_memory
 from quantization.state_contract import int8_metadata
 from quantization.validation import validate
 from quantization.write_file import PRECISIONS, check_file_name, write_file
@@ -57,8 +56,8 @@ def export(
     metadata = network_metadata(clip_model.config, precision, entropy, _facts(clip_model.config, details))
     flatbuffer = convert(step, precision)
     clip = synthetic_split("train", max(clip_model.config.input_size), 1).read(0, 0, _CHECKED_FRAMES)
-    agreement = validate(step, metadata, flatbuffer, metadata, [clip])
-    return _write(path, flatbuffer, metadata, {"relative_difference_to_keras": agreement.relative_difference})
+    validation = validate(step, metadata, flatbuffer, metadata, [clip])
+    return _write(path, flatbuffer, metadata, {"relative_difference_to_keras": validation.relative_difference})
 
 
 def export_int8(
@@ -85,11 +84,7 @@ def export_int8(
     """
     check_file_name(path, float_io)
     config = clip_model.config
-    if any(state.input != "state" for state in state_tensors(config)):
-        raise InputError(
-            "int8 is for GRU memories, whose one state a tanh bounds. Received: network.memory.kind="
-            f"{config.memory.kind}. Export it as float32, float16 or dynamic."
-        )
+    check_bounded_memory(config)
     source = source or synthetic_source(config)
     step = step_model_from(clip_model, update="blend")
     metadata = network_metadata(config, details=_facts(config, details))
@@ -97,7 +92,8 @@ def export_int8(
     flatbuffer = quantize(step, calibration, float_io)
     file_metadata = int8_metadata(metadata, float_io)
     clips = draw_clips(source.videos, _CHECKED_CLIPS, source.seed + 1)
-    agreement = validate(step, metadata, flatbuffer, file_metadata, (source.videos.read(*clip) for clip in clips))
+    validation = validate(step, metadata, flatbuffer, file_metadata, (source.videos.read(*clip) for clip in clips))
+    agreement = validation.agreement
     facts = {
         "calibration": {
             "source": source.name,
@@ -105,11 +101,11 @@ def export_int8(
             "frames": calibration.frames,
             "seed": calibration.seed,
         },
-        "relative_difference_to_keras": agreement.relative_difference,
+        "relative_difference_to_keras": validation.relative_difference,
         "detections_of_keras": agreement.detections,
         "detections_found": agreement.found,
-        "iou_of_found": _rounded(agreement.iou),
-        "score_difference_of_found": _rounded(agreement.score_difference),
+        "iou_of_found": round(agreement.mean_iou, 4),
+        "score_difference_of_found": round(agreement.mean_score_difference, 4),
     }
     return _write(path, flatbuffer, file_metadata, facts)
 
@@ -126,8 +122,3 @@ def _write(path: str | Path, flatbuffer: bytes, metadata: Metadata, facts: dict[
     metadata = dataclasses.replace(metadata, details={**metadata.details, **facts})
     write_file(path, flatbuffer, metadata)
     return metadata
-
-
-def _rounded(value: float) -> float | None:
-    """For JSON, which knows no NaN."""
-    return None if np.isnan(value) else round(value, 4)

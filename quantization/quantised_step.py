@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import keras
 
+from edge.errors import InputError
+from keras_sge.config import NetworkConfig
+from keras_sge.models.network_metadata import state_tensors
 from quantization.fake_quantize import FakeQuantize
 from quantization.state_contract import STATE_RANGE
 
@@ -25,9 +28,21 @@ _TAKE_RAW = (
     keras.layers.ReLU,
     keras.layers.Reshape,
     keras.layers.Concatenate,
-    keras.layers.UpSampling2D,
     keras.layers.Cropping2D,
 )
+
+
+def check_bounded_memory(config: NetworkConfig) -> None:
+    """Refuses a network whose memory has no int8 form, before time is spent on it.
+
+    Raises:
+        InputError: the memory is an LSTM's.
+    """
+    if any(state.input != "state" for state in state_tensors(config)):
+        raise InputError(
+            "int8 is for GRU memories, whose one state a tanh bounds. Received: network.memory.kind="
+            f"{config.memory.kind}. Export it as float32, float16 or dynamic."
+        )
 
 
 def quantised_layers(step: keras.Model) -> list[keras.layers.Layer]:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
-
-from ai_edge_litert import schema_py_generated as schema
 
 from edge.errors import InputError
 from edge.metadata import Metadata
+from quantization.graph import graph_of
 
 # One step of a state that a tanh bounds; 0 is raw 0, so a fresh state is all zeros.
 STATE_SCALE, STATE_ZERO_POINT = 1 / 128, 0
 STATE_RANGE = (-128 * STATE_SCALE, 127 * STATE_SCALE)
 IMAGE_SCALE, IMAGE_ZERO_POINT = 1 / 127.5, 0
 
-_INTEGERS = (schema.TensorType.INT8, schema.TensorType.INT32)
-_TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
-_OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+_INTEGERS = ("int8", "int32")
 # The only operators that may stand between a float input or output and the integers.
 _CROSSINGS = ("QUANTIZE", "DEQUANTIZE")
 # tflite-runtime 2.14 does not know the int8 version of LOG.
-_REFUSED = ("CUSTOM", "LOG", "WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+_REFUSED = ("LOG", "WHILE", "IF", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 def int8_metadata(metadata: Metadata, float_io: bool = False) -> Metadata:
@@ -48,62 +44,38 @@ def check_state_contract(flatbuffer: bytes, metadata: Metadata) -> None:
     Raises:
         InputError: the file breaks the contract; the message names the tensor and its scale.
     """
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-    if len(model.subgraphs) != 1:
-        raise _broken(f"it has {len(model.subgraphs)} subgraphs", "one")
-    graph = model.subgraphs[0]
-    signature = next(s for s in model.signatureDefs if s.signatureKey.decode() == metadata.signature)
-    inputs = {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}
-    outputs = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
-    float_io = graph.tensors[inputs["image"]].type == schema.TensorType.FLOAT32
-    outer = set(inputs.values()) | set(outputs.values())
-    operators = [(_operator_name(model, operator), operator) for operator in graph.operators]
-    for name, operator in operators:
-        if name in _REFUSED:
-            raise _broken(f"it holds the operator {name}", "builtin operators that every runtime knows")
-        floats = [i for i in (*operator.inputs, *operator.outputs) if i >= 0 and not _is_integer(graph.tensors[i])]
-        if floats and not (float_io and name in _CROSSINGS and outer.issuperset(floats)):
-            tensor = graph.tensors[floats[0]]
-            raise _broken(f"{name} works on {_name(tensor)} in {_TYPES[tensor.type]}", "int8 from input to output")
+    graph = graph_of(flatbuffer, metadata)
+    if len(graph.tensors) != 1:
+        raise _broken(f"it has {len(graph.tensors)} subgraphs", "one")
+    tensors = graph.tensors[0]
+    float_io = tensors[graph.inputs["image"]].dtype == "float32"
+    outer = set(graph.inputs.values()) | set(graph.outputs.values())
+    for operator in graph.operators:
+        if operator.custom or operator.name in _REFUSED:
+            raise _broken(f"it holds the operator {operator.name}", "builtin operators that every runtime knows")
+        floats = [i for i in (*operator.inputs, *operator.outputs) if tensors[i].dtype not in _INTEGERS]
+        if floats and not (float_io and operator.name in _CROSSINGS and outer.issuperset(floats)):
+            tensor = tensors[floats[0]]
+            raise _broken(f"{operator.name} works on {tensor.name} in {tensor.dtype}", "int8 from input to output")
     # Behind a float input stands its QUANTIZE, before a float output its DEQUANTIZE: the integers beyond count.
-    inner = {operator.inputs[0]: operator.outputs[0] for name, operator in operators if name == "QUANTIZE"}
-    inner |= {operator.outputs[0]: operator.inputs[0] for name, operator in operators if name == "DEQUANTIZE"}
+    inner = {one.inputs[0]: one.outputs[0] for one in graph.operators if one.name == "QUANTIZE"}
+    inner |= {one.outputs[0]: one.inputs[0] for one in graph.operators if one.name == "DEQUANTIZE"}
 
-    def tensor(index: int) -> Any:
-        return graph.tensors[inner.get(index, index) if float_io else index]
+    def check(name: str, index: int, scale: float, zero_point: int) -> None:
+        tensor = tensors[inner.get(index, index) if float_io else index]
+        if tensor.dtype != "int8" or not tensor.scale:
+            raise _broken(f"{name} is {tensor.dtype}", "int8 with a scale")
+        if not math.isclose(tensor.scale, scale, rel_tol=1e-5) or tensor.zero_point != zero_point:
+            received = f"{name} has scale {tensor.scale:.6g} and zero point {tensor.zero_point}"
+            raise _broken(received, f"{scale:.6g} and {zero_point}")
 
-    _check_scale("image", tensor(inputs["image"]), IMAGE_SCALE, IMAGE_ZERO_POINT)
+    check("image", graph.inputs["image"], IMAGE_SCALE, IMAGE_ZERO_POINT)
     for state in metadata.states:
-        _check_scale(state.input, tensor(inputs[state.input]), STATE_SCALE, STATE_ZERO_POINT)
-        _check_scale(state.output, tensor(outputs[state.output]), STATE_SCALE, STATE_ZERO_POINT)
-
-
-def _operator_name(model: Any, operator: Any) -> str:
-    code = model.operatorCodes[operator.opcodeIndex]
-    # Files of old converters hold the code in the deprecated field, newer ones in both.
-    return _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
-def _is_integer(tensor: Any) -> bool:
-    return tensor.type in _INTEGERS
-
-
-def _name(tensor: Any) -> str:
-    return tensor.name.decode()
-
-
-def _check_scale(name: str, tensor: Any, scale: float, zero_point: int) -> None:
-    if tensor.type != schema.TensorType.INT8 or tensor.quantization is None or tensor.quantization.scale is None:
-        raise _broken(f"{name} is {_TYPES[tensor.type]}", "int8 with a scale")
-    received = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
-    if not math.isclose(received[0], scale, rel_tol=1e-5) or received[1] != zero_point:
-        raise _broken(
-            f"{name} has scale {received[0]:.6g} and zero point {received[1]}", f"{scale:.6g} and {zero_point}"
-        )
+        check(state.input, graph.inputs[state.input], STATE_SCALE, STATE_ZERO_POINT)
+        check(state.output, graph.outputs[state.output], STATE_SCALE, STATE_ZERO_POINT)
 
 
 def _broken(received: str, expected: str) -> InputError:
     return InputError(
-        f"the int8 file breaks the state contract: {received}, expected {expected}; see "
-        "docs/state-contract.md."
+        f"the int8 file breaks the state contract: {received}, expected {expected}; see docs/state-contract.md."
     )

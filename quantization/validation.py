@@ -8,38 +8,32 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from edge.anchors import anchor_boxes
-from edge.boxes import iou_matrix
-from edge.detector import Detector
+from edge.detection import Detection
+from edge.engine import Engine
 from edge.errors import InputError
 from edge.metadata import Metadata
-from edge.postprocess import select_detections
+from edge.quantised import to_real
 from edge.runtime import Runtime
 from keras_sge.evaluation.keras_runtime import KerasRuntime
+from quantization.agreement import LIMITS, SLACK, Agreement, agree
 
-# How far a file may be from Keras, see `Agreement.relative_difference`: a broken conversion is far beyond.
+# How far a file may be from Keras, see `Validation.relative_difference`: a broken conversion is far beyond.
 TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "dynamic": 0.2, "int8": 0.5}
 # Of Keras' detections, the share that a file must find again where there are enough to speak of a share.
 _FOUND, _ENOUGH = 0.7, 20
-_SAME_OBJECT_IOU = 0.5
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Validation:
     """How a file's answers compare with Keras' over the same frames, each carrying its own state.
 
     Attributes:
         relative_difference: of the worst output, the mean difference as a fraction of the output's mean size.
-        detections: that Keras has at the model's score threshold. found: those with a detection of the same class at an
-            IoU of .5 or more in the file's.
-        iou, score_difference: means over those found; NaN where there are none.
+        agreement: of the detections at the model's score threshold.
     """
 
     relative_difference: float
-    detections: int
-    found: int
-    iou: float
-    score_difference: float
+    agreement: Agreement
 
 
 def validate(
@@ -48,7 +42,7 @@ def validate(
     flatbuffer: bytes,
     file_metadata: Metadata,
     clips: Iterable[np.ndarray],
-) -> Agreement:
+) -> Validation:
     """Runs Keras and the file side by side and refuses a file that is far off.
 
     Args:
@@ -59,33 +53,52 @@ def validate(
     Raises:
         InputError: the difference is above `TOLERANCE`, or too many of Keras' detections are missing.
     """
-    detectors = (
-        Detector.from_runtime(KerasRuntime(step), metadata),
-        Detector.from_runtime(Runtime(flatbuffer, file_metadata), file_metadata),
+    threshold = metadata.score_threshold
+    # A score that falls a little below the threshold is a difference of scores, not a missing detection.
+    lower = max(0.0, threshold - SLACK)
+    sides = (
+        _Side(Engine(KerasRuntime(step), metadata)),
+        _Side(Engine(Runtime(flatbuffer, file_metadata), file_metadata, score_threshold=lower)),
     )
-    differences, sizes, pairs, detections = [], [], [], 0
+    differences, sizes = [], []
     for clip in clips:
-        for detector in detectors:
-            detector.reset()
+        for side in sides:
+            side.reset()
         for frame in clip:
-            expected, received = (_answer(detector, frame) for detector in detectors)
+            expected, received = (side.answer(frame) for side in sides)
             differences.append([np.abs(a - b).mean() for a, b in zip(expected, received, strict=True)])
             sizes.append([np.abs(a).mean() for a in expected])
-            count, found = _matched(expected, received, metadata)
-            detections += count
-            pairs += found
-    iou, score = np.mean(pairs, axis=0) if pairs else (np.nan, np.nan)
     worst = float((np.mean(differences, axis=0) / np.mean(sizes, axis=0)).max())
-    agreement = Agreement(worst, detections, len(pairs), float(iou), float(score))
-    _refuse_far_off(agreement, file_metadata.precision)
-    return agreement
+    limits = LIMITS["int8" if file_metadata.precision == "int8" else "float"]
+    validation = Validation(worst, agree(sides[0].found, sides[1].found, threshold, limits))
+    _refuse_far_off(validation, file_metadata.precision)
+    return validation
 
 
-def _refuse_far_off(agreement: Agreement, precision: str) -> None:
-    allowed = TOLERANCE[precision]
-    if not agreement.relative_difference <= allowed:
+class _Side:
+    """One of the two, carrying its own state; `found` are its detections, frame by frame."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self.found: list[tuple[Detection, ...]] = []
+        self.reset()
+
+    def reset(self) -> None:
+        self._state = self._engine.fresh_state()
+
+    def answer(self, frame: np.ndarray) -> list[np.ndarray]:
+        """Codes, logits and the next states as real numbers."""
+        codes, logits, self._state = self._engine.invoke(self._engine.prepare(frame), self._state)
+        self.found.append(self._engine.detections(codes, logits, *frame.shape[:2]))
+        states = self._engine.metadata.states
+        return [codes, logits, *(to_real(self._state[one.input], one.scale, one.zero_point) for one in states)]
+
+
+def _refuse_far_off(validation: Validation, precision: str) -> None:
+    allowed, agreement = TOLERANCE[precision], validation.agreement
+    if not validation.relative_difference <= allowed:
         raise InputError(
-            f"the converted file differs from Keras by {agreement.relative_difference:.2%}; {allowed:.2%} is allowed "
+            f"the converted file differs from Keras by {validation.relative_difference:.2%}; {allowed:.2%} is allowed "
             f"for {precision}. It was not written."
         )
     if agreement.detections >= _ENOUGH and agreement.found < _FOUND * agreement.detections:
@@ -93,35 +106,3 @@ def _refuse_far_off(agreement: Agreement, precision: str) -> None:
             f"the converted file finds {agreement.found} of {agreement.detections} detections of Keras again, expected "
             f"{_FOUND:.0%} or more. It was not written; calibrate on more clips, or on videos like those to come."
         )
-
-
-def _answer(detector: Detector, frame: np.ndarray) -> list[np.ndarray]:
-    """Codes, logits and the next states as real numbers."""
-    codes, logits = detector.raw(frame)
-    states = []
-    for state in detector.metadata.states:
-        raw = detector.state[state.input].astype(np.float32)
-        states.append((raw - state.zero_point) * state.scale if state.scale else raw)
-    return [codes, logits, *states]
-
-
-def _matched(
-    expected: list[np.ndarray], received: list[np.ndarray], metadata: Metadata
-) -> tuple[int, list[tuple[float, float]]]:
-    """How many detections Keras has in a frame, and IoU and score difference of those that the file has too."""
-    anchors = anchor_boxes(metadata.anchors)
-    settings = metadata.iou_threshold, metadata.max_detections
-    boxes, scores, classes = select_detections(
-        *expected[:2], anchors, metadata.variances, metadata.score_threshold, *settings
-    )
-    # A score that falls a little below the threshold is a difference of scores, not a missing detection.
-    others, other_scores, other_classes = select_detections(
-        *received[:2], anchors, metadata.variances, metadata.score_threshold / 2, *settings
-    )
-    overlaps = iou_matrix(boxes, others) * (classes[:, None] == other_classes[None])
-    found = []
-    for row, score in zip(overlaps, scores, strict=True):
-        if row.size and row.max() >= _SAME_OBJECT_IOU:
-            best = int(row.argmax())
-            found.append((float(row[best]), abs(float(score) - float(other_scores[best]))))
-    return len(boxes), found

@@ -13,8 +13,8 @@ from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import StateTensor
 from keras_sge.data.open_videos import open_videos
-from quantization.comparison import cli
-from quantization.comparison.agreement import agree, difference
+from quantization.agreement import agree, difference
+from quantization.cli import compare as cli
 from quantization.comparison.compare_files import compare_files
 from quantization.comparison.layer_error import layer_errors
 from quantization.comparison.long_run import WINDOW, long_run

@@ -10,7 +10,7 @@ from tiny import random_clip, randomise, tiny_config
 
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
 from keras_sge.losses import multibox_loss
-from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
+from keras_sge.models import SGENet, build_step_model, copy_weights, detector_graph, step_model_from
 from keras_sge.models.memory_parts import pass_through_weights
 from keras_sge.models.model_summary import summarize
 from keras_sge.models.network_metadata import state_tensors
@@ -218,3 +218,9 @@ def test_one_training_step_moves_every_part():
         if np.array_equal(before[weight.path], keras.ops.convert_to_numpy(weight))
     ]
     assert not unmoved
+
+
+def test_the_top_down_path_repeats_every_cell():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    doubled = keras.ops.convert_to_numpy(detector_graph._doubled(keras.layers, keras.ops.convert_to_tensor(x)))
+    np.testing.assert_array_equal(doubled, x.repeat(2, axis=1).repeat(2, axis=2))

@@ -12,7 +12,7 @@ from edge.errors import InputError
 from keras_sge.config import MemoryConfig, load_config
 from keras_sge.reproduction import row_run
 from keras_sge.reproduction.tables import TABLES
-from quantization import cli_reproduce
+from quantization.cli import reproduce as command_line
 
 NECK = MemoryConfig("neck", 120, squeeze_activation="tanh")
 
@@ -85,8 +85,8 @@ def start(tmp_path_factory):
 
 def reproduce(*arguments):
     parser = argparse.ArgumentParser()
-    cli_reproduce.add_arguments(parser)
-    return cli_reproduce.run(parser.parse_args([str(argument) for argument in arguments]))
+    command_line.add_arguments(parser)
+    return command_line.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def test_a_row_from_end_to_end(start, tiny_coco, tmp_path, capsys, monkeypatch):

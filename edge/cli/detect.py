@@ -28,10 +28,10 @@ from edge.sinks.outputs import Outputs
 from edge.sinks.sink import Sink
 from edge.sinks.window import Window
 from edge.sources.live_limits import LiveLimits
+from edge.sources.open_source import open_source
 from edge.sources.video_source import VideoSource
 from edge.stream_event import StreamEvent
 from edge.tracker import Tracker
-from edge.video_source import open_source
 
 EPILOG = """examples:
   sge-edge detect clip.mp4                                   count objects with the shipped model

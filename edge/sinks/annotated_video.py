@@ -6,7 +6,7 @@ import os
 
 from edge.frame_result import FrameResult
 from edge.sinks.sink import Picture, Sink
-from edge.video_sink import VideoSink
+from edge.sinks.video_sink import VideoSink
 
 
 class AnnotatedVideo(Sink):

@@ -89,7 +89,7 @@ def _best_scores(path: Path) -> list[float]:
 
 
 def _frames(path: Path) -> list[np.ndarray]:
-    from edge.video_source import open_source
+    from edge.sources.open_source import open_source
 
     with open_source(path) as source:
         return [frame for _, _, frame in source]

@@ -9,7 +9,7 @@ from keras_sge.config.checks import one_of
 from keras_sge.config.places import check_place
 
 # Form -> what the network multiplies the attention, a sigmoid's value, with.
-FORMS = {"literal": 1.0, "mean_keeping": 2.0}
+FORMS = {"literal": 1, "mean_keeping": 2}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class EntropyConfig:
     form: str = "literal"
 
     @property
-    def gain(self) -> float:
+    def gain(self) -> int:
         """What the attention is multiplied with in the network."""
         return FORMS[self.form]
 

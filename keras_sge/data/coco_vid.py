@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.errors import InputError
-from edge.video_source import IMAGE_SUFFIXES
+from edge.sources.image_source import IMAGE_SUFFIXES
 from keras_sge.data.read_images import read_images
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 

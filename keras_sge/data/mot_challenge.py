@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.video_source import IMAGE_SUFFIXES
+from edge.sources.image_source import IMAGE_SUFFIXES
 from keras_sge.data.mot_ground_truth import PEDESTRIAN, MotGroundTruth, read_mot_ground_truth
 from keras_sge.data.read_images import read_images
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset

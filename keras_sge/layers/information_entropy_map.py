@@ -83,9 +83,7 @@ class InformationEntropyMap(keras.layers.Layer):
         if height is None or width is None:
             height, width = ops.shape(plane)[1], ops.shape(plane)[2]
         padded = ops.pad(plane, [[0, 0], [radius, radius], [radius, radius], [0, 0]], mode=PAD_MODES[self.border])
-        return [
-            padded[:, y : y + height, x : x + width, :] for y in range(self.window) for x in range(self.window)
-        ]
+        return [padded[:, y : y + height, x : x + width, :] for y in range(self.window) for x in range(self.window)]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:3], 1)

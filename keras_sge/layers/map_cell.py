@@ -1,4 +1,4 @@
-"""What the recurrent baselines' cells have in common."""
+"""What all cells of maps have in common."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class MapCell(keras.layers.Layer):
         kernel_initializer: of the 1x1 kernels; of all kernels in a cell without depthwise ones.
         depthwise_initializer: of the depthwise kernels; None keeps the signal's variance.
         bias_initializer: of the gates' biases.
+        part_options: a subclass' own options of `make_parts`.
 
     Call arguments:
         inputs: (batch, rows, columns, channels).
@@ -41,6 +42,7 @@ class MapCell(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         depthwise_initializer=None,
         bias_initializer="zeros",
+        part_options=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -61,7 +63,7 @@ class MapCell(keras.layers.Layer):
         # Serialised, so that every kernel draws numbers of its own: an instance repeats itself.
         options = {name: value for name, value in self._initializers().items() if value is not None}
         self.parts = type(self).make_parts(
-            keras.layers, filters, kernel_size=kernel_size, prefix=f"{self.name}_", **options
+            keras.layers, filters, kernel_size=kernel_size, prefix=f"{self.name}_", **options, **(part_options or {})
         )
 
     def _initializers(self):
@@ -83,8 +85,12 @@ class MapCell(keras.layers.Layer):
         self.state_shape = (*input_shape[1:3], self.filters)
         for role, part in self.parts.items():
             if isinstance(part, _CONVOLUTIONS):
-                part.build((None, *input_shape[1:]) if "_x" in role else (None, *self.state_shape))
+                part.build((None, *(input_shape[1:] if self._sees_input(role) else self.state_shape)))
         self.built = True
+
+    def _sees_input(self, role):
+        """Whether the convolution of this role is over the input's channels; it is over the hidden ones else."""
+        return "_x" in role
 
     def call(self, inputs, states):
         states = states if isinstance(states, (list, tuple)) else [states]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def attended(layers: Any, x: Any, attention: Any, gain: float) -> Any:
+def attended(layers: Any, x: Any, attention: Any, gain: int) -> Any:
     """gain * attention * x; the factor is the network's, so that the host operator gives a plain sigmoid.
 
     Args:
@@ -13,5 +13,6 @@ def attended(layers: Any, x: Any, attention: Any, gain: float) -> Any:
         attention: (batch, rows, columns, 1). gain: see `EntropyConfig.gain`; at 1 there is no layer for it.
     """
     if gain != 1:
-        attention = layers.Rescaling(gain, name="attention_gain")(attention)
+        # Rescaling would need TensorFlow on every backend.
+        attention = layers.Add(name="attention_gain")([attention] * gain)
     return layers.Multiply(name="attended")([x, attention])

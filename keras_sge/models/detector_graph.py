@@ -74,11 +74,20 @@ def _top_down(layers: Any, coarse: Any, fine: Any) -> Any:
     """`fine` plus what `coarse`, half as large, knows of the same places; at first nothing."""
     rows, columns, channels = fine.shape[1:]
     x = layers.Conv2D(channels, 1, kernel_initializer="zeros", name="top_down_pointwise")(coarse)
-    x = layers.UpSampling2D(2, name="top_down_upsample")(x)
+    x = _doubled(layers, x)
     beyond = x.shape[1] - rows, x.shape[2] - columns
     if any(beyond):
         x = layers.Cropping2D(((0, beyond[0]), (0, beyond[1])), name="top_down_crop")(x)
     return layers.Add(name="top_down")([fine, x])
+
+
+def _doubled(layers: Any, x: Any) -> Any:
+    """Every cell four times. UpSampling2D makes tensors of five dimensions of it, which GPU delegates refuse."""
+    rows, columns, channels = x.shape[1:]
+    for axis, shape in ((3, (rows, 2 * columns, channels)), (2, (2 * rows, 2 * columns, channels))):
+        twice = layers.Concatenate(axis=axis, name=f"top_down_twice{axis}")([x, x])
+        x = layers.Reshape(shape, name=f"top_down_doubled{axis}")(twice)
+    return x
 
 
 def _head(layers: Any, x: Any, config: NetworkConfig, values: int, name: str) -> Any:

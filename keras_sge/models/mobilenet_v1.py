@@ -8,6 +8,7 @@ Padding is `same` everywhere, so any input size works.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,12 @@ BLOCKS = (
     (512, 1),
     (1024, 2),
 )
+
+
+def is_frozen(layer_name: str, until: str | None) -> bool:
+    """Whether a layer is of the trunk up to `until`, such as `conv6`; of None is none."""
+    found = re.match(r"conv(\d+)", layer_name)
+    return bool(until and found and int(found[1]) <= int(until.removeprefix("conv")))
 
 
 def scaled(channels: int, alpha: float) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import keras
 
 from keras_sge.boxes.anchor_maps import attention_map_size
@@ -15,6 +13,7 @@ from keras_sge.models.attended import attended
 from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.memory_layer import memory_layer
 from keras_sge.models.memory_parts import memory_parts
+from keras_sge.models.mobilenet_v1 import is_frozen
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -62,8 +61,7 @@ class SGENet(keras.Model):
         self.freeze_until = freeze_until
         self.backprop_window = backprop_window
         for layer in self.layers:
-            found = re.match(r"conv(\d+)", layer.name)
-            if freeze_until and found and int(found[1]) <= int(freeze_until.removeprefix("conv")):
+            if is_frozen(layer.name, freeze_until):
                 layer.trainable = False
 
     @staticmethod

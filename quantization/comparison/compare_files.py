@@ -26,7 +26,7 @@ from keras_sge.evaluation import (
     record_detections,
     score_records,
 )
-from quantization.comparison.agreement import LIMITS, SLACK, agree
+from quantization.agreement import LIMITS, SLACK, agree
 from quantization.comparison.charts import draw_charts
 from quantization.comparison.comparison import ComparedFile, Comparison, Place
 from quantization.comparison.layer_error import float_frames, layer_errors
@@ -36,7 +36,7 @@ from quantization.comparison.replayed_runtime import ReplayedRuntime
 from quantization.comparison.report import markdown
 from quantization.comparison.runtime_process import RuntimeProcess
 from quantization.comparison.worst_frames import worst_frames
-from quantization.inspection.graph import read_graph
+from quantization.graph import read_graph
 from quantization.inspection.parts import size_by_part
 
 _LAYER_FRAMES = 8

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from keras_sge.evaluation import BootstrapResult, EvaluationResult
-from quantization.comparison.agreement import Agreement
+from quantization.agreement import Agreement
 from quantization.comparison.layer_error import LayerError
 from quantization.comparison.long_run import WINDOW, LongRun
 

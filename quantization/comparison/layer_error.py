@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from edge.metadata import read_model
+from edge.quantised import to_raw, to_real
+from quantization.graph import graph_of
 from quantization.inspection.parts import part_of
 
 
@@ -93,27 +95,18 @@ class _Side:
 
     def real(self, index: int) -> np.ndarray:
         """A tensor as float64, dequantised where it has one scale."""
-        detail, values = self.details[index], self._interpreter.get_tensor(index)
-        scale, zero_point = detail["quantization"]
-        if np.issubdtype(values.dtype, np.integer) and scale:
-            return (values.astype(np.float64) - zero_point) * scale
-        return values.astype(np.float64)
+        return to_real(self._interpreter.get_tensor(index), *self.details[index]["quantization"]).astype(np.float64)
 
 
 def _makers(flatbuffer: bytes) -> dict[int, str]:
     """Tensor -> the operator that computes it, in the order of running; what unpacks constants is left out."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
-    graph, makers = model.subgraphs[0], {}
-    constant = {index for index, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None}
+    graph, makers = graph_of(flatbuffer, None), {}
+    constant = {index for index, tensor in enumerate(graph.tensors[0]) if tensor.constant_bytes}
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        if all(index in constant for index in operator.inputs if index >= 0):
-            constant.update(map(int, operator.outputs))
-            continue
-        makers |= {int(index): names[max(code.builtinCode, code.deprecatedBuiltinCode)] for index in operator.outputs}
+        if constant.issuperset(operator.inputs):
+            constant.update(operator.outputs)
+        else:
+            makers |= dict.fromkeys(operator.outputs, operator.name)
     return makers
 
 
@@ -137,21 +130,11 @@ def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:
 
 
 def _as(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-    dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
-    if not np.issubdtype(dtype, np.integer):
-        return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    dtype = np.dtype(detail["dtype"])
+    whole = np.issubdtype(dtype, np.integer)
+    return to_raw(values, *detail["quantization"], dtype) if whole else values.astype(dtype)
 
 
 def float_frames(frames: Sequence[dict[str, np.ndarray]], scales: dict[str, tuple[float, int]]) -> list[dict[str, Any]]:
     """Recorded inputs as floats, whichever file they were recorded with."""
-    return [
-        {
-            name: (values.astype(np.float32) - scales[name][1]) * np.float32(scales[name][0])
-            if name in scales
-            else values
-            for name, values in frame.items()
-        }
-        for frame in frames
-    ]
+    return [{name: to_real(values, *scales.get(name, (0.0, 0))) for name, values in frame.items()} for frame in frames]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.detector import Detector
+from edge.quantised import to_real
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation.frame_record import FrameRecord
 from keras_sge.evaluation.matches import match
@@ -98,7 +99,7 @@ class _Watcher:
             if np.issubdtype(cells.dtype, np.integer):
                 limits = np.iinfo(cells.dtype)
                 at_limit.append((cells == limits.min) | (cells == limits.max))
-                values.append((cells.astype(np.float32) - state.zero_point) * np.float32(state.scale))
+                values.append(to_real(cells, state.scale, state.zero_point))
             else:
                 at_limit.append((cells >= 126.5 * _STEP) | (cells <= -127.5 * _STEP))
                 values.append(cells.astype(np.float32))

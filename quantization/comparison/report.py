@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from quantization.comparison.agreement import Agreement
+from quantization.agreement import Agreement
 from quantization.comparison.comparison import ComparedFile, Comparison
 from quantization.comparison.long_run import WINDOW
 

@@ -14,7 +14,7 @@ from edge.draw import class_colour, draw_boxes
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation import DetectionRecords
 from keras_sge.evaluation.frame_record import FrameRecord
-from quantization.comparison.agreement import difference
+from quantization.agreement import difference
 
 _SIDE = 420
 _GAP = 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from edge.errors import InputError
+from quantization.graph import Graph, Operator
 from quantization.inspection.check import PASSED, SKIPPED, WARNED, Check
 from quantization.inspection.gpu_rules import gpu_verdicts
-from quantization.inspection.graph import Graph, Operator
 
 _FLOW = ("WHILE", "IF", "CALL", "CALL_ONCE")
 _VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")

@@ -6,7 +6,7 @@ operators, and what older phone delegates refuse. A row here is added or removed
 
 from __future__ import annotations
 
-from quantization.inspection.graph import Graph, Operator
+from quantization.graph import Graph, Operator
 
 _FLOW = "control flow stays on the CPU"
 _VARIABLE = "variables stay on the CPU; carry the state through an input and an output"

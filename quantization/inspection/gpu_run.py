@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from quantization.inspection.graph import Graph
+from edge.compiled_runtime import refused_operators
+from quantization.graph import Graph
 
 # Where `make gpu-driver` puts SwiftShader: within the environment, so that it goes when that goes.
 DRIVER_FOLDER = Path(sys.prefix) / "share" / "swiftshader"
@@ -94,7 +95,7 @@ def _judge(lines: list[dict], returncode: int, log: str) -> GpuRun:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
         where = reached[-1] if reached else "starting"
         return GpuRun("crashed", device, (f"the process died ({how}) while {where}", *_last_words(log)), {}, 0)
-    refused = _refused(log)
+    refused = refused_operators(log)
     if "failed" in reached:
         return GpuRun("refused", device, tuple(refused or [lines[-1]["error"]]), {}, 0)
     if refused or not next(line["fully_accelerated"] for line in lines if line["stage"] == "compiled"):
@@ -106,12 +107,6 @@ def _judge(lines: list[dict], returncode: int, log: str) -> GpuRun:
         errors[name] = max(step[name]["difference"] for step in compared) / (largest or 1.0)
     wrong = [f"{name} differs from the CPU by {error:.2g}" for name, error in errors.items() if not error <= TOLERANCE]
     return GpuRun("differs" if wrong else "passed", device, tuple(wrong), errors, len(compared))
-
-
-def _refused(log: str) -> list[str]:
-    """The delegate's own list of operators that it leaves to the CPU."""
-    match = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n\d+ operations will run", log, re.S)
-    return [line.rstrip(": ") for line in match[1].splitlines()] if match else []
 
 
 def _last_words(log: str) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError
+from quantization.graph import Graph, read_graph
 from quantization.inspection.check import FAILED, PASSED, SKIPPED, Check
 from quantization.inspection.file_checks import (
     gpu_list_check,
@@ -17,7 +18,6 @@ from quantization.inspection.file_checks import (
 )
 from quantization.inspection.gpu_rules import gpu_verdicts
 from quantization.inspection.gpu_run import GpuRun, run_on_gpu
-from quantization.inspection.graph import Graph, read_graph
 from quantization.inspection.inspection import Inspection
 from quantization.inspection.parts import size_by_part
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from quantization.inspection.graph import Graph, Operator
+from quantization.graph import Graph, Operator
 
 # Layer names of keras_sge.models, wherever they stand in a tensor's name; `convolution` is no layer.
 _PARTS = (

@@ -26,6 +26,7 @@ from quantization.qat.qat_checkpoint import QatCheckpoint
 from quantization.qat.qat_folder import QatFolder
 from quantization.qat.quantised_twin import quantised_twin
 from quantization.qat.twin_trainer import Batch, TwinTrainer
+from quantization.quantised_step import check_bounded_memory
 from quantization.state_contract import STATE_RANGE
 
 # Batches made ahead of the step that needs them.
@@ -43,9 +44,11 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
         Where the run stands after the last epoch; `best` and `ranges` make the file.
 
     Raises:
-        InputError: the folder or the data do not fit, or the loss is no longer a number; the last whole epoch is kept.
+        InputError: the memory is an LSTM's, the folder or the data do not fit, or the loss is no longer a number; the
+            last whole epoch is kept.
     """
     folder, qat = QatFolder(run), config.qat
+    check_bounded_memory(config.network)
     if start is None:
         folder.check_resumable(config)
         checkpoint = QatCheckpoint.load(folder.model)

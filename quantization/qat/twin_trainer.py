@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import tf_keras
 
 from keras_sge.config import Config
 from keras_sge.losses import multibox_loss
+from keras_sge.models.mobilenet_v1 import is_frozen
 from quantization.qat.clip_graph import ClipGraph
 from quantization.qat.quantised_twin import twin_variables
 
@@ -28,7 +28,7 @@ class TwinTrainer:
 
     def __init__(self, twin: tf_keras.Model, config: Config, trained: Iterable[str]):
         self.variables = twin_variables(twin)
-        self._trained = [self.variables[name] for name in trained if not _frozen(name, config.qat.freeze_until)]
+        self._trained = [self.variables[name] for name in trained if not is_frozen(name, config.qat.freeze_until)]
         self._graph = ClipGraph(twin, config.training.backprop_window)
         self._losses = multibox_loss(config.training.negatives_per_positive)
         steps = config.qat.epochs * config.qat.steps_per_epoch
@@ -73,8 +73,3 @@ class TwinTrainer:
     def _losses_of(self, inputs, targets):
         values = self._graph.values(inputs)
         return {name: loss(targets[name], values[name]) for name, loss in self._losses.items()}
-
-
-def _frozen(name: str, until: str | None) -> bool:
-    found = re.match(r"conv(\d+)", name)
-    return bool(until and found and int(found[1]) <= int(until.removeprefix("conv")))

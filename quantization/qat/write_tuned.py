@@ -52,8 +52,8 @@ def write_tuned(network: NetworkConfig, run: QatCheckpoint, path: str | Path, fl
     file_metadata = int8_metadata(metadata, float_io)
     twin = quantised_twin(folded_twin(network, run.best), run.ranges)
     clip = synthetic_split("train", max(network.input_size), 1).read(0, 0, _CHECKED_FRAMES)
-    agreement = validate(twin, metadata, flatbuffer, file_metadata, [clip])
-    details["relative_difference_to_twin"] = agreement.relative_difference
+    validation = validate(twin, metadata, flatbuffer, file_metadata, [clip])
+    details["relative_difference_to_twin"] = validation.relative_difference
     file_metadata = dataclasses.replace(file_metadata, details=details)
     write_file(path, flatbuffer, file_metadata)
     return file_metadata

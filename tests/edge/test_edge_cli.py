@@ -15,7 +15,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.compiled_runtime import GpuError
-from edge.video_source import open_source
+from edge.sources.open_source import open_source
 
 
 @pytest.fixture

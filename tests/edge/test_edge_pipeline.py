@@ -12,9 +12,9 @@ from edge.detector import Detector
 from edge.errors import InputError
 from edge.fair_queue import FairQueue
 from edge.pipeline import DEPTH, Pipeline
+from edge.sources.open_source import open_source
 from edge.sources.video_source import VideoSource
 from edge.stream_event import StreamEvent
-from edge.video_source import open_source
 
 
 class ListSource(VideoSource):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 from edge.atomic import check_writable
 from edge.errors import InputError
-from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.cli.train import stored_config
 from keras_sge.config import Config, load_config
+from quantization.cli.tensorflow_backend import need_tensorflow
 
 HELP = "fine-tune a trained network for int8 and write the file"
 EPILOG = """examples:
@@ -53,18 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(out)
     config = _config(arguments, folder)
 
-    for package in ("tensorflow", "tf_keras", "tensorflow_model_optimization"):
-        if importlib.util.find_spec(package) is None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-    import_keras()
-
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"qat needs Keras' TensorFlow backend, KERAS_BACKEND is {keras.backend.backend()}. A model trained with "
-            "another backend can be tuned: unset KERAS_BACKEND and run this again."
-        )
+    need_tensorflow("qat", "tf_keras", "tensorflow_model_optimization")
 
     from keras_sge.models import load_clip_model
     from quantization.qat.fine_tune import fine_tune

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_sge.cli.quiet_keras import import_keras
+from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
     from edge.metadata import Metadata
@@ -60,17 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_writable(arguments.out)
     _check_int8_options(arguments)
 
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
-    import_keras()
-
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"export needs Keras' TensorFlow backend, KERAS_BACKEND is {keras.backend.backend()}. "
-            "A model trained with another backend can be exported: unset KERAS_BACKEND and run this again."
-        )
+    need_tensorflow("export")
 
     from keras_sge.models import load_clip_model
 

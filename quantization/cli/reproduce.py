@@ -8,12 +8,11 @@ it.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_sge.cli.quiet_keras import import_keras
+from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
     from keras_sge.data import VideoDataset
@@ -74,9 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.what == "figure2":
         return _figure2(arguments)
     seeds = _seeds(arguments.seeds)
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
-    import_keras()
+    need_tensorflow("reproduce")
 
     from tqdm import tqdm
 

@@ -113,7 +113,7 @@ def read_graph(path: str | Path) -> Graph:
             f"file of {len(content)} bytes. Give a .tflite file."
         )
     try:
-        return _graph(flatbuffer, metadata, len(content))
+        return graph_of(flatbuffer, metadata, len(content))
     except _DAMAGE as error:
         raise InputError(f"{path} is damaged, its flatbuffer cannot be read: {error}. Copy it again.") from error
 
@@ -126,7 +126,8 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _graph(flatbuffer: bytes, metadata: Metadata | None, file_bytes: int) -> Graph:
+def graph_of(flatbuffer: bytes, metadata: Metadata | None, file_bytes: int = 0) -> Graph:
+    """The graph of a sound flatbuffer; `file_bytes` is the size of the file that it stands in."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)

@@ -23,12 +23,14 @@ class Agreement:
     """How far detections of two runs agree.
 
     Attributes:
-        detections: of the first run, above its threshold. matched: share of them with a partner in the second.
+        detections: of the first run, above its threshold. found: those with a partner in the second. matched: their
+            share.
         within: share of the matched that keep both limits. limits: least IoU, largest score difference.
         least_iou, largest_score_difference: over all matched. mean_iou, mean_score_difference: of them.
     """
 
     detections: int
+    found: int
     matched: float
     within: float
     limits: tuple[float, float]
@@ -63,6 +65,7 @@ def agree(
     some = len(iou) > 0
     return Agreement(
         detections=count,
+        found=len(iou),
         matched=len(iou) / count if count else 1.0,
         within=float(good.mean()) if some else 1.0,
         limits=limits,

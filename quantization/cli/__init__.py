@@ -1,0 +1,1 @@
+"""The subcommands of `sge` that `quantization` adds, a module each."""
