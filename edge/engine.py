@@ -41,6 +41,7 @@ class Engine:
         max_detections: int | None = None,
     ):
         self.runtime, self.metadata = runtime, metadata
+        self._quantization = runtime.quantization
         self._score_threshold = _fraction("score_threshold", score_threshold, metadata.score_threshold)
         self._iou_threshold = _fraction("iou_threshold", iou_threshold, metadata.iou_threshold)
         self._limit = metadata.max_detections if max_detections is None else max_detections
@@ -67,7 +68,7 @@ class Engine:
             InputError: `frame` is not such an array.
         """
         _check_frame(frame)
-        metadata, quantization = self.metadata, self.runtime.quantization
+        metadata, quantization = self.metadata, self._quantization
         timings = {} if decode_ms is None else {"decode": decode_ms}
         start = perf_counter()
         try:
@@ -126,7 +127,7 @@ class Engine:
         )
 
     def _real(self, outputs: dict[str, np.ndarray], name: str) -> np.ndarray:
-        return to_real(outputs[name], *self.runtime.quantization.get(name, (0.0, 0)))
+        return to_real(outputs[name], *self._quantization.get(name, (0.0, 0)))
 
 
 def _fraction(name: str, value: float | None, default: float) -> float:
