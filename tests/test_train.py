@@ -81,6 +81,16 @@ def test_frozen_layers_keep_their_weights_and_the_others_move(finished):
     assert {"conv4_depthwise", "conv13_pointwise", "boxes1_pointwise"} <= moved
 
 
+def test_frozen_batch_norms_of_the_trunk_keep_everything_and_its_convolutions_move(tmp_path):
+    config = experiment(epochs=1, freeze_batch_norm=True)
+    model = train(config, tmp_path / "run", verbose=0)
+    keras.utils.set_random_seed(config.training.seed)
+    before = weights_by_name(SGENet(config.network, config.training.clip_length))
+    moved = {p.split("/")[-2] for p, value in weights_by_name(model).items() if not np.array_equal(value, before[p])}
+    assert not {name for name in moved if re.fullmatch(r"conv\d+.*_bn", name)}
+    assert {"conv4_depthwise", "conv13_pointwise", "boxes1_depthwise_bn"} <= moved
+
+
 def losses(folder):
     return [[float(row["loss"]), float(row["val_loss"])] for row in csv.DictReader((folder / "log.csv").open())]
 

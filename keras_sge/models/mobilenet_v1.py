@@ -35,6 +35,11 @@ def is_frozen(layer_name: str, until: str | None) -> bool:
     return bool(until and found and int(found[1]) <= int(until.removeprefix("conv")))
 
 
+def is_trunk_batch_norm(layer_name: str) -> bool:
+    """Whether a layer is one of the trunk's batch norms."""
+    return bool(re.fullmatch(r"conv\d+.*_bn", layer_name))
+
+
 def scaled(channels: int, alpha: float) -> int:
     """Channels under a width multiplier, at least 8."""
     return max(8, int(channels * alpha))

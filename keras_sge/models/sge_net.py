@@ -13,7 +13,7 @@ from keras_sge.models.attended import attended
 from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.memory_layer import memory_layer
 from keras_sge.models.memory_parts import memory_parts
-from keras_sge.models.mobilenet_v1 import is_frozen
+from keras_sge.models.mobilenet_v1 import is_frozen, is_trunk_batch_norm
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -27,6 +27,7 @@ class SGENet(keras.Model):
         backprop_window: frames that a gradient goes back through the memory, for clips whose length is known; the state
             goes on from window to window. None: the whole clip.
         freeze_until: trunk layers up to this one, such as `conv6`, are not trained and keep their batch statistics.
+        freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset where its convolutions are trained.
 
     Call arguments:
         inputs: a mapping: `image` (batch, time, height, width, 3) RGB in -1 .. 1, and with entropy `attention`
@@ -36,7 +37,7 @@ class SGENet(keras.Model):
         A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, classes + 1) logits.
     """
 
-    def __init__(self, config, clip_length=None, freeze_until=None, backprop_window=None, **kwargs):
+    def __init__(self, config, clip_length=None, freeze_until=None, backprop_window=None, freeze_batch_norm=False, **kwargs):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
         if backprop_window is not None and clip_length is None:
             raise ValueError(f"`backprop_window` needs a `clip_length`. Received: backprop_window={backprop_window}")
@@ -60,8 +61,9 @@ class SGENet(keras.Model):
         self.clip_length = clip_length
         self.freeze_until = freeze_until
         self.backprop_window = backprop_window
+        self.freeze_batch_norm = freeze_batch_norm
         for layer in self.layers:
-            if is_frozen(layer.name, freeze_until):
+            if is_frozen(layer.name, freeze_until) or (freeze_batch_norm and is_trunk_batch_norm(layer.name)):
                 layer.trainable = False
 
     @staticmethod
@@ -91,6 +93,7 @@ class SGENet(keras.Model):
             "clip_length": self.clip_length,
             "freeze_until": self.freeze_until,
             "backprop_window": self.backprop_window,
+            "freeze_batch_norm": self.freeze_batch_norm,
             "name": self.name,
         }
 

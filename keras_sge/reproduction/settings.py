@@ -64,6 +64,8 @@ class Settings:
                 average=0.99,
                 start_from=self.start,
                 freeze_until=self.freeze_until,
+                # Four clips show four scenes: too few for statistics, which spoil a trunk that single frames trained.
+                freeze_batch_norm=True,
                 validation_steps=0,
                 seed=seed,
                 augmentation=AugmentationConfig(
@@ -76,7 +78,7 @@ class Settings:
         """The budget in words."""
         training = self.config(_ANY_NETWORK, self.seeds[0]).training
         clips = training.epochs * training.steps_per_epoch * training.batch_size
-        frozen = f"trunk frozen up to {self.freeze_until}" if self.freeze_until else "all layers trained"
+        frozen = f"trunk frozen up to {self.freeze_until}, its batch norms throughout" if self.freeze_until else "trunk's batch norms frozen"
         return (
             f"every row starts from {Path(self.start).name} and is trained on {clips:,} clips of "
             f"{training.clip_length} frames ({frozen}, RMSprop {training.learning_rate:g}, batch "

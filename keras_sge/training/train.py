@@ -131,7 +131,10 @@ def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedul
 
 
 def _clip_model(config: Config, clip_length: int) -> SGENet:
-    return SGENet(config.network, clip_length, config.training.freeze_until, config.training.backprop_window)
+    training = config.training
+    return SGENet(
+        config.network, clip_length, training.freeze_until, training.backprop_window, training.freeze_batch_norm
+    )
 
 
 def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
