@@ -40,7 +40,7 @@ class FairQueue:
             return not self._closed
 
     def finish(self, lane: Hashable, error: BaseException | None = None) -> None:
-        """No more items come in this lane; with an error, `get` raises it after the lane's last item."""
+        """No more items come in this lane; `get` raises the error after the last items of all finished lanes."""
         with self._changed:
             self._ends[lane] = error
             self._changed.notify_all()
@@ -59,7 +59,10 @@ class FairQueue:
                     if lane not in self._ends:
                         self._turns.append(lane)
                     elif (error := self._ends[lane]) is not None:
-                        raise error
+                        if not any(self._lanes[ended] for ended in self._ends):
+                            raise error
+                        # What other producers left before they ended comes first.
+                        self._turns.append(lane)
                 if self._turns:
                     self._changed.wait()
             return None

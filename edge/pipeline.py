@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from time import perf_counter
 
 from edge.detector import Detector
+from edge.errors import InputError
 from edge.fair_queue import FairQueue
 from edge.frame_result import FrameResult
 from edge.sources.video_source import VideoSource
@@ -27,7 +28,8 @@ class Pipeline:
     Several sources are served in turn, so a fast one cannot starve a slow one. Results of one source come in its order.
 
     Iterate once; use it as a context manager or close it, which ends all threads and closes streams and sources. Ctrl-C
-    and leaving the loop do so too. What goes wrong in a thread is raised here, after the results before it.
+    and leaving the loop do so too. What goes wrong in a thread is raised here, after the results before it; but a
+    source that fails while others are being read ends alone, with an event `failed`.
 
     Args:
         detector: whose interpreter serves all sources.
@@ -38,7 +40,7 @@ class Pipeline:
         dropped: frames missed so far, by stream id (None for a single source).
 
     Raises:
-        InputError: too many streams (see `Detector.open`); while iterating, what a source raises.
+        InputError: too many streams (see `Detector.open`); while iterating, what the only or the last source raises.
 
     Example:
         with Pipeline(detector, open_source("clip.mp4")) as results:
@@ -54,6 +56,7 @@ class Pipeline:
         self._streams: dict[Hashable, Stream] = {}
         self._prepared, self._results = FairQueue(DEPTH), FairQueue(DEPTH)
         self._results.add_lane(None)
+        self._reading, self._reading_lock = set(self._sources), threading.Lock()
         self._threads: list[threading.Thread] = []
         try:
             for name in self._sources:
@@ -103,7 +106,7 @@ class Pipeline:
         self.close()
 
     def _read(self, name: Hashable) -> None:
-        source, stream, last = self._sources[name], self._streams[name], -1
+        source, stream, last, time = self._sources[name], self._streams[name], -1, 0.0
         try:
             items = iter(source.items())
             while True:
@@ -121,10 +124,22 @@ class Pipeline:
                     entry = stream.prepare(frame, (perf_counter() - start) * 1e3), frame_id, time
                 if not self._prepared.put(name, entry):
                     return
+        except InputError as error:
+            if self._is_last(name):
+                self._prepared.finish(name, error)
+            else:
+                self._prepared.put(name, StreamEvent("failed", time, last, str(error)))
+                self._prepared.finish(name)
         except BaseException as error:
             self._prepared.finish(name, error)
         else:
+            self._is_last(name)
             self._prepared.finish(name)
+
+    def _is_last(self, name: Hashable) -> bool:
+        with self._reading_lock:
+            self._reading.discard(name)
+            return not self._reading
 
     def _infer(self) -> None:
         events: dict[Hashable, str] = {}

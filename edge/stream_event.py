@@ -13,7 +13,8 @@ class StreamEvent:
     After an event of a source the next frame does not follow on the last one: whoever carries state resets it.
 
     Attributes:
-        kind: from sources `stalled`, `lost`, `reconnected`, `size_changed`.
+        kind: from sources `stalled`, `lost`, `reconnected`, `size_changed`; from `Pipeline` `failed`, after
+            which the stream has no more frames.
         time: when, in seconds on the source's clock, as `FrameResult.time`.
         frame_id: of the last frame before it.
         message: for people.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -143,6 +144,30 @@ def test_errors_of_a_source_come_after_the_results_before_them(detector, frames)
         for result in pipeline:
             received.append(result.frame_id)
     assert received == list(range(5)) and source.closed
+
+
+def test_a_source_that_fails_among_others_ends_alone(detector, frames):
+    sources = {
+        "broken": ListSource([frames[0], frames[1], InputError("the camera is gone")]),
+        "good": ListSource(frames[:6]),
+        "waiting": WaitingSource(frames[:1]),
+    }
+    with Pipeline(detector, sources) as pipeline:
+        # Two results and the event, six results, one result.
+        received = list(itertools.islice(pipeline.items(), 10))
+    assert [item.frame_id for name, item in received if name == "good"] == list(range(6))
+    *results, event = [item for name, item in received if name == "broken"]
+    assert [result.frame_id for result in results] == [0, 1]
+    assert (event.kind, event.frame_id, event.message) == ("failed", 1, "the camera is gone")
+
+
+def test_the_error_of_the_last_source_is_raised_after_all_results(detector, frames):
+    sources = {name: ListSource([frames[0], InputError(f"{name} is gone")]) for name in ("one", "two")}
+    received = []
+    with pytest.raises(InputError, match="is gone"), Pipeline(detector, sources) as pipeline:
+        for item in pipeline.items():
+            received.append(item)
+    assert sorted(getattr(item, "kind", "frame") for _, item in received) == ["failed", "frame", "frame"]
 
 
 def test_errors_of_the_network_reach_the_caller(detector, frames, monkeypatch):
