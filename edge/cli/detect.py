@@ -22,6 +22,7 @@ from edge.model_zoo import default_model, model_path
 from edge.pipeline import Pipeline
 from edge.quiet import quiet_stderr
 from edge.sinks.annotated_video import AnnotatedVideo
+from edge.sinks.contact_sheet import ContactSheet
 from edge.sinks.json_lines import JsonLines
 from edge.sinks.mjpeg_page import MjpegPage
 from edge.sinks.outputs import Outputs
@@ -35,7 +36,7 @@ from edge.tracker import Tracker
 
 EPILOG = """examples:
   sge-edge detect clip.mp4                                   count objects with the shipped model
-  sge-edge detect clip.mp4 --save out.mp4
+  sge-edge detect clip.mp4 --save out.mp4 --sheet out.png    a video with boxes, six of its frames as a picture
   sge-edge detect frames/ --model model.tflite --jsonl out.jsonl --score 0.5
   sge-edge detect 0 --show --track
   sge-edge detect 0 --serve 127.0.0.1:8080                   look at http://127.0.0.1:8080/
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     group = parser.add_argument_group("where results go")
     group.add_argument("--save", metavar="OUT.mp4", help="write the video with the boxes drawn in")
+    group.add_argument("--sheet", metavar="OUT.png", help="write one picture of six frames, evenly spread, with boxes")
     group.add_argument("--jsonl", metavar="OUT.jsonl", help="write one line of JSON a frame; - is standard output")
     group.add_argument("--append", action="store_true", help="add to the lines of an older --jsonl file")
     group.add_argument("--show", action="store_true", help="open a window; q or Esc ends")
@@ -113,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
             report.add(item, sum(pipeline.dropped.values()))
             if report.frames == arguments.limit or outputs.closed:
                 break
-    written = [name for name in (arguments.save, arguments.jsonl) if name and name != "-"]
+    written = [str(output) for output in _files(arguments)]
     print(
         f"{report.line()}, {detector.runtime.name} {detector.runtime.version} on {detector.runtime.accelerator}"
         + (f"; wrote {' and '.join(written)}" if written else ""),
@@ -128,6 +130,8 @@ def _sinks(arguments: argparse.Namespace, source: VideoSource) -> list[Sink]:
         sinks.append(JsonLines(arguments.jsonl, arguments.append))
     if arguments.save:
         sinks.append(AnnotatedVideo(arguments.save, source.fps, source.live))
+    if arguments.sheet:
+        sinks.append(ContactSheet(arguments.sheet))
     if arguments.show:
         sinks.append(Window())
     if arguments.serve:
@@ -186,15 +190,23 @@ class _Report:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+def _files(arguments: argparse.Namespace) -> list[Path]:
+    """What is written, in the order of the options."""
+    names = arguments.save, arguments.sheet, arguments.jsonl
+    return [Path(name) for name in names if name and name != "-"]
+
+
 def _check_outputs(arguments: argparse.Namespace, model: Path) -> None:
-    """Before anything slow starts: every output can be written, and none would replace an input."""
-    outputs = [Path(name) for name in (arguments.save, arguments.jsonl) if name and name != "-"]
+    """Before anything slow starts: every output can be written, and none would replace an input or another."""
+    outputs = _files(arguments)
     for output in outputs:
         check_writable(output)
         for taken in (Path(arguments.source), model):
             if output.exists() and taken.exists() and output.samefile(taken):
                 raise InputError(f"{output} would replace {taken}, which is being read. Give another name.")
-    if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
-        raise InputError(f"--save and --jsonl both name {outputs[0]}. Give two names.")
-    if arguments.save and Path(arguments.save).suffix.lower() != ".mp4":
-        raise InputError(f"--save writes .mp4 files. Received: {arguments.save}")
+        if sum(output.resolve() == other.resolve() for other in outputs) > 1:
+            raise InputError(f"two of --save, --sheet and --jsonl name {output}. Give each a name of its own.")
+    for option, suffixes in (("save", (".mp4",)), ("sheet", (".png", ".jpg"))):
+        name = getattr(arguments, option)
+        if name and Path(name).suffix.lower() not in suffixes:
+            raise InputError(f"--{option} writes {' or '.join(suffixes)} files. Received: {name}")

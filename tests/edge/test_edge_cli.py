@@ -25,13 +25,12 @@ def here(tmp_path, monkeypatch):
 
 
 def test_detect_writes_video_and_lines(clip, model_file, here, capfd):
-    code = main(
-        ["detect", str(clip), "--model", str(model_file), "--save", "o.mp4", "--jsonl", "o.jsonl", "--score", ".5"]
-    )
+    outputs = ["--save", "o.mp4", "--sheet", "o.png", "--jsonl", "o.jsonl"]
+    code = main(["detect", str(clip), "--model", str(model_file), *outputs, "--score", ".5"])
     out, err = capfd.readouterr()
     assert code == 0 and err == ""
-    assert "12 frames" in out and "o.mp4 and o.jsonl" in out and out.count("\n") == 1
-    assert sorted(os.listdir()) == ["o.jsonl", "o.mp4"]
+    assert "12 frames" in out and "o.mp4 and o.png and o.jsonl" in out and out.count("\n") == 1
+    assert sorted(os.listdir()) == ["o.jsonl", "o.mp4", "o.png"]
     with open_source("o.mp4") as source:
         assert (source.width, source.height, source.fps, len(list(source))) == (64, 48, 10.0, 12)
     lines = [json.loads(line) for line in (here / "o.jsonl").read_text().splitlines()]
@@ -71,7 +70,8 @@ def fails(capfd, arguments: list[str], message: str) -> None:
         (["{clip}", "--jsonl", "absent/out.jsonl"], "there is no folder"),
         (["{clip}", "--save", "{clip}"], "would replace"),
         (["{clip}", "--jsonl", "{model}"], "would replace"),
-        (["{clip}", "--save", "o.mp4", "--jsonl", "./o.mp4"], "both name"),
+        (["{clip}", "--save", "o.mp4", "--jsonl", "./o.mp4"], "two of --save, --sheet and --jsonl name"),
+        (["{clip}", "--sheet", "out.gif"], "--sheet writes .png or .jpg files"),
         (["{clip}", "--jsonl", "."], "it is a folder"),
         (["{clip}", "--score", "40"], "within 0..1. Received: 40"),
         (["{clip}", "--threads", "0"], "threads must be at least 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ import pytest
 from edge import Detection, FrameResult, InputError, StreamEvent, open_source
 from edge.sinks.annotated_video import AnnotatedVideo
 from edge.sinks.callback import Callback
+from edge.sinks.contact_sheet import CELL_WIDTH, ContactSheet
 from edge.sinks.json_lines import JsonLines
 from edge.sinks.mjpeg_page import MjpegPage
 from edge.sinks.outputs import Outputs
@@ -112,6 +114,38 @@ def test_lines_to_standard_output(capsys):
 def test_lines_on_a_full_disk():
     with pytest.raises(InputError, match="cannot write to /dev/full: No space left"), JsonLines("/dev/full") as sink:
         sink.write(result(), None)
+
+
+@pytest.mark.parametrize("count, columns, cells, shape", [(1, 3, 1, (1, 1)), (2, 3, 2, (1, 2)), (50, 3, 6, (2, 3))])
+def test_a_sheet_shows_frames_evenly_spread(tmp_path, count, columns, cells, shape):
+    path = tmp_path / "o.png"
+    with Outputs([ContactSheet(path, frames=6, columns=columns)]) as outputs:
+        for frame_id in range(count):
+            plain = dataclasses.replace(result(frame_id), detections=())
+            outputs.write(dataclasses.replace(plain, frame=np.full((48, 64, 3), 4 * frame_id + 20, np.uint8)))
+    sheet, height = cv2.imread(os.fspath(path)), CELL_WIDTH * 48 // 64
+    assert sheet.shape == (shape[0] * (height + 4) - 4, shape[1] * (CELL_WIDTH + 4) - 4, 3)
+    # The lower right corner of a cell has no label: its grey tells the frame.
+    corners = sheet[height - 1 :: height + 4, CELL_WIDTH - 1 :: CELL_WIDTH + 4, 0].ravel()
+    shown = (corners[:cells].astype(int) - 20) // 4
+    assert len(shown) == cells and shown[0] == 0 and shown[-1] >= 0.85 * (count - 1)
+    assert cells < 3 or np.ptp(np.diff(shown)) <= 4
+
+
+def test_a_sheet_has_the_boxes_and_is_written_after_ctrl_c(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Outputs([ContactSheet(tmp_path / "o.png")]) as outputs:
+        outputs.write(result(size=(480, 640)))
+        raise KeyboardInterrupt
+    sheet = cv2.imread(os.fspath(tmp_path / "o.png"))
+    # The box's lower right corner (30, 40), at half the size.
+    assert np.ptp(sheet[18:23, 12:18].reshape(-1, 3), axis=0).max() > 40
+    assert np.ptp(sheet[60:, 60:]) == 0
+
+
+def test_a_sheet_of_no_frame_is_not_written(tmp_path):
+    with Outputs([ContactSheet(tmp_path / "o.png")]):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_recording_that_changes_size_is_fitted(tmp_path):

@@ -1,0 +1,76 @@
+"""A run at a glance: some of its frames, evenly spread, in one picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import cv2
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.draw import draw_detections
+from edge.errors import InputError
+from edge.frame_result import FrameResult
+from edge.sinks.sink import Picture, Sink
+
+# Pixels from side to side of a picture in the sheet; smaller frames are enlarged before boxes are drawn.
+CELL_WIDTH = 320
+_GAP = 4
+
+
+class ContactSheet(Sink):
+    """One picture of frames spread evenly over the run, boxes drawn in, read row by row; written when the run ends,
+    also after Ctrl-C or an error.
+
+    How long the run will be need not be known: four times as many pictures as are shown are kept at most, and every
+    second one is given up whenever there is no more room.
+
+    Args:
+        path: ends in .png or .jpg.
+        frames: how many are shown, at least 1; all, where the run has fewer.
+        columns: of the sheet.
+
+    Raises:
+        InputError: when leaving, where the file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], frames: int = 6, columns: int = 6):
+        self._path, self._frames, self._columns = os.fspath(path), frames, columns
+        self._kept: list[np.ndarray] = []
+        self._stride, self._seen = 1, 0
+
+    def write(self, result: FrameResult, picture: Picture) -> None:
+        if self._seen % self._stride == 0:
+            self._kept.append(_cell(result))
+        self._seen += 1
+        if len(self._kept) > 4 * self._frames:
+            self._kept, self._stride = self._kept[::2], 2 * self._stride
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._kept:
+            return
+        chosen = np.linspace(0, len(self._kept) - 1, min(self._frames, len(self._kept))).round().astype(int)
+        cells = [self._kept[number] for number in chosen]
+        height = max(cell.shape[0] for cell in cells)
+        columns = min(self._columns, len(cells))
+        rows = -(-len(cells) // columns)
+        sheet = np.full((rows * (height + _GAP) - _GAP, columns * (CELL_WIDTH + _GAP) - _GAP, 3), 255, np.uint8)
+        for number, cell in enumerate(cells):
+            top, left = (number // columns) * (height + _GAP), (number % columns) * (CELL_WIDTH + _GAP)
+            sheet[top : top + cell.shape[0], left : left + CELL_WIDTH] = cell
+        with atomic_path(self._path) as temporary:
+            if not cv2.imwrite(temporary, sheet):
+                raise InputError(f"{self._path} could not be written: OpenCV knows no such picture format.")
+
+
+def _cell(result: FrameResult) -> np.ndarray:
+    """The frame at the sheet's size, with its boxes and its time."""
+    scale = CELL_WIDTH / result.frame.shape[1]
+    size = CELL_WIDTH, max(1, round(result.frame.shape[0] * scale))
+    frame = cv2.resize(result.frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    scaled = tuple(
+        dataclasses.replace(detection, box=tuple(scale * side for side in detection.box))
+        for detection in result.detections
+    )
+    return draw_detections(frame, dataclasses.replace(result, detections=scaled), f"{result.time:.1f} s")
