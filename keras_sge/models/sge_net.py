@@ -37,7 +37,9 @@ class SGENet(keras.Model):
         A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, classes + 1) logits.
     """
 
-    def __init__(self, config, clip_length=None, freeze_until=None, backprop_window=None, freeze_batch_norm=False, **kwargs):
+    def __init__(
+        self, config, clip_length=None, freeze_until=None, backprop_window=None, freeze_batch_norm=False, **kwargs
+    ):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
         if backprop_window is not None and clip_length is None:
             raise ValueError(f"`backprop_window` needs a `clip_length`. Received: backprop_window={backprop_window}")

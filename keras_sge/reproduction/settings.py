@@ -78,10 +78,10 @@ class Settings:
         """The budget in words."""
         training = self.config(_ANY_NETWORK, self.seeds[0]).training
         clips = training.epochs * training.steps_per_epoch * training.batch_size
-        frozen = f"trunk frozen up to {self.freeze_until}, its batch norms throughout" if self.freeze_until else "trunk's batch norms frozen"
+        until = f"up to {self.freeze_until}, its batch norms throughout" if self.freeze_until else "in its batch norms"
         return (
             f"every row starts from {Path(self.start).name} and is trained on {clips:,} clips of "
-            f"{training.clip_length} frames ({frozen}, RMSprop {training.learning_rate:g}, batch "
+            f"{training.clip_length} frames (trunk frozen {until}, RMSprop {training.learning_rate:g}, batch "
             f"{training.batch_size}, weights averaged), seeds {', '.join(map(str, self.seeds))}"
         )
 
