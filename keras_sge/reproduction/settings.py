@@ -64,8 +64,6 @@ class Settings:
                 average=0.99,
                 start_from=self.start,
                 freeze_until=self.freeze_until,
-                # Four clips show four scenes: too few for statistics, which spoil a trunk that single frames trained.
-                freeze_batch_norm=True,
                 validation_steps=0,
                 seed=seed,
                 augmentation=AugmentationConfig(
@@ -78,10 +76,10 @@ class Settings:
         """The budget in words."""
         training = self.config(_ANY_NETWORK, self.seeds[0]).training
         clips = training.epochs * training.steps_per_epoch * training.batch_size
-        until = f"up to {self.freeze_until}, its batch norms throughout" if self.freeze_until else "in its batch norms"
+        frozen = f"trunk frozen up to {self.freeze_until}" if self.freeze_until else "all layers trained"
         return (
             f"every row starts from {Path(self.start).name} and is trained on {clips:,} clips of "
-            f"{training.clip_length} frames (trunk frozen {until}, RMSprop {training.learning_rate:g}, batch "
+            f"{training.clip_length} frames ({frozen}, RMSprop {training.learning_rate:g}, batch "
             f"{training.batch_size}, weights averaged), seeds {', '.join(map(str, self.seeds))}"
         )
 
