@@ -10,7 +10,7 @@ from edge.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent
 SUFFIX = ".tflite"
-DEFAULT_MODEL = "sge_skyzoom_192x0.5_float16"
+DEFAULT_MODEL = "sge_skyzoom_256x0.5_float16"
 
 
 def models_folder() -> Path:

@@ -8,7 +8,7 @@ HELP = "look into a .tflite: operators, sizes, precision, state, GPU; exit code 
 EPILOG = """examples:
   sge inspect first.tflite                     operators, bytes by part, precision map, state, verdict
   sge inspect first.tflite --gpu required      fails unless a GPU compiles it and agrees with the CPU
-  sge inspect sge_skyzoom_192x0.5_float16      a shipped model by name
+  sge inspect sge_skyzoom_256x0.5_float16      a shipped model by name
   sge inspect someone_elses.tflite --json -    any .tflite; every tensor as JSON
 
 A GPU is any Vulkan device; `make gpu-driver` fetches one in software. Exit code: 0 no check failed, 1 a check failed
