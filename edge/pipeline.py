@@ -125,7 +125,7 @@ class Pipeline:
                 if not self._prepared.put(name, entry):
                     return
         except InputError as error:
-            if self._is_last(name):
+            if self._ended_last(name):
                 self._prepared.finish(name, error)
             else:
                 self._prepared.put(name, StreamEvent("failed", time, last, str(error)))
@@ -133,10 +133,11 @@ class Pipeline:
         except BaseException as error:
             self._prepared.finish(name, error)
         else:
-            self._is_last(name)
+            self._ended_last(name)
             self._prepared.finish(name)
 
-    def _is_last(self, name: Hashable) -> bool:
+    def _ended_last(self, name: Hashable) -> bool:
+        """Takes an ended source off those that are read; says whether it was the last."""
         with self._reading_lock:
             self._reading.discard(name)
             return not self._reading

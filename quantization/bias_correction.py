@@ -15,7 +15,15 @@ def convolutions(step: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in step.layers if isinstance(layer, _CONVOLUTIONS)]
 
 
-def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray]) -> None:
+def corrected(step: keras.Model, input_means: Mapping[str, np.ndarray], least_size: int = 0) -> keras.Model:
+    """A copy of the step with corrected biases, see `correct_biases`."""
+    copy = keras.models.clone_model(step)
+    copy.set_weights(step.get_weights())
+    correct_biases(copy, input_means, least_size)
+    return copy
+
+
+def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray], least_size: int = 0) -> None:
     """Shifts each convolution's bias by the mean error of its rounded kernel (Nagel et al. 2019, section 4.2).
 
     An input behind a ReLU has a mean far from zero, so a rounded kernel moves an output channel by the same amount
@@ -25,10 +33,13 @@ def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray]) -> 
     Args:
         step: from `step_model_from`; its biases, or the means of the batch norms behind, are changed in place.
         input_means: float (channels,), of each convolution's input over real frames, by layer name.
+        least_size: kernels of fewer weights are not rounded and need no correction.
     """
     norms = {id(layer.input): layer for layer in step.layers if isinstance(layer, keras.layers.BatchNormalization)}
     for layer in convolutions(step):
         kernel, *bias = layer.get_weights()
+        if kernel.size < least_size:
+            continue
         error = _mean_output(layer, rounded_kernel(layer) - kernel, input_means[layer.name])
         if id(layer.output) in norms:
             norm = norms[id(layer.output)]

@@ -7,19 +7,25 @@ import tempfile
 import keras
 import tensorflow as tf
 
-from quantization.bias_correction import correct_biases
+from quantization.bias_correction import corrected
 from quantization.calibration import Calibration
 from quantization.quantised_step import Ranges, quantised_step
 
+# Of precision `dynamic` the converter leaves smaller kernels as they are.
+_LEAST_ROUNDED = 1024
 
-def convert(step: keras.Model, precision: str = "float32") -> bytes:
+
+def convert(step: keras.Model, precision: str = "float32", calibration: Calibration | None = None) -> bytes:
     """The flatbuffer of a float step, with its input and output names as the signature `serving_default`.
 
     Args:
         step: from `step_model_from`.
         precision: `float32`; `float16`, weights in half precision; `dynamic`, weights in int8, and the runtime rounds
             each convolution's input as it comes.
+        calibration: from `calibrate`, for `dynamic`: biases are corrected for what the rounding of kernels does.
     """
+    if calibration is not None:
+        step = corrected(step, calibration.input_means, _LEAST_ROUNDED)
     converter, _folder = _converter(step)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -36,10 +42,7 @@ def quantize(step: keras.Model, calibration: Calibration, float_io: bool = False
         step: from `step_model_from`, with `update="blend"`; it is left as it is. calibration: from `calibrate`.
         float_io: inputs and outputs in float32, rounded inside the file, for runtimes that take no integer tensors.
     """
-    corrected = keras.models.clone_model(step)
-    corrected.set_weights(step.get_weights())
-    correct_biases(corrected, calibration.input_means)
-    return quantize_as_is(corrected, calibration.ranges, float_io)
+    return quantize_as_is(corrected(step, calibration.input_means), calibration.ranges, float_io)
 
 
 def quantize_as_is(step: keras.Model, ranges: Ranges, float_io: bool = False) -> bytes:

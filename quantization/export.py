@@ -14,7 +14,7 @@ from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import network_metadata
-from quantization.calibration import calibrate, draw_clips
+from quantization.calibration import Calibration, calibrate, draw_clips
 from quantization.calibration_source import CalibrationSource, synthetic_source
 from quantization.convert import convert, quantize
 from quantization.quantised_step import check_bounded_memory
@@ -31,6 +31,8 @@ def export(
     precision: str = "float32",
     entropy: str = "host",
     details: dict[str, object] | None = None,
+    source: CalibrationSource | None = None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
 ) -> Metadata:
     """Writes one step of `clip_model`, batch 1, static shapes, builtin operators only, and checks it against Keras.
 
@@ -39,6 +41,8 @@ def export(
         precision: `float32`; `float16`, half the size; `dynamic`, int8 weights and float everything else.
         entropy: `host`, the attention is an input, or `graph`, the file computes the entropy map itself.
         details: facts for people that go into the metadata.
+        source: for `dynamic`, the clips along which the errors of rounded kernels are measured and taken out of the
+            biases; None takes the built-in synthetic videos. progress: wraps the iteration over them, such as `tqdm`.
 
     Returns:
         The metadata inside the file.
@@ -48,16 +52,22 @@ def export(
     """
     if precision not in PRECISIONS[:3]:
         raise InputError(
-            f"precision must be one of {', '.join(PRECISIONS[:3])}; int8 needs a calibration, see `export_int8`. "
+            f"precision must be one of {', '.join(PRECISIONS[:3])}; int8 is written by `export_int8`. "
             f"Received: {precision!r}"
         )
     check_file_name(path, float_io=False)
     step = step_model_from(clip_model, entropy=entropy)
     metadata = network_metadata(clip_model.config, precision, entropy, _facts(clip_model.config, details))
-    flatbuffer = convert(step, precision)
+    calibration, facts = None, {}
+    if precision == "dynamic":
+        source = source or synthetic_source(clip_model.config)
+        calibration = calibrate(step, metadata, source.videos, source.clips, source.seed, progress)
+        facts["calibration"] = _calibration_facts(source, calibration)
+    flatbuffer = convert(step, precision, calibration)
     clip = synthetic_split("train", max(clip_model.config.input_size), 1).read(0, 0, _CHECKED_FRAMES)
     validation = validate(step, metadata, flatbuffer, metadata, [clip])
-    return _write(path, flatbuffer, metadata, {"relative_difference_to_keras": validation.relative_difference})
+    facts["relative_difference_to_keras"] = validation.relative_difference
+    return _write(path, flatbuffer, metadata, facts)
 
 
 def export_int8(
@@ -95,12 +105,7 @@ def export_int8(
     validation = validate(step, metadata, flatbuffer, file_metadata, (source.videos.read(*clip) for clip in clips))
     agreement = validation.agreement
     facts = {
-        "calibration": {
-            "source": source.name,
-            "clips": len(calibration.clips),
-            "frames": calibration.frames,
-            "seed": calibration.seed,
-        },
+        "calibration": _calibration_facts(source, calibration),
         "relative_difference_to_keras": validation.relative_difference,
         "detections_of_keras": agreement.detections,
         "detections_found": agreement.found,
@@ -108,6 +113,15 @@ def export_int8(
         "score_difference_of_found": round(agreement.mean_score_difference, 4),
     }
     return _write(path, flatbuffer, file_metadata, facts)
+
+
+def _calibration_facts(source: CalibrationSource, calibration: Calibration) -> dict[str, object]:
+    return {
+        "source": source.name,
+        "clips": len(calibration.clips),
+        "frames": calibration.frames,
+        "seed": calibration.seed,
+    }
 
 
 def _facts(config: NetworkConfig, details: dict[str, object] | None) -> dict[str, object]:

@@ -71,6 +71,14 @@ BAD = {
     "resuming nothing": (["train", "--resume", "--run", "run"], ["run", "config.yaml"]),
     "exporting nothing": (["export", "runs/none", "--out", "x.tflite"], ["runs/none"]),
     "exporting to nowhere": (["export", "runs/none", "--out", "no/x.tflite"], ["no"]),
+    "calibrating what is not rounded": (
+        ["export", "runs/none", "--out", "x.tflite", "--precision", "float16", "--calibrate", "d"],
+        ["dynamic and int8", "float16"],
+    ),
+    "float ends of a file with none other": (
+        ["export", "runs/none", "--out", "x_int8_float_io.tflite", "--precision", "dynamic", "--float-io"],
+        ["--float-io goes with --precision int8", "dynamic"],
+    ),
     "exporting to another kind": (["export", "runs/none", "--out", "x.onnx"], [".tflite", "x.onnx"]),
     "evaluating nothing": (["evaluate", "none.tflite"], ["none.tflite"]),
     "evaluating no run": (["evaluate", "runs/none"], ["runs/none"]),

@@ -14,6 +14,7 @@ from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.keras_runtime import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import network_metadata
+from quantization.calibration_source import CalibrationSource
 from quantization.export import export, export_int8
 
 ONE, TWO = ["state"], ["state_h", "state_c"]
@@ -69,6 +70,14 @@ def test_the_file_equals_keras_and_streams(name, tmp_path):
     for number, frame in enumerate(frames):
         cv2.imwrite(str(folder / f"{number}.png"), frame)
     assert len(list(file.stream(folder))) == len(frames)
+
+
+@pytest.mark.parametrize("name", ["lstm inside the trunk", "bottleneck_lstm"])
+def test_dynamic_is_for_every_memory(name, tmp_path):
+    model, states = model_of(name)
+    source = CalibrationSource(SyntheticSky(videos=1, frames=8, size=64, seed=4), "tests", clips=1)
+    export(model, tmp_path / "model.tflite", "dynamic", source=source)
+    assert [state.input for state in read_model(tmp_path / "model.tflite")[1].states] == states
 
 
 @pytest.mark.parametrize("name", ["lstm", "bottleneck_lstm"])

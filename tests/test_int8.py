@@ -12,12 +12,14 @@ from edge.errors import InputError
 from edge.metadata import read_model
 from edge.runtime import Runtime
 from keras_sge.data import SyntheticSky
+from keras_sge.evaluation.keras_runtime import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import network_metadata
 from quantization import export as exporting
-from quantization.bias_correction import convolutions, correct_biases, rounded_kernel
+from quantization.bias_correction import convolutions, correct_biases, corrected, rounded_kernel
 from quantization.calibration import calibrate, draw_clips
 from quantization.calibration_source import CalibrationSource
+from quantization.convert import convert
 from quantization.export import export, export_int8
 from quantization.quantised_step import quantised_layers
 from quantization.state_contract import check_state_contract
@@ -222,12 +224,33 @@ def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, sour
     assert not list(tmp_path.iterdir())
 
 
-def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, tmp_path):
+def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, source, tmp_path):
     path = tmp_path / "tiny_dynamic.tflite"
-    metadata = export(tiny_net, path, "dynamic")
+    metadata = export(tiny_net, path, "dynamic", source=source)
+    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 60, "seed": 5}
     assert metadata.precision == "dynamic" and metadata.states[0].dtype == "float32"
     assert len(read_model(path)[0]) < 0.8 * len(read_model(tiny_tflite)[0])
     assert metadata.details["relative_difference_to_keras"] > 0
+
+
+def test_calibration_takes_the_mean_error_out_of_dynamic_files(tiny_net, tmp_path):
+    # Positive weights and inputs, so that rounding errors add up; kernels of 1,024 weights and more are rounded.
+    model = SGENet(tiny_config(alpha=0.25))
+    model.set_weights([np.abs(weight) for weight in randomise(model).get_weights()])
+    step, metadata = step_model_from(model), network_metadata(model.config, "dynamic")
+    videos = SyntheticSky(videos=2, frames=10, size=64, seed=4)
+    found = calibrate(step, network_metadata(model.config), videos, clips=2, seed=1)
+    write_file(tmp_path / "with.tflite", convert(step, "dynamic", found), metadata)
+    write_file(tmp_path / "without.tflite", convert(step, "dynamic"), metadata)
+    exact = Detector.from_runtime(KerasRuntime(step), network_metadata(model.config))
+    files = [Detector(tmp_path / f"{name}.tflite") for name in ("with", "without")]
+    errors = np.zeros((2, 2))
+    for frame in videos.read(0):
+        wanted = exact.raw(frame)
+        errors += [
+            [np.abs(answer - want).mean() for answer, want in zip(one.raw(frame), wanted, strict=True)] for one in files
+        ]
+    assert (errors[0] < 0.7 * errors[1]).all(), errors
 
 
 def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
@@ -288,3 +311,22 @@ def test_corrected_biases_undo_the_mean_error_of_rounded_kernels():
     round_kernels()
     corrected = np.abs(model.predict_on_batch(images).mean(axis=(0, 1, 2)) - wanted).max()
     assert without > 1e-3 and corrected < 0.1 * without
+
+
+def test_kernels_too_small_to_be_rounded_keep_their_biases(calibration):
+    step, found = calibration
+    kept, changed = corrected(step, found.input_means, 1024), corrected(step, found.input_means)
+    small = {layer.name for layer in convolutions(step) if layer.get_weights()[0].size < 1024}
+    norms = [layer.name for layer in step.layers if type(layer).__name__ == "BatchNormalization"]
+
+    def moved(copy):
+        return {
+            name.removesuffix("_bn")
+            for name in [*norms, *(layer.name for layer in convolutions(step))]
+            if any(
+                map(np.any, map(np.subtract, copy.get_layer(name).get_weights(), step.get_layer(name).get_weights()))
+            )
+        }
+
+    assert small & moved(changed) and not small & moved(kept)
+    assert moved(kept) == moved(changed) - small

@@ -206,7 +206,7 @@ def _check_outputs(arguments: argparse.Namespace, model: Path) -> None:
                 raise InputError(f"{output} would replace {taken}, which is being read. Give another name.")
         if sum(output.resolve() == other.resolve() for other in outputs) > 1:
             raise InputError(f"two of --save, --sheet and --jsonl name {output}. Give each a name of its own.")
-    for option, suffixes in (("save", (".mp4",)), ("sheet", (".png", ".jpg"))):
+    for option, suffixes in (("save", (".mp4",)), ("sheet", ContactSheet.SUFFIXES)):
         name = getattr(arguments, option)
         if name and Path(name).suffix.lower() not in suffixes:
             raise InputError(f"--{option} writes {' or '.join(suffixes)} files. Received: {name}")

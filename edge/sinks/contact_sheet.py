@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,11 +33,15 @@ class ContactSheet(Sink):
         columns: of the sheet.
 
     Raises:
-        InputError: when leaving, where the file cannot be written.
+        InputError: `path` has another ending; when leaving, where the file cannot be written.
     """
 
+    SUFFIXES = (".png", ".jpg")
+
     def __init__(self, path: str | os.PathLike[str], frames: int = 6, columns: int = 6):
-        self._path, self._frames, self._columns = os.fspath(path), frames, columns
+        self._path, self._frames, self._columns = Path(path), frames, columns
+        if self._path.suffix.lower() not in self.SUFFIXES:
+            raise InputError(f"a sheet is a {' or '.join(self.SUFFIXES)} file. Received: {path}")
         self._kept: list[np.ndarray] = []
         self._stride, self._seen = 1, 0
 
@@ -60,8 +65,8 @@ class ContactSheet(Sink):
             top, left = (number // columns) * (height + _GAP), (number % columns) * (CELL_WIDTH + _GAP)
             sheet[top : top + cell.shape[0], left : left + CELL_WIDTH] = cell
         with atomic_path(self._path) as temporary:
-            if not cv2.imwrite(temporary, sheet):
-                raise InputError(f"{self._path} could not be written: OpenCV knows no such picture format.")
+            if not cv2.imwrite(str(temporary), sheet):
+                raise InputError(f"{self._path} could not be written; OpenCV does not say why.")
 
 
 def _cell(result: FrameResult) -> np.ndarray:

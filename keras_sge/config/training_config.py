@@ -30,8 +30,8 @@ class TrainingConfig:
             for beside the configuration first. What fits by name and shape is taken; null starts from random numbers.
         start_layers: only layers whose names begin so are taken over, `conv` for the trunk; empty for all.
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
-        freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset of the start throughout: nothing to
-            lose where a batch shows few scenes, and on a CPU a step of the large network takes about 2/3 of the time.
+        freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset of the start throughout; on a CPU a
+            step of the large network then takes about 2/3 of the time. Asks for a lower rate: docs/training.md.
         validation_steps: batches of the validation split looked at after each epoch, 0 for none.
         seed: of weights, clips and augmentation.
     """

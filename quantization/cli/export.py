@@ -11,6 +11,7 @@ from quantization.cli.tensorflow_backend import need_tensorflow
 if TYPE_CHECKING:
     from edge.metadata import Metadata
     from keras_sge.models import SGENet
+    from quantization.calibration_source import CalibrationSource
 
 HELP = "write a .tflite: one step, explicit state, metadata inside"
 EPILOG = """examples:
@@ -20,7 +21,8 @@ EPILOG = """examples:
   sge export runs/first --out first_int8.tflite --precision int8 --calibrate data/sky
   sge export runs/first --out first_int8_float_io.tflite --precision int8 --calibrate data/sky --float-io
 
-int8 is calibrated on clips of the training split, rolled through the network as a device would. Every file is checked
+dynamic (int8 weights) and int8 are calibrated on clips of the training split, rolled through the network as a device
+would: int8 takes its ranges from them, both correct their biases for what rounded weights do. Every file is checked
 against Keras before it is written. `sge-edge info first.tflite` prints what is inside.
 """
 
@@ -34,16 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="float32", metavar="P", help="float32, float16, dynamic or int8 (default: float32)"
     )
     parser.add_argument("--entropy", default="host", choices=("host", "graph"), help="where the map is computed")
-    int8 = parser.add_argument_group("int8")
-    int8.add_argument("--calibrate", metavar="DIR", help="a data set's directory (default: built-in synthetic videos)")
-    int8.add_argument("--split", default="train", metavar="NAME", help="the data set's split (default: train)")
-    int8.add_argument("--development", type=int, metavar="N", help="leave out the N source videos kept for development")
-    int8.add_argument(
+    rounded = parser.add_argument_group("dynamic and int8")
+    rounded.add_argument(
+        "--calibrate", metavar="DIR", help="a data set's directory (default: built-in synthetic videos)"
+    )
+    rounded.add_argument("--split", default="train", metavar="NAME", help="the data set's split (default: train)")
+    rounded.add_argument(
+        "--development", type=int, metavar="N", help="leave out the N source videos kept for development"
+    )
+    rounded.add_argument(
         "--calibration-clips", type=int, default=32, metavar="N", help="videos, up to 30 frames of each (default: 32)"
     )
-    int8.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw of clips (default: 0)")
-    int8.add_argument(
-        "--float-io", action="store_true", help="float inputs and outputs; FILE ends in _int8_float_io.tflite"
+    rounded.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw of clips (default: 0)")
+    rounded.add_argument(
+        "--float-io",
+        action="store_true",
+        help="int8 only: float inputs and outputs; FILE ends in _int8_float_io.tflite",
     )
 
 
@@ -57,62 +65,65 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
     check_file_name(arguments.out, arguments.float_io)
     check_writable(arguments.out)
-    _check_int8_options(arguments)
+    _check_calibration_options(arguments)
 
     need_tensorflow("export")
 
     from keras_sge.models import load_clip_model
 
     clip_model = load_clip_model(arguments.model)
-    if arguments.precision == "int8":
-        metadata = _int8(clip_model, arguments)
-    else:
-        from quantization.export import export
-
-        metadata = export(clip_model, arguments.out, arguments.precision, arguments.entropy)
+    metadata = _written(clip_model, arguments)
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, {_agreement(metadata)}")
     print(f"next: sge evaluate {arguments.out}   or   sge-edge detect SOURCE --model {arguments.out}")
     return 0
 
 
-def _check_int8_options(arguments: argparse.Namespace) -> None:
+def _check_calibration_options(arguments: argparse.Namespace) -> None:
     from edge.errors import InputError
 
-    if arguments.precision != "int8":
-        if arguments.calibrate or arguments.float_io:
-            raise InputError(f"--calibrate and --float-io go with --precision int8. Received: {arguments.precision}")
-    elif arguments.development and not arguments.calibrate:
+    calibrated = arguments.precision in ("dynamic", "int8")
+    if arguments.calibrate and not calibrated:
+        raise InputError(f"--calibrate goes with --precision dynamic and int8. Received: {arguments.precision}")
+    if arguments.float_io and arguments.precision != "int8":
+        raise InputError(f"--float-io goes with --precision int8. Received: {arguments.precision}")
+    if calibrated and arguments.development and not arguments.calibrate:
         raise InputError("--development leaves videos of --calibrate DIR out; give a DIR with it.")
-    elif arguments.entropy != "host":
+    if arguments.precision == "int8" and arguments.entropy != "host":
         raise InputError("--entropy graph has float operators inside, int8 files have none. Leave it out.")
 
 
-def _int8(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
+def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
     from tqdm import tqdm
 
+    from quantization.export import export, export_int8
+
+    if arguments.precision in ("float32", "float16"):
+        return export(clip_model, arguments.out, arguments.precision, arguments.entropy)
+    source = _source(clip_model, arguments)
+    print(f"calibrating on {source.clips} clips of: {source.name}")
+
+    def progress(clips):
+        return tqdm(clips, unit="clip", desc="calibrate")
+
+    if arguments.precision == "int8":
+        return export_int8(clip_model, arguments.out, source, arguments.float_io, progress=progress)
+    return export(clip_model, arguments.out, "dynamic", arguments.entropy, source=source, progress=progress)
+
+
+def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
     from keras_sge.data import open_videos
     from keras_sge.data.development_split import development_split
     from quantization.calibration_source import CalibrationSource, synthetic_source
-    from quantization.export import export_int8
 
-    if arguments.calibrate:
-        videos = open_videos(arguments.calibrate, arguments.split)
-        name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
-        if arguments.development:
-            videos = development_split(videos, arguments.development)[0]
-            name += f" without {arguments.development} development sources"
-        source = CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)
-    else:
-        source = synthetic_source(clip_model.config, arguments.calibration_clips, arguments.seed)
-    print(f"calibrating on {arguments.calibration_clips} clips of: {source.name}")
-    return export_int8(
-        clip_model,
-        arguments.out,
-        source,
-        arguments.float_io,
-        progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate"),
-    )
+    if not arguments.calibrate:
+        return synthetic_source(clip_model.config, arguments.calibration_clips, arguments.seed)
+    videos = open_videos(arguments.calibrate, arguments.split)
+    name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
+    if arguments.development:
+        videos = development_split(videos, arguments.development)[0]
+        name += f" without {arguments.development} development sources"
+    return CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)
 
 
 def _agreement(metadata: Metadata) -> str:

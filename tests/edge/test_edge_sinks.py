@@ -142,6 +142,11 @@ def test_a_sheet_has_the_boxes_and_is_written_after_ctrl_c(tmp_path):
     assert np.ptp(sheet[60:, 60:]) == 0
 
 
+def test_a_sheet_of_an_unknown_kind_is_refused_before_the_run(tmp_path):
+    with pytest.raises(InputError, match=r"a \.png or \.jpg file\. Received: .*o\.gif"):
+        ContactSheet(tmp_path / "o.gif")
+
+
 def test_a_sheet_of_no_frame_is_not_written(tmp_path):
     with Outputs([ContactSheet(tmp_path / "o.png")]):
         pass
