@@ -43,14 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
     shape = f"--frames {config.data.frames} --size {max(config.network.input_size)}"
     steps = [
         f"sge data synthetic --out {out}/held_out --split test --videos 6 --frames 90 --size 320",
-        f"sge-edge detect {clip} --threads 2 --save {out}/packaged.mp4 --jsonl {out}/packaged.jsonl",
+        f"sge-edge detect {clip} --threads 2 --save {out}/packaged.mp4 --sheet {out}/packaged.jpg",
         f"sge data synthetic --out {out}/data --split train --videos {config.data.videos} {shape}",
         f"sge data synthetic --out {out}/data --split val --videos {config.data.validation_videos} {shape}",
         f"sge train {arguments.config} --data {out}/data --run {out}/training",
         f"sge export {out}/training --out {out}/sge.tflite",
         f"sge evaluate {out}/sge.tflite --data {out}/data --split val --json {out}/evaluation.json",
         f"sge-edge detect {clip} --threads 2 --model {out}/sge.tflite --save {out}/detections.mp4 "
-        f"--jsonl {out}/detections.jsonl",
+        f"--sheet {out}/detections.jpg --jsonl {out}/detections.jsonl",
     ]
     shutil.rmtree(out / "held_out", ignore_errors=True)
     for number, step in enumerate(steps, start=1):
@@ -76,9 +76,7 @@ def _pictures(out: Path, clip: Path) -> None:
     from keras_sge.pictures import entropy_figure, training_curves
 
     training_curves(out / "training" / "log.csv", out / "curves.png")
-    for name in ("packaged", "detections"):
-        scores = _best_scores(out / f"{name}.jsonl")
-        _strip(_frames(out / f"{name}.mp4"), scores, out / f"{name}.jpg")
+    scores = _best_scores(out / "detections.jsonl")
     # The frame that shows an object best says most about the map.
     entropy_figure(_frames(clip)[scores.index(max(scores))], out / "entropy.png")
 
@@ -93,17 +91,6 @@ def _frames(path: Path) -> list[np.ndarray]:
 
     with open_source(path) as source:
         return [frame for _, _, frame in source]
-
-
-def _strip(frames: list[np.ndarray], scores: list[float], path: Path) -> None:
-    """Six of the frames in which something was found, side by side."""
-    import cv2
-
-    from edge.atomic import atomic_path
-
-    shown = [frame for frame, score in zip(frames, scores, strict=True) if score > 0] or frames
-    with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), cv2.hconcat([shown[round(i * (len(shown) - 1) / 5)] for i in range(6)]))
 
 
 def _report(out: Path, steps: list[str], seconds: float) -> Path:
@@ -127,8 +114,8 @@ One held-out clip of 320 x 320 px streamed at {1000 / milliseconds:.0f} frames a
 
 | what | file |
 |---|---|
-| the clip, with the detector that comes with the package | [packaged.mp4](packaged.mp4), [as a strip](packaged.jpg) |
-| the clip, with the detector trained just now | [detections.mp4](detections.mp4), [as a strip](detections.jpg) |
+| the clip, with the packaged detector | [packaged.mp4](packaged.mp4), [six of its frames](packaged.jpg) |
+| the clip, with the detector trained just now | [detections.mp4](detections.mp4), [six of its frames](detections.jpg) |
 | detections, a line of JSON a frame | [detections.jsonl](detections.jsonl) |
 | training curves | ![curves](curves.png) |
 | entropy map of a frame, as in the paper's Fig. 2 | ![entropy](entropy.png) |
