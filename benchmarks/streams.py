@@ -5,8 +5,9 @@
 Three parts. Exactness: 16 interleaved streams against 16 runs alone on another interpreter, outputs and states compared
 byte by byte. Throughput: blocks of frames through one stream and through the 16 in turn, alternating; the median of the
 blocks' ratios. Soak: the frames through `edge.pipeline.Pipeline`, in 20 runs one after the other, so that what a run
-leaves behind adds up; a line is fitted to the second half of the samples of resident memory (the allocator settles in
-the first).
+leaves behind adds up. Resident memory within a run: one slope for the second half of the runs, each with a level of its
+own (the allocator settles in the first half). From run to run: the memory after a quarter, half, ... of the runs; new
+threads make the C library's allocator open arenas, which shows as steps that end.
 """
 
 from __future__ import annotations
@@ -143,34 +144,41 @@ class MemorySource(VideoSource):
 def soak(detector: Detector, frames: list[np.ndarray], count: int) -> dict[str, Any]:
     """Memory, threads and handles over many frames."""
     a_run = count // RUNS
-    samples: list[tuple[int, float]] = []
+    samples: list[tuple[int, int, float]] = []
     before = threads_and_handles()
     seen, finite, start = 0, True, perf_counter()
-    for _ in range(RUNS):
+    for run in range(RUNS):
         with Pipeline(detector, MemorySource(frames, a_run)) as pipeline:
             for result in pipeline:
                 seen += 1
                 # A state that is not finite is replaced, and the next result says so.
                 finite = finite and result.reset != "not_finite"
                 if seen % max(1, a_run // SAMPLES_A_RUN) == 0:
-                    samples.append((seen, resident_kb()))
+                    samples.append((run, seen, resident_kb()))
     gc.collect()
-    settled = np.array(samples[len(samples) // 2 :])
-    slope, level = np.polyfit(settled[:, 0], settled[:, 1], 1)
-    residual = settled[:, 1] - (slope * settled[:, 0] + level)
-    centred = settled[:, 0] - settled[:, 0].mean()
-    error = float(np.sqrt((residual**2).sum() / (len(settled) - 2) / (centred**2).sum()))
+    slope, error = slope_within_runs(np.array([sample for sample in samples if sample[0] >= RUNS // 2]))
+    last = {run: kilobytes for run, _, kilobytes in samples}
     return {
         "frames": seen,
         "seconds": round(perf_counter() - start, 1),
-        "resident_mb": round(float(settled[:, 1].mean()) / 1024, 1),
+        "resident_mb_after_quarters": [round(last[RUNS * part // 4 - 1] / 1024, 2) for part in (1, 2, 3, 4)],
         "peak_mb": peak_memory_mb(),
-        "slope_kb_per_1000_frames": round(1e3 * float(slope), 3),
+        "slope_kb_per_1000_frames": round(1e3 * slope, 3),
         "slope_standard_error": round(1e3 * error, 3),
         "finite": bool(finite),
         "threads_and_handles_before": before,
         "threads_and_handles_after": threads_and_handles(),
     }
+
+
+def slope_within_runs(samples: np.ndarray) -> tuple[float, float]:
+    """Of (run, frames, kB): kB a frame, common to all runs, and its standard error; each run has its own level."""
+    levels = (samples[:, :1] == np.unique(samples[:, 0])).astype(float)
+    design = np.column_stack([samples[:, 1] - samples[:, 1].mean(), levels])
+    fit, *_ = np.linalg.lstsq(design, samples[:, 2], rcond=None)
+    residual = samples[:, 2] - design @ fit
+    variance = (residual**2).sum() / max(1, len(samples) - design.shape[1])
+    return float(fit[0]), float(np.sqrt(variance * np.linalg.inv(design.T @ design)[0, 0]))
 
 
 def resident_kb() -> float:
@@ -196,9 +204,12 @@ def report(figures: dict[str, Any]) -> str:
         ["the same, 16 streams in turn", f"{rate['sixteen_streams_fps']:.1f}"],
         ["ratio, median of alternating blocks", f"{rate['ratio']:.3f}"],
         ["soak", f"{long['frames']:,} frames in {long['seconds']:.0f} s, {RUNS} pipelines"],
-        ["resident memory; peak", f"{long['resident_mb']:.0f} MB; {long['peak_mb']:.0f} MB"],
         [
-            "slope of resident memory, kB in 1000 frames",
+            f"resident memory after {', '.join(str(RUNS * part // 4) for part in (1, 2, 3, 4))} pipelines; peak",
+            f"{', '.join(f'{value:.1f}' for value in long['resident_mb_after_quarters'])} MB; {long['peak_mb']:.0f} MB",
+        ],
+        [
+            "slope of resident memory within a pipeline, kB in 1000 frames",
             f"{long['slope_kb_per_1000_frames']:.2f} (standard error {long['slope_standard_error']:.2f})",
         ],
         ["no state was ever other than finite", "yes" if long["finite"] else "NO"],

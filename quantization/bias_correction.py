@@ -15,15 +15,19 @@ def convolutions(step: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in step.layers if isinstance(layer, _CONVOLUTIONS)]
 
 
-def corrected(step: keras.Model, input_means: Mapping[str, np.ndarray], least_size: int = 0) -> keras.Model:
+def corrected(
+    step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8", least_size: int = 0
+) -> keras.Model:
     """A copy of the step with corrected biases, see `correct_biases`."""
     copy = keras.models.clone_model(step)
     copy.set_weights(step.get_weights())
-    correct_biases(copy, input_means, least_size)
+    correct_biases(copy, input_means, precision, least_size)
     return copy
 
 
-def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray], least_size: int = 0) -> None:
+def correct_biases(
+    step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8", least_size: int = 0
+) -> None:
     """Shifts each convolution's bias by the mean error of its rounded kernel (Nagel et al. 2019, section 4.2).
 
     An input behind a ReLU has a mean far from zero, so a rounded kernel moves an output channel by the same amount
@@ -33,30 +37,50 @@ def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray], lea
     Args:
         step: from `step_model_from`; its biases, or the means of the batch norms behind, are changed in place.
         input_means: float (channels,), of each convolution's input over real frames, by layer name.
-        least_size: kernels of fewer weights are not rounded and need no correction.
+        precision: `int8` or `float16`, of the rounded kernels. least_size: kernels of fewer weights are not rounded and
+            need no correction.
     """
-    norms = {id(layer.input): layer for layer in step.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    norms = batch_norms(step)
     for layer in convolutions(step):
         kernel, *bias = layer.get_weights()
         if kernel.size < least_size:
             continue
-        error = _mean_output(layer, rounded_kernel(layer) - kernel, input_means[layer.name])
-        if id(layer.output) in norms:
-            norm = norms[id(layer.output)]
+        norm = norms.get(layer.name)
+        error = _mean_output(layer, rounded_kernel(layer, norm, precision) - kernel, input_means[layer.name])
+        if norm is not None:
             norm.moving_mean.assign_add(error)
         elif bias:
             layer.set_weights([kernel, bias[0] - error])
 
 
-def rounded_kernel(layer: keras.layers.Layer) -> np.ndarray:
-    """A convolution's kernel as the converter rounds it: 255 steps, symmetric, an own scale for each output channel.
+def batch_norms(step: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
+    """The batch norms that stand behind convolutions, by the convolution's name."""
+    behind = {id(layer.input): layer for layer in step.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    return {layer.name: behind[id(layer.output)] for layer in convolutions(step) if id(layer.output) in behind}
 
-    A batch norm behind scales whole channels and so changes nothing in the rounding.
+
+def rounded_kernel(
+    layer: keras.layers.Layer, norm: keras.layers.BatchNormalization | None = None, precision: str = "int8"
+) -> np.ndarray:
+    """A convolution's kernel as the converter rounds it, after it has multiplied the batch norm behind into it.
+
+    `int8`: 255 steps, symmetric, an own scale for each output channel. `float16`: 11 significant bits.
     """
     kernel = layer.get_weights()[0]
+    if precision == "float16":
+        scale = 1.0 if norm is None else _scale(norm)
+        scale = np.reshape(scale, (-1, 1)) if norm is not None and _is_depthwise(layer) else scale
+        whole = (kernel * scale).astype(np.float16).astype(np.float32)
+        return np.divide(whole, scale, out=np.zeros_like(whole), where=np.broadcast_to(scale, whole.shape) != 0)
+    # A batch norm scales whole channels, which changes nothing in this rounding.
     axes = (0, 1, 3) if _is_depthwise(layer) else (0, 1, 2)
     scale = np.abs(kernel).max(axis=axes, keepdims=True) / 127
     return np.where(scale > 0, np.round(kernel / np.where(scale > 0, scale, 1)) * scale, 0).astype(np.float32)
+
+
+def _scale(norm: keras.layers.BatchNormalization) -> np.ndarray:
+    deviation = np.sqrt(keras.ops.convert_to_numpy(norm.moving_variance) + norm.epsilon)
+    return (keras.ops.convert_to_numpy(norm.gamma) if norm.scale else 1) / deviation
 
 
 def _mean_output(layer: keras.layers.Layer, kernel: np.ndarray, means: np.ndarray) -> np.ndarray:

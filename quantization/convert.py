@@ -22,10 +22,13 @@ def convert(step: keras.Model, precision: str = "float32", calibration: Calibrat
         step: from `step_model_from`.
         precision: `float32`; `float16`, weights in half precision; `dynamic`, weights in int8, and the runtime rounds
             each convolution's input as it comes.
-        calibration: from `calibrate`, for `dynamic`: biases are corrected for what the rounding of kernels does.
+        calibration: from `calibrate`, for `float16` and `dynamic`: biases are corrected for what the rounding of
+            kernels does.
     """
-    if calibration is not None:
-        step = corrected(step, calibration.input_means, _LEAST_ROUNDED)
+    if calibration is not None and precision == "float16":
+        step = corrected(step, calibration.input_means, "float16")
+    elif calibration is not None:
+        step = corrected(step, calibration.input_means, least_size=_LEAST_ROUNDED)
     converter, _folder = _converter(step)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

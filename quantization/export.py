@@ -41,26 +41,31 @@ def export(
         precision: `float32`; `float16`, half the size; `dynamic`, int8 weights and float everything else.
         entropy: `host`, the attention is an input, or `graph`, the file computes the entropy map itself.
         details: facts for people that go into the metadata.
-        source: for `dynamic`, the clips along which the errors of rounded kernels are measured and taken out of the
-            biases; None takes the built-in synthetic videos. progress: wraps the iteration over them, such as `tqdm`.
+        source: for `float16` and `dynamic`, the clips along which the errors of rounded kernels are measured and taken
+            out of the biases. None takes the built-in synthetic videos for `dynamic`, where it matters, and corrects
+            nothing for `float16`, where it is a fraction of a point. progress: wraps the iteration, such as `tqdm`.
 
     Returns:
         The metadata inside the file.
 
     Raises:
-        InputError: an unknown precision, or the written file differs from Keras by more than `validate` allows.
+        InputError: an unknown precision, a source for float32, or the written file differs from Keras by more than
+            `validate` allows.
     """
     if precision not in PRECISIONS[:3]:
         raise InputError(
             f"precision must be one of {', '.join(PRECISIONS[:3])}; int8 is written by `export_int8`. "
             f"Received: {precision!r}"
         )
+    if precision == "float32" and source is not None:
+        raise InputError("a float32 file rounds nothing, so there is nothing to calibrate. Received: a source of clips")
     check_file_name(path, float_io=False)
     step = step_model_from(clip_model, entropy=entropy)
     metadata = network_metadata(clip_model.config, precision, entropy, _facts(clip_model.config, details))
     calibration, facts = None, {}
     if precision == "dynamic":
         source = source or synthetic_source(clip_model.config)
+    if source is not None:
         calibration = calibrate(step, metadata, source.videos, source.clips, source.seed, progress)
         facts["calibration"] = _calibration_facts(source, calibration)
     flatbuffer = convert(step, precision, calibration)

@@ -16,7 +16,7 @@ from keras_sge.evaluation.keras_runtime import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import network_metadata
 from quantization import export as exporting
-from quantization.bias_correction import convolutions, correct_biases, corrected, rounded_kernel
+from quantization.bias_correction import batch_norms, convolutions, correct_biases, corrected, rounded_kernel
 from quantization.calibration import calibrate, draw_clips
 from quantization.calibration_source import CalibrationSource
 from quantization.convert import convert
@@ -284,7 +284,8 @@ def test_clips_are_drawn_by_seed(videos):
         draw_clips(videos, 0, 1)
 
 
-def test_corrected_biases_undo_the_mean_error_of_rounded_kernels():
+@pytest.mark.parametrize(("precision", "least_error"), [("int8", 1e-3), ("float16", 1e-4)])
+def test_corrected_biases_undo_the_mean_error_of_rounded_kernels(precision, least_error):
     import keras
 
     layers = keras.layers
@@ -299,23 +300,43 @@ def test_corrected_biases_undo_the_mean_error_of_rounded_kernels():
     seen = keras.Model(image, {layer.name: layer.input for layer in convolutions(model)}).predict_on_batch(images)
     wanted = model.predict_on_batch(images).mean(axis=(0, 1, 2))
 
+    norms = batch_norms(model)
+
     def round_kernels():
         for layer in convolutions(model):
-            layer.set_weights([rounded_kernel(layer), *layer.get_weights()[1:]])
+            rounded = rounded_kernel(layer, norms.get(layer.name), precision)
+            layer.set_weights([rounded, *layer.get_weights()[1:]])
 
     weights = model.get_weights()
     round_kernels()
     without = np.abs(model.predict_on_batch(images).mean(axis=(0, 1, 2)) - wanted).max()
     model.set_weights(weights)
-    correct_biases(model, {name: value.mean(axis=(0, 1, 2)) for name, value in seen.items()})
+    correct_biases(model, {name: value.mean(axis=(0, 1, 2)) for name, value in seen.items()}, precision)
     round_kernels()
     corrected = np.abs(model.predict_on_batch(images).mean(axis=(0, 1, 2)) - wanted).max()
-    assert without > 1e-3 and corrected < 0.1 * without
+    assert without > least_error and corrected < 0.1 * without
+
+
+def test_half_precision_rounds_the_kernel_with_the_batch_norm_behind_it():
+    import keras
+
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.DepthwiseConv2D(3, use_bias=False, name="depthwise")(image)
+    model = randomise(keras.Model(image, keras.layers.BatchNormalization(name="norm")(x)))
+    layer, norm = model.get_layer("depthwise"), model.get_layer("norm")
+    norm.gamma.assign([0.0, 0.3, 1.7])
+    scale = np.array([0.0, 0.3, 1.7]) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
+    whole = layer.get_weights()[0][..., 0] * scale
+    rounded = rounded_kernel(layer, norm, "float16")[..., 0] * scale
+    # What is rounded is a number in half precision, and the one nearest to the kernel as the file has it.
+    np.testing.assert_allclose(rounded, np.float16(rounded).astype(np.float64), rtol=1e-6)
+    np.testing.assert_allclose(rounded, whole, rtol=2.0**-11 + 1e-6, atol=2.0**-25)
+    assert np.abs(rounded - whole).max() > 1e-5
 
 
 def test_kernels_too_small_to_be_rounded_keep_their_biases(calibration):
     step, found = calibration
-    kept, changed = corrected(step, found.input_means, 1024), corrected(step, found.input_means)
+    kept, changed = corrected(step, found.input_means, least_size=1024), corrected(step, found.input_means)
     small = {layer.name for layer in convolutions(step) if layer.get_weights()[0].size < 1024}
     norms = [layer.name for layer in step.layers if type(layer).__name__ == "BatchNormalization"]
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from tiny import tiny_config
 from edge.errors import InputError
 from keras_sge.config import AnchorConfig, Config, DataConfig, TrainingConfig, config_to_dict, load_config
 from keras_sge.data import synthetic_split
+from keras_sge.data.cached_videos import CachedVideos
 from keras_sge.data.clip_loader import ClipLoader
 from keras_sge.models import SGENet, load_clip_model
 from keras_sge.models.read_weights import read_weights
@@ -44,11 +46,26 @@ def weights_by_name(model):
     return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
 
 
+CACHES = []
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = experiment(single_frame_epochs=1, freeze_until="conv3")
-    return folder, config, train(config, folder, verbose=0)
+    module = importlib.import_module("keras_sge.training.train")
+
+    def cached(*arguments):
+        CACHES.append(CachedVideos(*arguments))
+        return CACHES[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CachedVideos", cached)
+        return folder, config, train(config, folder, verbose=0)
+
+
+def test_a_finished_run_gives_the_decoded_frames_back(finished):
+    assert [cache.cached_bytes for cache in CACHES] == [0]
 
 
 def test_a_run_leaves_a_model_a_log_and_its_configuration(finished):

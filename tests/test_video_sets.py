@@ -10,6 +10,7 @@ from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data import FrameLabels, Video, VideoDataset, open_dataset, write_coco_vid
 from keras_sge.data.background_videos import BackgroundVideos
+from keras_sge.data.cached_videos import CachedVideos
 from keras_sge.data.degradation import KINDS, Degradation
 from keras_sge.data.degraded_videos import DegradedVideos
 from keras_sge.data.development_split import development_split
@@ -39,6 +40,20 @@ def test_mixed_sets_keep_frames_and_give_classes_by_name():
     assert mixed.read(3, 1, 3)[:, 0, 0, 0].tolist() == [111, 112]
     names = [mixed.classes[mixed.labels(index)[0].classes[0]] for index in range(4)]
     assert names == ["bird", "drone", "drone", "bird"]
+
+
+def test_videos_are_decoded_once_as_long_as_there_is_room(monkeypatch):
+    videos, decoded = Numbered("ab"), []
+    read = videos.read
+    monkeypatch.setattr(videos, "read", lambda index, *part: decoded.append(index) or read(index, *part))
+    one_video = 4 * 96 * 96 * 3
+    cache = CachedVideos(videos, one_video)
+    for index in (0, 1, 0, 1):
+        assert cache.read(index, 1, 3)[:, 0, 0, 0].tolist() == [10 * index + 1, 10 * index + 2]
+    assert decoded == [0, 1, 1] and cache.cached_bytes == one_video
+    cache.clear()
+    assert cache.cached_bytes == 0 and len(cache.read(0)) == 4
+    assert decoded == [0, 1, 1, 0]
 
 
 def test_sets_with_other_classes_are_not_mixed():

@@ -21,15 +21,27 @@ class CachedVideos(VideoDataset):
     def __init__(self, dataset: VideoDataset, limit_bytes: int):
         self.dataset = dataset
         self.classes, self.videos = dataset.classes, dataset.videos
-        self._free = limit_bytes
+        self._free = self._limit = limit_bytes
         self._frames: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the decoded frames take."""
+        return self._limit - self._free
+
+    def clear(self) -> None:
+        """Gives the frames' memory back; they are decoded anew when asked for."""
+        with self._lock:
+            self._frames.clear()
+            self._free = self._limit
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
         return self.dataset.labels(index)
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        if index not in self._frames:
+        frames = self._frames.get(index)
+        if frames is None:
             video = self.videos[index]
             size = video.length * video.height * video.width * 3
             with self._lock:
@@ -42,4 +54,4 @@ class CachedVideos(VideoDataset):
                 # Another thread may have been as quick: its room is given back.
                 self._free += size if index in self._frames else 0
                 self._frames[index] = frames
-        return self._frames[index][start:stop]
+        return frames[start:stop]

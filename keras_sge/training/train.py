@@ -76,6 +76,8 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
             epoch = stage.epochs
     finally:
         keras.config.set_dtype_policy(default_policy)
+        # TensorFlow never lets go of a generator that it was fed from, nor of what hangs on it.
+        videos.clear()
     return model
 
 

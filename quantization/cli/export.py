@@ -22,8 +22,9 @@ EPILOG = """examples:
   sge export runs/first --out first_int8_float_io.tflite --precision int8 --calibrate data/sky --float-io
 
 dynamic (int8 weights) and int8 are calibrated on clips of the training split, rolled through the network as a device
-would: int8 takes its ranges from them, both correct their biases for what rounded weights do. Every file is checked
-against Keras before it is written. `sge-edge info first.tflite` prints what is inside.
+would: int8 takes its ranges from them, both correct their biases for what rounded weights do. float16 does so where
+--calibrate is given. Every file is checked against Keras before it is written. `sge-edge info first.tflite` prints what
+is inside.
 """
 
 
@@ -36,9 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="float32", metavar="P", help="float32, float16, dynamic or int8 (default: float32)"
     )
     parser.add_argument("--entropy", default="host", choices=("host", "graph"), help="where the map is computed")
-    rounded = parser.add_argument_group("dynamic and int8")
+    rounded = parser.add_argument_group("float16, dynamic and int8")
     rounded.add_argument(
-        "--calibrate", metavar="DIR", help="a data set's directory (default: built-in synthetic videos)"
+        "--calibrate",
+        metavar="DIR",
+        help="a data set's directory (default: built-in synthetic videos; float16: nothing)",
     )
     rounded.add_argument("--split", default="train", metavar="NAME", help="the data set's split (default: train)")
     rounded.add_argument(
@@ -82,12 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_calibration_options(arguments: argparse.Namespace) -> None:
     from edge.errors import InputError
 
-    calibrated = arguments.precision in ("dynamic", "int8")
-    if arguments.calibrate and not calibrated:
-        raise InputError(f"--calibrate goes with --precision dynamic and int8. Received: {arguments.precision}")
+    if arguments.calibrate and arguments.precision == "float32":
+        raise InputError("--calibrate goes with --precision float16, dynamic and int8. Received: float32")
     if arguments.float_io and arguments.precision != "int8":
         raise InputError(f"--float-io goes with --precision int8. Received: {arguments.precision}")
-    if calibrated and arguments.development and not arguments.calibrate:
+    if arguments.development and not arguments.calibrate:
         raise InputError("--development leaves videos of --calibrate DIR out; give a DIR with it.")
     if arguments.precision == "int8" and arguments.entropy != "host":
         raise InputError("--entropy graph has float operators inside, int8 files have none. Leave it out.")
@@ -98,7 +100,7 @@ def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
 
     from quantization.export import export, export_int8
 
-    if arguments.precision in ("float32", "float16"):
+    if arguments.precision == "float32" or (arguments.precision == "float16" and not arguments.calibrate):
         return export(clip_model, arguments.out, arguments.precision, arguments.entropy)
     source = _source(clip_model, arguments)
     print(f"calibrating on {source.clips} clips of: {source.name}")
@@ -108,7 +110,7 @@ def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
 
     if arguments.precision == "int8":
         return export_int8(clip_model, arguments.out, source, arguments.float_io, progress=progress)
-    return export(clip_model, arguments.out, "dynamic", arguments.entropy, source=source, progress=progress)
+    return export(clip_model, arguments.out, arguments.precision, arguments.entropy, source=source, progress=progress)
 
 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
