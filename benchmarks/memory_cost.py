@@ -1,0 +1,128 @@
+"""What the memory and the attention cost: int8 steps of one network with and without them, timed in turn.
+
+    python benchmarks/memory_cost.py --write
+
+Networks of random weights, as time does not depend on them: `none`, the detector alone; `neck`, with the 1x1 that the
+shipped single-frame baseline has where the others have their memory; `noie`, with the Squeezed GRU; `sge`, with the
+attention as well. Bare invocations; the ratios are medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from document import machine, table, write_figures
+from peers import WARM_UP, bare_invoke, paired
+
+from edge.errors import InputError
+from edge.metadata import read_model
+from edge.runtime import load_interpreter
+
+CONFIGURATIONS = ("skyzoom320", "skyzoom256", "skyzoom192")
+VARIANTS = {
+    "none": ("network.entropy=null", "network.memory=null"),
+    "neck": ("network.entropy=null", "network.memory.kind=neck"),
+    "noie": ("network.entropy=null",),
+    "sge": (),
+}
+
+
+def main() -> None:
+    """Parses the arguments, builds, measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", metavar="DIR", help="keep the .tflite files there, and take those that are there")
+    parser.add_argument("--rounds", type=int, default=300, metavar="N", help="(default: 300)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the networks (default: 1)")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/results/memory_cost.json and docs/benchmarks.md"
+    )
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error(f"--rounds must be at least 1. Received: {arguments.rounds}")
+    figures: dict[str, Any] = {"rounds": arguments.rounds, "threads": arguments.threads, "machine": machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for name in CONFIGURATIONS:
+                files = {variant: step_file(Path(arguments.files or folder), name, variant) for variant in VARIANTS}
+                figures[name] = measure(files, arguments.rounds, arguments.threads)
+        except InputError as error:
+            parser.error(str(error))
+    text = report(figures)
+    print(text)
+    if arguments.write:
+        write_figures("memory_cost", figures, text)
+
+
+def step_file(folder: Path, name: str, variant: str) -> Path:
+    """The int8 step of a configuration's network in one of the variants, exported unless it is there."""
+    path = folder / f"{variant}_{name}_int8.tflite"
+    if path.is_file():
+        return path
+    from keras_sge.config import load_config
+    from keras_sge.models import SGENet, step_model_from
+    from keras_sge.models.network_metadata import network_metadata
+    from quantization.calibration import calibrate
+    from quantization.calibration_source import synthetic_source
+    from quantization.convert import quantize
+    from quantization.state_contract import int8_metadata
+    from quantization.write_file import write_file
+
+    network = load_config(name, VARIANTS[variant]).network
+    step, metadata = step_model_from(SGENet(network, 1), update="blend"), network_metadata(network)
+    calibration = calibrate(step, metadata, synthetic_source(network, 1).videos, clips=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(path, quantize(step, calibration), int8_metadata(metadata, False))
+    return path
+
+
+def measure(files: dict[str, Path], rounds: int, threads: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each and its ratio to the first, in turn and in a rotating order."""
+    invokes: dict[str, Callable[[], None]] = {
+        name: bare_invoke(load_interpreter(read_model(path)[0], threads)) for name, path in files.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in files}
+    for number in range(WARM_UP + rounds):
+        for name in itertools.islice(itertools.cycle(files), number % len(files), number % len(files) + len(files)):
+            start = perf_counter()
+            invokes[name]()
+            if number >= WARM_UP:
+                seconds[name].append(perf_counter() - start)
+    first = next(iter(seconds.values()))
+    return {
+        name: {
+            "invoke_ms_p10": round(1e3 * float(np.percentile(times, 10)), 3),
+            "invoke_ms_p50": round(1e3 * statistics.median(times), 3),
+            "ratio": round(paired(times, first), 4),
+        }
+        for name, times in seconds.items()
+    }
+
+
+def report(figures: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    rows = [
+        [
+            name,
+            *(
+                f"{figures[name][variant]['invoke_ms_p50']:.2f} ms, {figures[name][variant]['ratio']:.3f}"
+                for variant in VARIANTS
+            ),
+        ]
+        for name in CONFIGURATIONS
+    ]
+    versions = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
+    threads = f"{figures['threads']} thread{'s' * (figures['threads'] != 1)}"
+    head = f"{figures['rounds']} rounds, {threads}: median of one invocation and its ratio to `none` ({versions})."
+    return f"{head}\n\n{table(['int8', *VARIANTS], rows)}\n"
+
+
+if __name__ == "__main__":
+    main()
