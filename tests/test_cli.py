@@ -72,8 +72,12 @@ BAD = {
     "exporting nothing": (["export", "runs/none", "--out", "x.tflite"], ["runs/none"]),
     "exporting to nowhere": (["export", "runs/none", "--out", "no/x.tflite"], ["no"]),
     "calibrating what is not rounded": (
-        ["export", "runs/none", "--out", "x.tflite", "--precision", "float16", "--calibrate", "d"],
-        ["dynamic and int8", "float16"],
+        ["export", "runs/none", "--out", "x.tflite", "--precision", "float32", "--calibrate", "d"],
+        ["float16, dynamic and int8", "float32"],
+    ),
+    "leaving out of nothing": (
+        ["export", "runs/none", "--out", "x.tflite", "--precision", "int8", "--development", "5"],
+        ["--development leaves videos of --calibrate DIR out"],
     ),
     "float ends of a file with none other": (
         ["export", "runs/none", "--out", "x_int8_float_io.tflite", "--precision", "dynamic", "--float-io"],
