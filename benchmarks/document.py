@@ -34,6 +34,12 @@ def machine() -> dict[str, str]:
     }
 
 
+def circumstances(figures: dict[str, Any]) -> str:
+    """What figures with `threads` and `machine` depend on, for their report."""
+    versions = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
+    return f"{figures['threads']} thread{'s' * (figures['threads'] != 1)} ({versions})"
+
+
 def write_figures(name: str, figures: dict[str, Any], text: str) -> None:
     """Writes `figures` to docs/results/`name`.json and `text` into the document's section `name`.
 

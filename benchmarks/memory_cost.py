@@ -10,7 +10,6 @@ attention as well. Bare invocations; the ratios are medians over the rounds.
 from __future__ import annotations
 
 import argparse
-import itertools
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from document import machine, table, write_figures
-from peers import WARM_UP, bare_invoke, paired
+from document import circumstances, machine, table, write_figures
+from peers import WARM_UP, bare_invoke, in_turn, paired
 
 from edge.errors import InputError
 from edge.metadata import read_model
@@ -89,12 +88,11 @@ def measure(files: dict[str, Path], rounds: int, threads: int) -> dict[str, dict
         name: bare_invoke(load_interpreter(read_model(path)[0], threads)) for name, path in files.items()
     }
     seconds: dict[str, list[float]] = {name: [] for name in files}
-    for number in range(WARM_UP + rounds):
-        for name in itertools.islice(itertools.cycle(files), number % len(files), number % len(files) + len(files)):
-            start = perf_counter()
-            invokes[name]()
-            if number >= WARM_UP:
-                seconds[name].append(perf_counter() - start)
+    for number, name in in_turn(list(files), WARM_UP + rounds):
+        start = perf_counter()
+        invokes[name]()
+        if number >= WARM_UP:
+            seconds[name].append(perf_counter() - start)
     first = next(iter(seconds.values()))
     return {
         name: {
@@ -118,9 +116,7 @@ def report(figures: dict[str, Any]) -> str:
         ]
         for name in CONFIGURATIONS
     ]
-    versions = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
-    threads = f"{figures['threads']} thread{'s' * (figures['threads'] != 1)}"
-    head = f"{figures['rounds']} rounds, {threads}: median of one invocation and its ratio to `none` ({versions})."
+    head = f"{figures['rounds']} rounds, {circumstances(figures)}: median of one invocation and its ratio to `none`."
     return f"{head}\n\n{table(['int8', *VARIANTS], rows)}\n"
 
 

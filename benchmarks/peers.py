@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from document import machine, table, write_figures
+from document import circumstances, machine, table, write_figures
 
 from edge.boxes import suppress
 from edge.detector import Detector
@@ -32,6 +32,7 @@ from edge.preprocess import resize_frame
 from edge.runtime import load_interpreter
 from edge.sources.open_source import open_source
 
+Item = TypeVar("Item")
 WARM_UP = 5
 SCORE = 0.4
 LSTM, SSD = "AutoML Video LSTM 256", "COCO SSD300 .75"
@@ -198,17 +199,22 @@ def measure(contestants: list[Contestant], clip: str, rounds: int) -> None:
         raise InputError(f"--rounds must be at least 1. Received: {rounds}")
     with open_source(clip) as source:
         frames = [frame for _, _, frame in itertools.islice(source, 100)]
-    for number in range(WARM_UP + rounds):
-        shift = number % len(contestants)
-        for one in contestants[shift:] + contestants[:shift]:
-            start = perf_counter()
-            one.step(frames[number % len(frames)])
-            middle = perf_counter()
-            one.invoke()
-            end = perf_counter()
-            if number >= WARM_UP:
-                one.whole.append(middle - start)
-                one.bare.append(end - middle)
+    for number, one in in_turn(contestants, WARM_UP + rounds):
+        start = perf_counter()
+        one.step(frames[number % len(frames)])
+        middle = perf_counter()
+        one.invoke()
+        end = perf_counter()
+        if number >= WARM_UP:
+            one.whole.append(middle - start)
+            one.bare.append(end - middle)
+
+
+def in_turn(items: list[Item], rounds: int) -> Iterator[tuple[int, Item]]:
+    """(round, item): every item once a round, each round beginning with the next one."""
+    for number in range(rounds):
+        shift = number % len(items)
+        yield from ((number, item) for item in items[shift:] + items[:shift])
 
 
 def summary(one: Contestant, contestants: list[Contestant]) -> dict[str, Any]:
@@ -246,10 +252,9 @@ def report(figures: dict[str, Any]) -> str:
         )
     header = ["model", "MB", "frame to boxes, p10", "p50", "invoke, p10", "p50"]
     header += ["LSTM's time / its, frame to boxes", "invoke", "SSD300's / its, frame to boxes", "invoke"]
-    versions = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
     return (
-        f"{figures['rounds']} interleaved rounds on frames of {figures['clip']}, {figures['threads']} thread"
-        f"{'s' * (figures['threads'] != 1)}, milliseconds ({versions}).\n\n{table(header, rows)}\n"
+        f"Milliseconds, {figures['rounds']} interleaved rounds on frames of {figures['clip']}, "
+        f"{circumstances(figures)}.\n\n{table(header, rows)}\n"
     )
 
 

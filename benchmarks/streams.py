@@ -25,7 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from document import machine, table, write_figures
+from document import circumstances, machine, table, write_figures
 
 from edge.benchmark import peak_memory_mb
 from edge.detector import Detector
@@ -219,11 +219,9 @@ def report(figures: dict[str, Any]) -> str:
             f"{', '.join(map(str, long['threads_and_handles_after']))}",
         ],
     ]
-    versions = ", ".join(f"{name} {value}" for name, value in figures["machine"].items())
-    threads = f"{figures['threads']} thread{'s' * (figures['threads'] != 1)}"
     return (
-        f"{figures['model']} ({figures['precision']}) on {figures['runtime']}, {threads}, {DISTINCT} frames of "
-        f"{figures['clip']} ({versions}).\n\n{table(['', 'measured'], rows)}\n"
+        f"{figures['model']} ({figures['precision']}) on {figures['runtime']}, {DISTINCT} frames of {figures['clip']}, "
+        f"{circumstances(figures)}.\n\n{table(['', 'measured'], rows)}\n"
     )
 
 

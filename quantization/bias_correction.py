@@ -68,10 +68,12 @@ def rounded_kernel(
     """
     kernel = layer.get_weights()[0]
     if precision == "float16":
-        scale = 1.0 if norm is None else _scale(norm)
-        scale = np.reshape(scale, (-1, 1)) if norm is not None and _is_depthwise(layer) else scale
+        if norm is None:
+            return kernel.astype(np.float16).astype(np.float32)
+        scale = np.broadcast_to(_scale(norm)[:, None] if _is_depthwise(layer) else _scale(norm), kernel.shape)
         whole = (kernel * scale).astype(np.float16).astype(np.float32)
-        return np.divide(whole, scale, out=np.zeros_like(whole), where=np.broadcast_to(scale, whole.shape) != 0)
+        # A channel of scale 0 answers with its offset alone, whatever its kernel is.
+        return np.divide(whole, scale, out=kernel.copy(), where=scale != 0)
     # A batch norm scales whole channels, which changes nothing in this rounding.
     axes = (0, 1, 3) if _is_depthwise(layer) else (0, 1, 2)
     scale = np.abs(kernel).max(axis=axes, keepdims=True) / 127
@@ -80,7 +82,7 @@ def rounded_kernel(
 
 def _scale(norm: keras.layers.BatchNormalization) -> np.ndarray:
     deviation = np.sqrt(keras.ops.convert_to_numpy(norm.moving_variance) + norm.epsilon)
-    return (keras.ops.convert_to_numpy(norm.gamma) if norm.scale else 1) / deviation
+    return (keras.ops.convert_to_numpy(norm.gamma) if norm.scale else 1.0) / deviation
 
 
 def _mean_output(layer: keras.layers.Layer, kernel: np.ndarray, means: np.ndarray) -> np.ndarray:

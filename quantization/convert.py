@@ -25,10 +25,9 @@ def convert(step: keras.Model, precision: str = "float32", calibration: Calibrat
         calibration: from `calibrate`, for `float16` and `dynamic`: biases are corrected for what the rounding of
             kernels does.
     """
-    if calibration is not None and precision == "float16":
-        step = corrected(step, calibration.input_means, "float16")
-    elif calibration is not None:
-        step = corrected(step, calibration.input_means, least_size=_LEAST_ROUNDED)
+    if calibration is not None:
+        kernels = ("float16", 0) if precision == "float16" else ("int8", _LEAST_ROUNDED)
+        step = corrected(step, calibration.input_means, *kernels)
     converter, _folder = _converter(step)
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -100,7 +100,7 @@ def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
 
     from quantization.export import export, export_int8
 
-    if arguments.precision == "float32" or (arguments.precision == "float16" and not arguments.calibrate):
+    if not arguments.calibrate and arguments.precision in ("float32", "float16"):
         return export(clip_model, arguments.out, arguments.precision, arguments.entropy)
     source = _source(clip_model, arguments)
     print(f"calibrating on {source.clips} clips of: {source.name}")
