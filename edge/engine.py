@@ -119,6 +119,7 @@ class Engine:
             self._score_threshold,
             self._iou_threshold,
             self._limit,
+            self.metadata.box_voting,
         )
         pixels = boxes * np.array([width, height, width, height], np.float32)
         return tuple(

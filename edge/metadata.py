@@ -62,6 +62,7 @@ class Metadata:
         precision: float32, float16, dynamic or int8.
         anchors: the detection maps, in output order. variances: of the box codes.
         score_threshold, iou_threshold, max_detections: defaults for a detector.
+        box_voting: whether boxes that lose in suppression move the winner, see `edge.boxes.vote`.
         entropy: settings of the host operator that feeds `attention`; None where the file takes no such input.
         states: recurrent states, none for a single-frame network.
         signature: the signature's name in the file; inputs `image`, `attention`, outputs `boxes`, `scores`.
@@ -81,6 +82,7 @@ class Metadata:
     score_threshold: float = 0.4
     iou_threshold: float = 0.45
     max_detections: int = 100
+    box_voting: bool = False
     entropy: EntropySettings | None = None
     states: tuple[StateTensor, ...] = ()
     signature: str = "serving_default"

@@ -33,7 +33,7 @@ class FakeDetector:
     """Answers from a list, frame by frame; notes resets and frames."""
 
     runtime = SimpleNamespace(name="fake", version="1")
-    metadata = SimpleNamespace(iou_threshold=0.45, max_detections=100)
+    metadata = SimpleNamespace(iou_threshold=0.45, max_detections=100, box_voting=False)
 
     def __init__(self, answers, labels=CLASSES):
         self.answers, self.labels, self.log = iter(answers), labels, []

@@ -11,6 +11,7 @@ from edge.metadata import read_model
 from edge.preprocess import resize_frame
 from edge.runtime import Runtime
 from keras_sge.boxes.anchor_maps import anchor_maps
+from keras_sge.cli.main import main
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.network_metadata import entropy_settings, state_tensors
@@ -122,6 +123,16 @@ def test_metadata_says_what_a_device_needs(tiny_net, tiny_tflite):
     assert metadata.details["config"]["alpha"] == config.alpha
     assert metadata.details["relative_difference_to_keras"] < 1e-3
     assert set(metadata.details["exported_with"]) == {"keras-sge", "tensorflow", "keras"}
+
+
+def test_box_voting_is_decided_at_export(tiny_net, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_net.save("tiny.keras")
+    assert main(["export", "tiny.keras", "--out", "voting.tflite", "--box-voting"]) == 0
+    assert main(["export", "tiny.keras", "--out", "plain.tflite"]) == 0
+    (first, voting), (second, plain) = read_model("voting.tflite"), read_model("plain.tflite")
+    assert first == second
+    assert voting.box_voting and not plain.box_voting
 
 
 def test_single_frame_network_has_no_state(frames, tmp_path):

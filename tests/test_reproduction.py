@@ -120,6 +120,17 @@ def test_a_row_from_end_to_end(start, tiny_coco, tmp_path, capsys, monkeypatch):
     assert reproduce(*command, "--row", "MNet-SSD") == 0
     assert json.loads((tmp_path / "out" / "table1.json").read_text())["rows"] == report["rows"]
     assert "[1/1] MNet-SSD, seed 1" in capsys.readouterr().out
+    # Seeds of an earlier report stay beside those of now.
+    for row in report["rows"]:
+        row |= {"seeds": [7], "map50_by_seed": [0.5], "map50_degraded_by_seed": [0.25], "minutes_by_seed": [3.0]}
+    (tmp_path / "out" / "table1.json").write_text(json.dumps(report))
+    measured = report["rows"][0]["map50"]
+    assert reproduce(*command, "--row", "MNet-SSD") == 0
+    row, other = json.loads((tmp_path / "out" / "table1.json").read_text())["rows"]
+    assert row["seeds"] == [1, 7] and row["map50_by_seed"] == [measured, 0.5]
+    assert row["map50"] == pytest.approx((measured + 0.5) / 2)
+    assert row["map50_std"] == pytest.approx(abs(measured - 0.5) / 2**0.5) and other["seeds"] == [7]
+    assert "--seeds 1,7" in (tmp_path / "out" / "table1.md").read_text()
     # Another budget is another experiment.
     with pytest.raises(InputError, match=r"training\.\w+"):
         reproduce(*[4 if part == 2 else part for part in command], "--row", "MNet-SSD")

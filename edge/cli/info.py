@@ -63,7 +63,8 @@ def _rows(metadata: Metadata) -> Iterator[tuple[str, str]]:
         yield "anchors", f"{grid.rows} x {grid.columns} cells, {len(grid.boxes)} boxes each"
     yield (
         "defaults",
-        f"score {metadata.score_threshold:g}, IoU {metadata.iou_threshold:g}, {metadata.max_detections} detections",
+        f"score {metadata.score_threshold:g}, IoU {metadata.iou_threshold:g}, {metadata.max_detections} detections"
+        f"{', boxes vote' * metadata.box_voting}",
     )
     yield "sha256", metadata.sha256
 

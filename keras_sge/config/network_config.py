@@ -28,6 +28,8 @@ class NetworkConfig:
         finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
         top_down: whether the map behind the memory is added to conv12's, so that detections there have a memory too;
             not in the paper.
+        box_voting: whether detections are moved by the boxes that they suppress (`edge.boxes.vote`), outside the
+            network; `sge export --box-voting` can still decide it.
         neck: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
     """
 
@@ -42,6 +44,7 @@ class NetworkConfig:
     finer_map: bool = False
     top_down: bool = False
     neck: NeckConfig | None = None
+    box_voting: bool = False
 
     @property
     def recurrent(self) -> bool:

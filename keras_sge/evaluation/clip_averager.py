@@ -56,4 +56,5 @@ class ClipAverager:
                 self._threshold,
                 self._metadata.iou_threshold,
                 self._metadata.max_detections,
+                self._metadata.box_voting,
             )

@@ -80,7 +80,8 @@ class Protocol:
             f"development split: {self.development} source videos" if self.development else "",
             "" if self.degrade is None else _degraded(self.degrade),
             f"{which}, {state}{_AVERAGES[self.average_scores]}",
-            f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}, at most "
+            f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"
+            f"{' with box voting' * metadata.box_voting}, at most "
             f"{metadata.max_detections} detections a frame",
         ]
         return "; ".join(part for part in parts if part)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.anchors import anchor_boxes
-from edge.boxes import decode_boxes, iou_matrix, suppress
+from edge.boxes import decode_boxes, iou_matrix, suppress, vote
 from edge.metadata import Metadata
 from edge.postprocess import softmax
 
@@ -84,10 +84,14 @@ class TrackAverager:
             boxes = np.clip(decode_boxes(codes[rows], self._anchors[rows], metadata.variances), 0, 1)
         whole = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         rows, boxes = rows[whole], boxes[whole]
-        kept = suppress(
-            boxes, objectness[rows], np.zeros(len(rows), np.int64), metadata.iou_threshold, metadata.max_detections
+        one_class = np.zeros(len(rows), np.int64)
+        kept = suppress(boxes, objectness[rows], one_class, metadata.iou_threshold, metadata.max_detections)
+        placed = (
+            vote(boxes, objectness[rows], one_class, kept, metadata.iou_threshold)
+            if metadata.box_voting
+            else boxes[kept]
         )
-        rows, boxes = rows[kept], boxes[kept]
+        rows, boxes = rows[kept], placed
         foreground = probabilities[rows, 1:].astype(np.float64)
         return boxes, objectness[rows], foreground / foreground.sum(axis=1, keepdims=True)
 

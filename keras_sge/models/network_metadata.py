@@ -45,6 +45,7 @@ def network_metadata(
         precision=precision,
         anchors=anchor_maps(config),
         variances=config.anchors.variances,
+        box_voting=config.box_voting,
         entropy=entropy_settings(config) if entropy == "host" else None,
         states=state_tensors(config),
         details=details or {},

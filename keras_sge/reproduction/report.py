@@ -58,16 +58,21 @@ def report_text(name: str, document: dict[str, Any]) -> str:
         "",
         f"![{document['title']}]({name}.png)",
         "",
-        "+- is the standard deviation over seeds. T-params: kernels of the temporal module. GMAC: convolutions, ten "
-        "frames. Latency: the .tflite step's median over the first row's, one thread, turn by turn on one machine. "
-        "Minutes: training, wall clock, of one seed. *Rows in italics are not in the paper's table.*",
+        "+- is the standard deviation over seeds; rows without it have one seed. T-params: kernels of the temporal "
+        "module. GMAC: convolutions, ten frames. Latency: the .tflite step's median over the first row's, one thread, "
+        "turn by turn on one machine. Minutes: training, wall clock, of one seed. *Rows in italics are not in the "
+        "paper's table.*",
         "",
-        f"Budget: {document['budget']}. Protocol: {document['protocol']}.",
+        f"Budget: {document['budget']}, seeds {_seeds(rows)}. Protocol: {document['protocol']}.",
         "",
-        f"    $ {document['command']}",
+        f"    $ {document['command']} --seeds {_seeds(rows)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _seeds(rows: list[dict[str, Any]]) -> str:
+    return ",".join(map(str, sorted({seed for row in rows for seed in row["seeds"]})))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

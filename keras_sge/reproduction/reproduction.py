@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig
@@ -18,6 +16,7 @@ from keras_sge.models.read_weights import read_weights
 from keras_sge.reproduction.latency import latency_ratio
 from keras_sge.reproduction.report import write_report
 from keras_sge.reproduction.row import Row
+from keras_sge.reproduction.row_figures import joined_figures, row_figures
 from keras_sge.reproduction.row_run import RowRun
 from keras_sge.reproduction.settings import Settings
 from keras_sge.reproduction.tables import TABLES
@@ -33,7 +32,8 @@ class Reproduction:
         runs: folder for the run folders, `runs/TABLE/ROW_seedN`. What is in it is gone on with, not done again.
         out: folder for `TABLE.json`, `.md` and `.png`.
         export: (clip model, path) writes the .tflite of one step.
-        rows: names of the rows that are wanted; none for all. command: what the report says it was made with.
+        rows: names of the rows that are wanted; none for all. command: what the report says it was made with, but for
+            rows and seeds, which it adds up over calls.
 
     Raises:
         InputError: an unknown row, or the start holds no network.
@@ -79,7 +79,8 @@ class Reproduction:
             say: what is told between.
 
         Returns:
-            The rows, as the report's `rows` has them. The report keeps rows that it had under the same conditions.
+            The rows done, as `row_figures` has them. The report keeps rows and seeds that it had under the same
+            conditions.
         """
         done = []
         for number, row in enumerate(self.rows, start=1):
@@ -105,23 +106,23 @@ class Reproduction:
         return run
 
     def _figures(self, row: Row, runs: list[RowRun], progress: Callable[..., Any]) -> dict[str, Any]:
-        clean, degraded = ([run.map50(row.run, spoilt, progress) for run in runs] for spoilt in (False, True))
         summary = summarize(self._networks[row.name])
-        return {
-            "name": row.name,
-            "ours": row.ours,
-            "map50": float(np.mean(clean)),
-            "map50_degraded": float(np.mean(degraded)),
-            "map50_std": _spread(clean),
-            "map50_degraded_std": _spread(degraded),
-            "map50_by_seed": clean,
-            "map50_degraded_by_seed": degraded,
-            "temporal_params": summary.temporal_params,
-            "macs_per_clip": FRAMES_OF_A_CLIP * summary.macs_per_frame,
-            "latency_ratio": self._latency(runs[0]),
-            "minutes": float(np.mean([run.minutes for run in runs])),
-            "printed": row.printed or None,
-        }
+        return row_figures(
+            {
+                run.config.training.seed: {
+                    "map50": run.map50(row.run, False, progress),
+                    "map50_degraded": run.map50(row.run, True, progress),
+                    "minutes": run.minutes,
+                }
+                for run in runs
+            },
+            name=row.name,
+            ours=row.ours,
+            temporal_params=summary.temporal_params,
+            macs_per_clip=FRAMES_OF_A_CLIP * summary.macs_per_frame,
+            latency_ratio=self._latency(runs[0]),
+            printed=row.printed or None,
+        )
 
     def _latency(self, run: RowRun) -> float | None:
         """Over the table's first row, kept beside the run; None where that was not wanted."""
@@ -159,13 +160,10 @@ class Reproduction:
         if path.is_file():
             before, now = json.loads(path.read_text()), self._document([])
             if all(before.get(key) == now[key] for key in ("data", "protocol", "budget", "network")):
-                rows = {row["name"]: row for row in before["rows"]} | rows
+                for row in before["rows"]:
+                    name = row["name"]
+                    rows[name] = joined_figures(row, rows[name]) if name in rows else row
         return [rows[row.name] for row in self.table.rows if row.name in rows]
-
-
-def _spread(values: list[float]) -> float | None:
-    """Standard deviation over seeds; None for a single one."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -73,14 +73,14 @@ class Settings:
         )
 
     def text(self) -> str:
-        """The budget in words."""
+        """The budget of a row and seed in words."""
         training = self.config(_ANY_NETWORK, self.seeds[0]).training
         clips = training.epochs * training.steps_per_epoch * training.batch_size
         frozen = f"trunk frozen up to {self.freeze_until}" if self.freeze_until else "all layers trained"
         return (
             f"every row starts from {Path(self.start).name} and is trained on {clips:,} clips of "
             f"{training.clip_length} frames ({frozen}, RMSprop {training.learning_rate:g}, batch "
-            f"{training.batch_size}, weights averaged), seeds {', '.join(map(str, self.seeds))}"
+            f"{training.batch_size}, weights averaged)"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="float32", metavar="P", help="float32, float16, dynamic or int8 (default: float32)"
     )
     parser.add_argument("--entropy", default="host", choices=("host", "graph"), help="where the map is computed")
+    parser.add_argument(
+        "--box-voting",
+        action=argparse.BooleanOptionalAction,
+        help="let boxes that are suppressed move the one they lose against (default: as the network is configured)",
+    )
     rounded = parser.add_argument_group("float16, dynamic and int8")
     rounded.add_argument(
         "--calibrate",
@@ -75,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.models import load_clip_model
 
     clip_model = load_clip_model(arguments.model)
+    if arguments.box_voting is not None:
+        clip_model.config = dataclasses.replace(clip_model.config, box_voting=arguments.box_voting)
     metadata = _written(clip_model, arguments)
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, {_agreement(metadata)}")

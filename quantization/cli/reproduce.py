@@ -33,8 +33,8 @@ under --runs; its network is exported, and the .tflite is what is measured: mAP 
 relative to the first row. TABLE.json, TABLE.md and TABLE.png in --out are written anew after every row.
 
 Stopped with Ctrl-C, or killed: the same command goes on, with the row that it was in. More seeds or rows later use what
-is there. Other clips or another start are another experiment: give it --runs of its own. docs/paper.md reads the
-results.
+is there, and the report keeps the rows and seeds that it has. Other clips or another start are another experiment:
+give it --runs of its own. docs/paper.md reads the results.
 """
 
 
@@ -135,16 +135,14 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """What was asked for, without where things lie on this machine."""
+    """What was asked for but rows and seeds, which a report adds up; without where things lie on this machine."""
     words = ["sge", "reproduce", arguments.what]
     if arguments.data:
         words += ["--data", Path(arguments.data).resolve().name]
-    words += ["--clips", str(arguments.clips), "--seeds", arguments.seeds]
+    words += ["--clips", str(arguments.clips)]
     if arguments.start:
         words += ["--from", Path(arguments.start).name]
     for option, default in (("split", "val"), ("frames", "all"), ("freeze_until", "conv6")):
         if getattr(arguments, option) != default:
             words += [f"--{option.replace('_', '-')}", getattr(arguments, option)]
-    for name in arguments.row:
-        words += ["--row", name]
     return shlex.join(words)

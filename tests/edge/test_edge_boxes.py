@@ -1,4 +1,4 @@
-"""Anchors, box codes, overlap, suppression and selection against plain twins."""
+"""Anchors, box codes, overlap, suppression, voting and selection against plain twins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.anchors import AnchorMap, anchor_boxes, ssd_cell_boxes
-from edge.boxes import centres_to_corners, corners_to_centres, decode_boxes, encode_boxes, iou_matrix, suppress
+from edge.boxes import centres_to_corners, corners_to_centres, decode_boxes, encode_boxes, iou_matrix, suppress, vote
 from edge.postprocess import select_detections
 
 VARIANCES = (0.1, 0.2)
@@ -37,6 +37,20 @@ def plain_suppress(boxes, scores, classes, threshold, limit) -> list[int]:
 def test_corners_and_centres_are_inverse():
     boxes = random_boxes(np.random.default_rng(0), 50)
     np.testing.assert_allclose(centres_to_corners(corners_to_centres(boxes)), boxes, atol=1e-6)
+
+
+def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
+    placed = []
+    for k in kept:
+        voters = [
+            j
+            for j in range(len(boxes))
+            if classes[j] == classes[k]
+            and scores[j] >= scores[k] / 4
+            and (j == k or plain_iou(boxes[j], boxes[k]) >= threshold)
+        ]
+        placed.append(sum(scores[j] * boxes[j] for j in voters) / sum(scores[j] for j in voters))
+    return placed
 
 
 def test_codes_round_trip():
@@ -93,6 +107,21 @@ def test_suppression_keeps_other_classes():
     assert kept.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.45, 1.0])
+def test_voting_equals_its_twin(threshold):
+    generator = np.random.default_rng(7)
+    boxes = random_boxes(generator, 80).astype(np.float64)
+    scores, classes = generator.uniform(0.01, 1, 80), generator.integers(0, 3, 80)
+    kept = suppress(boxes, scores, classes, threshold, 60)
+    expected = plain_vote(boxes, scores, classes, kept, threshold)
+    np.testing.assert_allclose(vote(boxes, scores, classes, kept, threshold), expected, atol=1e-9)
+
+
+def test_voting_on_nothing():
+    none = np.empty(0, np.int64)
+    assert vote(np.zeros((0, 4)), np.zeros(0), none, none, 0.5).shape == (0, 4)
+
+
 def test_anchors_are_ordered_by_map_row_column_box():
     maps = (AnchorMap(1, 2, ((0.1, 0.2), (0.3, 0.4))), AnchorMap(1, 1, ((0.9, 0.8),)))
     expected = [
@@ -138,3 +167,32 @@ def test_poisoned_outputs_detect_nothing(poison):
 def test_selection_keeps_the_limit():
     logits = np.tile(np.array([0, 5, 4.5], np.float32), (4, 1))
     assert len(select(np.zeros((4, 4), np.float32), logits, score_threshold=0.1, limit=3)[0]) == 3
+
+
+def crowded(generator):
+    """Outputs of a map whose anchors all overlap, and its anchors."""
+    anchors = anchor_boxes([AnchorMap(6, 6, ((0.5, 0.5), (0.4, 0.6)))])
+    return (
+        generator.normal(0, 0.3, (72, 4)).astype(np.float32),
+        generator.normal(0, 2, (72, 3)).astype(np.float32),
+        anchors,
+    )
+
+
+def test_voting_moves_boxes_only():
+    codes, logits, anchors = crowded(np.random.default_rng(3))
+    boxes, scores, classes = select_detections(codes, logits, anchors, VARIANCES, 0.3, 0.45, 100)
+    moved, *same = select_detections(codes, logits, anchors, VARIANCES, 0.3, 0.45, 100, box_voting=True)
+    assert len(boxes) > 1 and np.abs(moved - boxes).max() > 0.01
+    np.testing.assert_array_equal(same[0], scores)
+    np.testing.assert_array_equal(same[1], classes)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_voted_box_does_not_depend_on_the_threshold(seed):
+    codes, logits, anchors = crowded(np.random.default_rng(seed))
+    few, high, _ = select_detections(codes, logits, anchors, VARIANCES, 0.6, 0.45, 100, box_voting=True)
+    many, scores, _ = select_detections(codes, logits, anchors, VARIANCES, 0.05, 0.45, 100, box_voting=True)
+    assert 0 < len(few) < len(many)
+    np.testing.assert_allclose(many[scores > 0.6], few, atol=1e-6)
+    np.testing.assert_array_equal(scores[scores > 0.6], high)
