@@ -59,7 +59,10 @@ def main() -> int:
         return 2
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    document = {"models": {name: [Path(file).stem for file in files] for name, files in models.items()}, "rows": rows}
+    document = {
+        "models": {name: [model_path(file).stem for file in files] for name, files in models.items()},
+        "rows": rows,
+    }
     with atomic_path(out / f"{arguments.name}.json") as temporary:
         Path(temporary).write_text(json.dumps(document, indent=1) + "\n")
     with atomic_path(out / f"{arguments.name}.md") as temporary:
@@ -102,7 +105,14 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
         degrade=degrade,
         **way,
     )
-    words = [Path(file).stem, content.hexdigest()[:12], arguments.split, arguments.development, degrade, *way.values()]
+    words = [
+        model_path(file).stem,
+        content.hexdigest()[:12],
+        arguments.split,
+        arguments.development,
+        degrade,
+        *way.values(),
+    ]
     path = Path(arguments.records) / f"{'-'.join(map(str, words))}.npz"
     if path.is_file():
         return DetectionRecords.load(path)

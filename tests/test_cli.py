@@ -249,4 +249,8 @@ def test_weights_are_kept_without_the_optimiser_and_evaluate(folder, capsys, tin
 
 def test_weights_need_the_right_ending(folder, capsys, tiny_keras):
     assert ".npz" in refused(capsys, "weights", tiny_keras, "--out", "tiny.h5")
+
+
+def test_boxes_are_scaled_within_reason(folder, capsys, tiny_keras):
+    assert "0.5 to 2. Received: 5.0" in refused(capsys, "weights", tiny_keras, "--out", "tiny.npz", "--box-scale", "5")
     assert files(folder) == []

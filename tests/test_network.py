@@ -8,12 +8,16 @@ import pytest
 import tensorflow as tf
 from tiny import random_clip, randomise, tiny_config
 
+from edge.anchors import anchor_boxes
+from edge.boxes import corners_to_centres, decode_boxes
+from keras_sge.boxes.anchor_maps import anchor_maps
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, build_step_model, copy_weights, detector_graph, step_model_from
 from keras_sge.models.memory_parts import pass_through_weights
 from keras_sge.models.model_summary import summarize
 from keras_sge.models.network_metadata import state_tensors
+from keras_sge.models.scaled_boxes import scale_boxes
 from keras_sge.models.step_model import weight_name
 from keras_sge.models.weights_file import assign_weights
 
@@ -224,3 +228,16 @@ def test_the_top_down_path_repeats_every_cell():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
     doubled = keras.ops.convert_to_numpy(detector_graph._doubled(keras.layers, keras.ops.convert_to_tensor(x)))
     np.testing.assert_array_equal(doubled, x.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_scaled_boxes_keep_centres_and_scores():
+    model = randomise(SGENet(tiny_config(), clip_length=2))
+    clip = random_clip(model.config, frames=2)
+    anchors, variances = anchor_boxes(anchor_maps(model.config)), model.config.anchors.variances
+    before = model.predict(clip, verbose=0)
+    scale_boxes(model, 1.25)
+    after = model.predict(clip, verbose=0)
+    np.testing.assert_array_equal(after["scores"], before["scores"])
+    first, second = (corners_to_centres(decode_boxes(one["boxes"], anchors, variances)) for one in (before, after))
+    np.testing.assert_allclose(second[..., :2], first[..., :2], atol=1e-4)
+    np.testing.assert_allclose(second[..., 2:], 1.25 * first[..., 2:], rtol=1e-4)

@@ -10,6 +10,7 @@ from keras_sge.cli.quiet_keras import import_keras
 HELP = "keep a run's weights as a small file: half precision, with the network's configuration, no optimiser"
 EPILOG = """examples:
   sge weights runs/first --out first.npz
+  sge weights runs/first --out larger.npz --box-scale 1.05    then compare the two on a development split
   sge evaluate first.npz
   sge train quickstart --from first.npz --run runs/second
 """
@@ -20,6 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a run folder of `sge train`, or a .keras file")
     parser.add_argument("--out", metavar="FILE.npz", required=True, help="the file to write")
+    parser.add_argument(
+        "--box-scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="make all boxes so much larger, for annotators whose boxes are looser (default: 1)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,9 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     import_keras()
 
     from keras_sge.models import load_clip_model
+    from keras_sge.models.scaled_boxes import scale_boxes
     from keras_sge.models.weights_file import save_weights
 
     model = load_clip_model(arguments.model)
+    scale_boxes(model, arguments.box_scale)
     save_weights(model, arguments.out)
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {size / 1e6:.2f} MB, {model.count_params():,} weights of {model.config.name}")
