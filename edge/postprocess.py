@@ -37,7 +37,8 @@ def select_detections(
 
     Returns:
         boxes float32 (k, 4) corners clipped to 0..1, scores float32 (k,), classes int64 (k,) from 0; best first.
-        An anchor may answer with more than one class. Outputs that are not finite give no detection.
+        An anchor may answer with more than one class. Of more than 400 candidates the best are taken. Outputs that are
+        not finite give no detection.
     """
     lowest = score_threshold * VOTING_SHARE if box_voting else score_threshold
     # A comparison with NaN is False: a poisoned frame yields nothing instead of garbage, and no warning.

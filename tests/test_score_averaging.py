@@ -9,6 +9,7 @@ from evaluated import iou
 from edge.anchors import AnchorMap, anchor_boxes
 from edge.boxes import decode_boxes
 from edge.metadata import Metadata
+from edge.postprocess import select_detections
 from keras_sge.data import FrameLabels, Video, VideoDataset
 from keras_sge.evaluation import Protocol, evaluate, record_detections
 from keras_sge.evaluation.clip_averager import ClipAverager
@@ -162,6 +163,23 @@ def test_two_tracks_keep_their_classes_where_a_clip_has_one():
     assert scores[:2] == pytest.approx([0.9, 0.9], abs=1e-3)
     assert {(box[0] > 0.5, kind) for box, kind in zip(boxes[:2], classes[:2], strict=True)} == {(False, 0), (True, 1)}
     assert by_clip[1].max() < 0.5
+
+
+@pytest.mark.parametrize("kind", [ClipAverager, TrackAverager])
+def test_boxes_vote_as_they_do_without_averages(kind):
+    rng = np.random.default_rng(5)
+    settings = metadata(6, 6, 0.5, labels=("ant",), box_voting=True)
+    codes, logits = random_outputs(rng, 36, classes=1)
+    anchors = anchor_boxes(settings.anchors)
+    # With one class and one frame there is nothing to average.
+    expected, scores, _ = select_detections(codes, logits, anchors, settings.variances, THRESHOLD, 0.45, 100, True)
+    plain, *_ = select_detections(codes, logits, anchors, settings.variances, THRESHOLD, 0.45, 100, False)
+    found, found_scores, _ = kind(settings, THRESHOLD)(codes, logits)
+    # Below four times the threshold some voters are out of a tracker's sight.
+    sure = scores > 4 * THRESHOLD
+    assert sure.sum() > 2 and np.abs(expected - plain)[sure].max() > 0.01
+    np.testing.assert_allclose(found_scores[found_scores > 4 * THRESHOLD], scores[sure], rtol=1e-4)
+    np.testing.assert_allclose(found[found_scores > 4 * THRESHOLD], expected[sure], atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [ClipAverager, TrackAverager])
