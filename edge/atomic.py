@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def path_below(folder: str | os.PathLike[str], name: str) -> Path:
+    """The path of `name` below `folder`, for names that come from a file and not from the user.
+
+    Args:
+        folder: what must not be left. name: `/` separates folders on every system.
+
+    Raises:
+        InputError: the name, or a link on its way, leads out of `folder`.
+    """
+    # A backslash and a drive's letter lead elsewhere on Windows only; data sets travel.
+    if any(part in ("", ".", "..") or re.search(r"^[A-Za-z]:|[\\\x00-\x1f]", part) for part in name.split("/")):
+        raise InputError(f"the name {name!r} is no path below {folder}. Expected names like a or a/b: rename it.")
+    path = Path(folder, *name.split("/"))
+    if not path.parent.resolve().is_relative_to(Path(folder).resolve()):
+        raise InputError(f"{path} lies outside {folder}: a folder on the way is a link. Remove the link.")
+    return path
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

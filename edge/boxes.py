@@ -56,6 +56,15 @@ def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
+def share_inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Share of each box inside each region, as COCO measures crowds: (n, 4) and (m, 4) corners -> (n, m), 0 to 1."""
+    low = np.maximum(boxes[:, None, :2], regions[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    intersection = np.prod(np.maximum(high - low, 0), axis=-1)
+    area = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=-1)[:, None]
+    return np.divide(intersection, area, out=np.zeros_like(intersection), where=area > 0)
+
+
 def suppress(
     boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou_threshold: float, limit: int
 ) -> np.ndarray:

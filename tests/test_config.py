@@ -5,6 +5,7 @@ import yaml
 
 from edge.errors import InputError
 from keras_sge.config import Config, builtin_configs, config_from_dict, config_to_dict, load_config
+from keras_sge.config.yaml_text import format_yaml, parse_yaml
 
 SMALL = {"network": {"name": "n", "classes": ["a", "b"]}}
 
@@ -90,7 +91,7 @@ def test_unknown_keys_name_the_nearest(tmp_path, override, words):
         ("training.epochs=three", ["training.epochs", "whole number", "'three'"]),
         ("training.epochs=3.5", ["training.epochs", "3.5"]),
         ("training.epochs=true", ["training.epochs", "True"]),
-        ("training.learning_rate=1e-3", ["training.learning_rate", "1.0e-3"]),
+        ("training.learning_rate=1e", ["training.learning_rate", "'1e'"]),
         ("network.classes=bird", ["network.classes", "list", "'bird'"]),
         ("network.classes=[bird, 3]", ["network.classes[1]", "text", "3"]),
         ("network.input_size=[64]", ["network.input_size", "list of 2"]),
@@ -110,6 +111,8 @@ def test_wrong_types_are_named(tmp_path, override, words):
     [
         ("network.alpha=0.01", ["network.alpha", "0.01"]),
         ("network.input_size=[16, 64]", ["network.input_size", "16"]),
+        ("network.name=../../n", ["network.name", "'../../n'"]),
+        ("network.name=a/b", ["network.name", "'a/b'"]),
         ("network.classes=[]", ["network.classes"]),
         ("network.classes=[a, a]", ["network.classes", "distinct"]),
         ("network.anchors.sizes=[10, 20]", ["network.anchors.sizes", "7"]),
@@ -148,6 +151,62 @@ def test_values_out_of_range_are_named(tmp_path, override, words):
 def test_broken_files_are_named(tmp_path, document, words):
     message = refused(written(tmp_path, document))
     assert all(word in message for word in words), message
+
+
+NUMBERS = {"5e-4": 5e-4, "1e-3": 1e-3, "1E3": 1e3, "+.5e+1": 5.0, "3.e2": 300.0, "2.5e-1": 0.25, "7": 7.0}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_may_be_written_as_everybody_does(tmp_path, text):
+    document = f"network: {{name: n, classes: [a, 5e3x]}}\ntraining:\n  learning_rate: {text}\n"
+    assert load_config(written(tmp_path, document)).training.learning_rate == NUMBERS[text]
+    set_by_hand = load_config(written(tmp_path, SMALL), [f"training.learning_rate={text}"])
+    assert set_by_hand.training.learning_rate == NUMBERS[text]
+
+
+def test_text_that_looks_like_a_number_comes_back_as_text():
+    document = {"path": "5e-4", "other": "1e3", "rate": 5e-4, "list": ["1E5", 3, None, True]}
+    assert parse_yaml(format_yaml(document), "x") == document
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (
+            "network: {name: n, classes: [a]}\ntraining:\n  epochs: 3\n  seed: 1\n  epochs: 4\n",
+            ["epochs", "lines 3 and 5"],
+        ),
+        ("network: {name: n, classes: [a]}\ntraining: {seed: 2}\ntraining: {seed: 3}\n", ["training", "lines 2 and 3"]),
+        ("network: {name: n, 'name': m, classes: [a]}\n", ["name", "line 1"]),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, document, words):
+    message = refused(written(tmp_path, document))
+    assert "twice" in message and all(word in message for word in words), message
+
+
+def test_a_key_that_stands_twice_in_an_override_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"training=.*seed stands twice"):
+        load_config(written(tmp_path, SMALL), ["training={seed: 1, seed: 2}"])
+
+
+def test_what_is_merged_may_be_written_over(tmp_path):
+    document = "network: {name: n, classes: [a]}\ntraining: &all {seed: 5, epochs: 2}\n"
+    path = written(tmp_path, document.replace("training: &all", "training: {<<: {seed: 3, epochs: 2}, seed: 5}\n#"))
+    assert load_config(path).training.seed == 5
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    path = written(tmp_path, SMALL)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_config(path).network.name == "n"
+
+
+def test_the_input_size_says_which_side_is_which(tmp_path):
+    network = load_config(written(tmp_path, SMALL), ["network.input_size=[192, 320]"]).network
+    assert network.size_text == "320 wide, 192 high"
+    assert network.turned_from(1080, 1920) and not network.turned_from(1920, 1080)
+    assert not network.turned_from(512, 512)
 
 
 def test_binary_file_is_named(tmp_path):

@@ -226,12 +226,15 @@ WRONG_XML = {
     "unknown encoding": ("<?xml version='1.0' encoding='none-such'?><a/>", "not readable XML"),
     "no size": ("<annotation/>", "lacks size/width"),
     "size is text": (vid_xml(width="wide"), "size/width must be a whole number.*wide"),
-    "no width": (vid_xml(width=0), "above 0.*0 x 48"),
+    "no width": (vid_xml(width=0), "1 to 32767 px.*0 x 48"),
     "unknown wnid": (vid_xml(vid_object("n00000001", (1, 1, 9, 9))), "object 1 has the name 'n00000001'"),
     "no name": (boxed(1, 1, 9, 9).replace("name>", "nom>"), "object 1 has the name ''"),
     "corners the wrong way round": (boxed(9, 1, 3, 9), "object 1 has the box xmin 9, ymin 1, xmax 3, ymax 9"),
     "box outside": (boxed(70, 1, 90, 9), "no area inside the frame of 64 x 48"),
-    "box of NaN": (boxed("nan", 1, 9, 9), "no area"),
+    "no picture has that width": (vid_xml(width=10**9), "1 to 32767 px.*1000000000 x 48"),
+    "box of NaN": (boxed("nan", 1, 9, 9), "bndbox/xmin must be a number.*nan"),
+    "box without end": (boxed(1, 1, "inf", 9), "bndbox/xmax must be a number.*inf"),
+    "track of 40 bits": (boxed(1, 1, 9, 9).replace("<trackid>0<", f"<trackid>{2**40}<"), "trackid must fit"),
     "box of text": (boxed("left", 1, 9, 9), "bndbox/xmin must be a number.*left"),
     "no box": (boxed(1, 1, 9, 9).replace("bndbox>", "box>"), "lacks bndbox/xmin"),
     "no ymax": (boxed(1, 1, 9, 9).replace("ymax>", "bottom>"), "lacks bndbox/ymax"),
@@ -273,3 +276,11 @@ def test_a_box_whose_sides_coincide_is_left_out(box, tmp_path):
     path = tmp_path / "000000.xml"
     path.write_text(vid_xml(vid_object("n02391049", box) + vid_object("n02391049", (1, 2, 9, 8))))
     assert read_frame_labels(path, 64, 48).boxes.tolist() == [[1, 2, 9, 8]]
+
+
+def test_an_object_that_repeats_another_is_taken_once(tmp_path):
+    cat = vid_object("n02084071", (0, 0, 10, 10), track=1)
+    text = "\ufeff" + vid_xml(cat + vid_object("n02084071", (0, 0, 10, 10), track=2) + cat)
+    write_vid_video(tmp_path, "val/v", [text])
+    labels = ImageNetVid(tmp_path, "val").labels(0)[0]
+    assert labels.tracks.tolist() == [1, 2] and labels.changes == ("merged",)

@@ -102,8 +102,10 @@ WRONG_LINES = {
     "negative height": ("1,1,1,1,9,-9,1,1,1", "no area"),
     "NaN in a box": ("1,1,nan,1,9,9,1,1,1", "no area"),
     "infinite box": ("1,1,1,1,inf,9,1,1,1", "no area"),
-    "unknown class": ("1,1,1,1,9,9,1,14,1", "class 14.*1 to 13"),
-    "huge id": ("1,1e12,1,1,9,9,1,1,1", "id must be a whole number"),
+    "unknown class": ("1,2,1,1,9,9,1,14,1", "class 14.*1 to 13"),
+    "half an id": ("1,1.5,1,1,9,9,1,1,1", "id must be a whole number"),
+    "one object in two places": ("1,1,30,1,9,9,1,1,1", "frame 1 and id 1 of line 1"),
+    "one object of two classes": ("1,1,1,1,9,9,1,3,1", "frame 1 and id 1 of line 1"),
 }
 
 
@@ -185,3 +187,66 @@ def test_wrong_images_are_refused(tmp_path, sequence):
     (sequence / "img1" / "000002.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"000002\.jpg"):
         MotChallenge(tmp_path, "train").read(0)
+
+
+def test_lines_that_repeat_another_are_taken_once(tmp_path):
+    lines = [f"{number},7,{number},5,8,20,1,1,1" for number in range(1, 41)]
+    write_sequence(tmp_path, "a", lines + lines, length=40)
+    labels = MotChallenge(tmp_path, "train").labels(0)
+    assert [len(one.boxes) for one in labels] == [1] * 40
+    assert [one.changes for one in labels] == [("merged",)] * 40
+
+
+def test_entries_without_identity_are_different_objects(tmp_path):
+    write_sequence(tmp_path, "a", ["1,-1,1,1,9,9,1,1,1", "1,-1,30,1,9,9,1,1,1"])
+    assert len(MotChallenge(tmp_path, "train").labels(0)[0].boxes) == 2
+
+
+def test_ids_of_any_size_are_tracks(tmp_path):
+    big, bigger = 2**60, 2**60 + 1
+    lines = [f"{t},{track},{5 + track % 2},1,9,9,1,1,1" for t in (1, 2) for track in (big, bigger)]
+    write_sequence(tmp_path, "a", [*lines, "3,1e12,1,1,9,9,1,1,1"])
+    first, second, third, _ = (one.tracks.tolist() for one in MotChallenge(tmp_path, "train").labels(0))
+    assert first == second and len({*first, *third}) == 3
+
+
+def test_what_mot_does_not_count_is_ignored_where_it_looks_alike(tmp_path):
+    """Flag 0, a distractor and a crowd are regions to ignore; a car that does not count and an occluder are nothing."""
+    lines = [
+        "1,1,1,1,9,9,1,1,1",
+        "1,2,11,1,9,9,0,1,1",
+        "1,3,21,1,9,9,1,8,1",
+        "1,4,31,1,9,9,0,7,1",
+        "1,5,41,1,9,9,1,13,1",
+    ]
+    write_sequence(tmp_path, "a", [*lines, "1,6,1,11,9,9,0,3,1", "1,7,11,11,9,9,1,9,1"])
+    dataset = MotChallenge(tmp_path, "train")
+    labels = dataset.labels(0)[0]
+    assert dataset.classes == ("pedestrian",) and labels.boxes[:, 0].tolist() == [1]
+    assert labels.ignored[:, 0].tolist() == [11, 21, 31, 41] and labels.ignored_classes.tolist() == [0] * 4
+    assert labels.changes == ("left out", "left out")
+    assert (labels.ignored.dtype, labels.ignored_classes.dtype) == (np.float32, np.int32)
+
+
+def test_lines_of_flag_0_may_be_anything(tmp_path):
+    write_sequence(tmp_path, "a", ["1,1,1,1,0,9,0,1,1", "99,1,1,1,9,9,0,1,1", "1,1,1,1,9,9,0,99,1"])
+    assert [len(one.boxes) + len(one.ignored) for one in MotChallenge(tmp_path, "train").labels(0)] == [0] * 4
+
+
+def test_entries_on_every_fifth_frame_only_leave_the_others_unlabelled(tmp_path):
+    lines = [f"{number},7,{number},5,8,20,1,1,1" for number in range(3, 60, 5) if number != 23]
+    write_sequence(tmp_path, "a", lines, length=60)
+    write_sequence(tmp_path, "empty", [], length=4)
+    dataset = MotChallenge(tmp_path, "train")
+    # Frame 23 is one of those that were looked at: it is empty.
+    assert dataset.videos[0].unlabelled == frozenset(range(60)) - frozenset(range(2, 60, 5))
+    assert dataset.videos[1].unlabelled == frozenset() and "48 of 64 frames are unlabelled" in dataset.notes[0]
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    write_sequence(tmp_path, "a", ["1,1,1,1,9,9,1,2,1"], labels="cat\ndog\n")
+    for name in ("gt/gt.txt", "gt/labels.txt", "seqinfo.ini"):
+        path = tmp_path / "train" / "a" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    dataset = MotChallenge(tmp_path, "train")
+    assert dataset.classes == ("cat", "dog") and dataset.labels(0)[0].classes.tolist() == [1]

@@ -65,7 +65,7 @@ def write_sequence(root: Path, name: str, lines: list[str], length: int = 4, lab
     (folder / "img1").mkdir(parents=True)
     (folder / "gt").mkdir()
     for number in range(length):
-        cv2.imwrite(str(folder / "img1" / f"{number + 1:06d}.jpg"), frame(10 * number))
+        cv2.imwrite(str(folder / "img1" / f"{number + 1:06d}.jpg"), frame(10 * number % 250))
     (folder / "gt" / "gt.txt").write_text("".join(f"{line}\n" for line in lines))
     if labels is not None:
         (folder / "gt" / "labels.txt").write_text(labels)

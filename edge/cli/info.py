@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _rows(metadata: Metadata) -> Iterator[tuple[str, str]]:
     yield "model", f"{metadata.name}, {metadata.precision}"
     yield "labels", ", ".join(metadata.labels)
-    yield "input", f"RGB {metadata.width} x {metadata.height}, (x - {metadata.mean:g}) / {metadata.scale:g}"
+    yield "input", f"RGB, {metadata.width} wide, {metadata.height} high, (x - {metadata.mean:g}) / {metadata.scale:g}"
     if metadata.entropy is None:
         yield "entropy", "none, or inside the file"
     else:

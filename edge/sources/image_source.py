@@ -41,7 +41,7 @@ class ImageSource(VideoSource):
             raise InputError(
                 f"the folder {folder} holds no frames. Expected {', '.join(IMAGE_SUFFIXES)} files directly in it."
             )
-        return cls(sorted(images, key=_natural_order), str(folder))
+        return cls(sorted(images, key=natural_order), str(folder))
 
     def items(self) -> Iterator[Item | StreamEvent]:
         size = self.height, self.width
@@ -66,6 +66,7 @@ def _read_image(path: Path) -> np.ndarray:
     return image
 
 
-def _natural_order(path: Path) -> list[tuple[int, int, str]]:
+def natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """A key to sort images by: frame 2 comes before frame 10."""
     parts = re.findall(r"\d+|\D+", path.name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.anchors import AnchorMap, anchor_boxes
-from edge.boxes import centres_to_corners, encode_boxes, iou_matrix
+from edge.boxes import centres_to_corners, encode_boxes, iou_matrix, share_inside
 
 IGNORED = -1
 
@@ -26,19 +26,26 @@ class LabelEncoder:
         self.iou_threshold = iou_threshold
         self._corners = centres_to_corners(self.anchors)
 
-    def encode(self, boxes: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(
+        self, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Targets of one frame.
 
         Args:
             boxes: float (n, 4) corners, fractions of the frame, with positive sides; n may be 0.
             classes: int (n,) from 0.
+            ignored: float (k, 4), regions whose anchors do not count: those that lie in one by at least `iou_threshold`
+                of their area and answer for no object.
 
         Returns:
             float32 (anchors, 5): box codes and 1 where the anchor answers for an object (0 elsewhere);
-            int32 (anchors,): class + 1, 0 for background.
+            int32 (anchors,): class + 1, 0 for background, `IGNORED` for what does not count.
         """
         codes = np.zeros((len(self.anchors), 5), np.float32)
         labels = np.zeros(len(self.anchors), np.int32)
+        if ignored is not None and len(ignored):
+            share = share_inside(self._corners, np.asarray(ignored, np.float64))
+            labels[share.max(axis=1) >= self.iou_threshold] = IGNORED
         if len(boxes) == 0:
             return codes, labels
         overlap = iou_matrix(np.asarray(boxes, np.float64), self._corners)

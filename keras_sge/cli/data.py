@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -83,10 +84,15 @@ def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
 
 
 def _open(arguments: argparse.Namespace) -> Any:
-    from keras_sge.data import open_videos
+    from keras_sge.config import load_config
+    from keras_sge.data import data_notes, open_videos
 
     with _bar("index") as bar:
-        return open_videos(arguments.data, arguments.split, bar)
+        dataset = open_videos(arguments.data, arguments.split, bar)
+    config = getattr(arguments, "config", None)
+    for note in data_notes(dataset, load_config(config).network) if config else dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return dataset
 
 
 def _synthetic(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     protocol = _protocol(arguments)
     detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
     dataset = _dataset(arguments, detector)
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
     records = record_detections(
         detector, dataset, protocol, progress=lambda clips: tqdm(clips, unit="clip", desc="evaluate")
     )

@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         if layer.macs:
             output = " x ".join(map(str, layer.output))
             print(f"{layer.name:36}{output:>16}{layer.params:13,}{layer.macs / 1e6:10.2f}")
-    height, width = config.input_size
-    print(f"\n{config.name}: {width} x {height}, alpha {config.alpha:g}, {len(config.classes)} classes")
+    print(f"\n{config.name}: {config.size_text}, alpha {config.alpha:g}, {len(config.classes)} classes")
     print(f"parameters       {summary.params:,} (batch norm's included)")
     print(f"T-params         {summary.temporal_params:,} (and {summary.temporal_biases:,} biases)")
     print(f"MACs a frame     {summary.macs_per_frame / 1e9:.4f} G")

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edge.errors import InputError
 from keras_sge.config.data_config import DataConfig
 from keras_sge.config.network_config import NetworkConfig
 from keras_sge.config.qat_config import QatConfig
 from keras_sge.config.training_config import TrainingConfig
+from keras_sge.config.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,10 @@ def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Confi
     """
     path = config_path(name)
     try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not readable YAML: {error}") from error
+    document = parse_yaml(text, str(path))
     document = {} if document is None else document
     for override in overrides if isinstance(document, dict) else ():
         _override(document, override)
@@ -107,10 +107,7 @@ def _override(document: dict, text: str) -> None:
         if not isinstance(document.get(parent), dict):
             document[parent] = {}
         document = document[parent]
-    try:
-        document[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"the override {text!r} is not readable YAML: {' '.join(str(error).split())}") from error
+    document[last] = parse_yaml(value, f"the override {text!r}")
 
 
 def validate(kind: Any, value: Any, key: str) -> Any:
@@ -133,8 +130,7 @@ def validate(kind: Any, value: Any, key: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if kind is float and isinstance(value, str) else ""
-        raise InputError(f"{key} must be {_TYPE_NAMES[kind]}. Received: {value!r}{hint}")
+        raise InputError(f"{key} must be {_TYPE_NAMES[kind]}. Received: {value!r}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from edge.errors import InputError
@@ -17,9 +18,9 @@ class NetworkConfig:
     """MobileNetV1-SSD with an optional memory and an optional entropy attention.
 
     Attributes:
-        name: short name, used for files.
+        name: short name, used for files: letters, digits, `_`, `-`, `.` and spaces.
         classes: class names, background not among them.
-        input_size: height and width in pixels.
+        input_size: height and width in pixels, in this order: [192, 320] is 320 wide and 192 high.
         alpha: width multiplier of every layer.
         memory: the temporal module; null for a single-frame network.
         entropy: the entropy attention; null for none.
@@ -51,11 +52,23 @@ class NetworkConfig:
         """Whether the network carries a state from frame to frame."""
         return self.memory is not None and self.memory.kind != "neck"
 
+    @property
+    def size_text(self) -> str:
+        """The input size for people, who take the width first."""
+        height, width = self.input_size
+        return f"{width} wide, {height} high"
+
+    def turned_from(self, width: int, height: int) -> bool:
+        """Whether frames of `width` x `height` px lie where the input stands, or the other way round."""
+        return (width - height) * (self.input_size[1] - self.input_size[0]) < 0
+
     def channels_at(self, place: str) -> int:
         """Channels of the map at `place`, at alpha 1."""
         return TRUNK_PLACES[place][1] if place in TRUNK_PLACES else self.extras[feature_map_number(place) - 1][1]
 
     def __post_init__(self):
+        if not re.fullmatch(r"\w[\w .-]*", self.name):
+            raise InputError(f"network.name becomes a file's name: letters, digits, _ - . Received: {self.name!r}")
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise InputError(f"network.classes must be distinct names, at least one. Received: {list(self.classes)}")
         if any(side < 32 for side in self.input_size):

@@ -8,7 +8,7 @@ from keras_sge.data.frame_list import read_frame_list
 from keras_sge.data.imagenet_vid import ImageNetVid
 from keras_sge.data.mot_challenge import MotChallenge
 from keras_sge.data.motion import motion_iou
-from keras_sge.data.open_dataset import open_dataset, synthetic_split
+from keras_sge.data.open_dataset import data_notes, open_dataset, synthetic_split
 from keras_sge.data.open_videos import open_videos
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
@@ -22,6 +22,7 @@ __all__ = [
     "Video",
     "VideoDataset",
     "check_videos",
+    "data_notes",
     "motion_iou",
     "open_dataset",
     "open_videos",

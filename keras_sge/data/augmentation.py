@@ -46,11 +46,11 @@ class ClipTransform:
             result = cv2.GaussianBlur(result, (0, 0), self.blur)
         return cv2.flip(result, 1) if self.flip else np.ascontiguousarray(result)
 
-    def boxes(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def boxes(self, boxes: np.ndarray, visible: float = _MINIMUM_VISIBLE) -> tuple[np.ndarray, np.ndarray]:
         """Boxes in the changed frame.
 
         Args:
-            boxes: (n, 4) corners in the source frame's pixels.
+            boxes: (n, 4) corners in the source frame's pixels. visible: share of its area that must be left of a box.
 
         Returns:
             float32 (k, 4) corners, fractions of the changed frame; and a bool (n,) mask of the boxes kept.
@@ -60,8 +60,8 @@ class ClipTransform:
         if self.flip:
             scaled = np.stack([1 - scaled[:, 2], scaled[:, 1], 1 - scaled[:, 0], scaled[:, 3]], axis=1)
         clipped = np.clip(scaled, 0, 1)
-        area, visible = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (scaled, clipped))
-        kept = visible > _MINIMUM_VISIBLE * area
+        area, left = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (scaled, clipped))
+        kept = left > visible * area
         return clipped[kept].astype(np.float32), kept
 
 

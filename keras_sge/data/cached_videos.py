@@ -20,21 +20,22 @@ class CachedVideos(VideoDataset):
 
     def __init__(self, dataset: VideoDataset, limit_bytes: int):
         self.dataset = dataset
-        self.classes, self.videos = dataset.classes, dataset.videos
-        self._free = self._limit = limit_bytes
+        self.classes, self.videos, self.notes = dataset.classes, dataset.videos, dataset.notes
+        self._limit = limit_bytes
+        # Room that videos which are being decoded will take; what is kept is counted where it lies.
+        self._promised = 0
         self._frames: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
     @property
     def cached_bytes(self) -> int:
         """What the decoded frames take."""
-        return self._limit - self._free
+        return sum(frames.nbytes for frames in list(self._frames.values()))
 
     def clear(self) -> None:
         """Gives the frames' memory back; they are decoded anew when asked for."""
         with self._lock:
             self._frames.clear()
-            self._free = self._limit
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
         return self.dataset.labels(index)
@@ -45,13 +46,15 @@ class CachedVideos(VideoDataset):
             video = self.videos[index]
             size = video.length * video.height * video.width * 3
             with self._lock:
-                fits = size <= self._free
-                self._free -= size if fits else 0
+                fits = self.cached_bytes + self._promised + size <= self._limit
+                self._promised += size if fits else 0
             if not fits:
                 return self.dataset.read(index, start, stop)
-            frames = self.dataset.read(index)
-            with self._lock:
-                # Another thread may have been as quick: its room is given back.
-                self._free += size if index in self._frames else 0
-                self._frames[index] = frames
+            try:
+                frames = self.dataset.read(index)
+                with self._lock:
+                    self._frames[index] = frames
+            finally:
+                with self._lock:
+                    self._promised -= size
         return frames[start:stop]

@@ -27,15 +27,19 @@ def check_videos(
     Returns:
         The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
     """
-    frames = empty = tracks = 0
+    frames = empty = tracks = unlabelled = ignored = 0
     frame_sizes: Counter[str] = Counter()
+    changes: Counter[str] = Counter()
     boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
     problems, wrong = [], set()
     for index in progress(range(len(dataset))) if progress else range(len(dataset)):
         try:
             video, labels = dataset.videos[index], list(dataset.labels(index))
             frames += len(labels)
-            empty += sum(not len(frame.boxes) for frame in labels)
+            unlabelled += len(video.unlabelled)
+            empty += sum(not len(frame.boxes) for frame in labels) - len(video.unlabelled)
+            ignored += sum(len(frame.ignored) for frame in labels)
+            changes.update(change for frame in labels for change in frame.changes)
             frame_sizes[f"{video.width} x {video.height}"] += 1
             tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
             corners = np.concatenate([frame.boxes for frame in labels])
@@ -52,6 +56,9 @@ def check_videos(
         clips=len(dataset),
         frames=frames,
         empty_frames=empty,
+        unlabelled_frames=unlabelled,
+        ignored_regions=ignored,
+        changes=dict(sorted(changes.items())),
         tracks=tracks,
         frame_sizes=dict(frame_sizes.most_common()),
         boxes=np.concatenate(boxes),
@@ -59,4 +66,5 @@ def check_videos(
         motion=np.concatenate(motion),
         problems=tuple(problems),
         wrong_videos=frozenset(wrong),
+        notes=dataset.notes,
     )

@@ -14,7 +14,7 @@ from keras_sge.boxes.anchor_maps import anchor_maps
 from keras_sge.boxes.label_encoder import IGNORED
 from keras_sge.config import NetworkConfig, TrainingConfig
 from keras_sge.data.augmentation import random_transform, training_degradation, whole_frame
-from keras_sge.data.video_dataset import VideoDataset
+from keras_sge.data.video_dataset import Video, VideoDataset
 from keras_sge.models.network_metadata import entropy_settings
 
 
@@ -23,7 +23,8 @@ class ClipLoader(keras.utils.PyDataset):
 
     Item i is a pair (inputs, targets) as `SGENet` and `multibox_loss` take them: `image` float32 (b, t, h, w, 3) RGB in
     -1 .. 1, `attention` float32 (b, t, rows, columns, 1); `boxes` float32 (b, t, anchors, 5), `scores` int32
-    (b, t, anchors). A video shorter than a clip is filled up with its last frame, whose anchors do not count.
+    (b, t, anchors). A video shorter than a clip is filled up with its last frame, whose anchors do not count; neither
+    do those of unlabelled frames, between which clips are drawn around labelled ones, and those in regions to ignore.
 
     A batch's number and the seed decide all that is in it: whoever goes on at batch n goes on as if never stopped.
 
@@ -86,6 +87,8 @@ class ClipLoader(keras.utils.PyDataset):
         stride = int(rng.integers(1, min(training.frame_stride, longest) + 1))
         span = (training.clip_length - 1) * stride + 1
         start = int(rng.integers(max(1, video.length - span + 1)))
+        if video.unlabelled:
+            start = _labelled_start(video, stride, training.clip_length, rng)
         transform, lost, degradation = whole_frame(video.width, video.height), 0.0, None
         if self.augment:
             transform = random_transform(training.augmentation, video.width, video.height, rng)
@@ -101,14 +104,28 @@ class ClipLoader(keras.utils.PyDataset):
         inputs = {"image": normalise(np.stack(images))}
         if self._entropy:
             inputs["attention"] = np.stack([entropy_attention(image, self._entropy) for image in images])[..., None]
-        encoded = [self._encode(transform, labels[position]) for position in positions]
-        empty = np.zeros_like(encoded[0][0]), np.full_like(encoded[0][1], IGNORED)
-        boxes, scores = zip(*encoded, *[empty] * missing, strict=True)
+        anchors = len(self.encoder.anchors)
+        silent = np.zeros((anchors, 5), np.float32), np.full(anchors, IGNORED, np.int32)
+        encoded = [
+            silent if position in video.unlabelled else self._encode(transform, labels[position])
+            for position in positions
+        ]
+        boxes, scores = zip(*encoded, *[silent] * missing, strict=True)
         return inputs, {"boxes": np.stack(boxes), "scores": np.stack(scores)}
 
     def _encode(self, transform, labels):
         boxes, kept = transform.boxes(labels.boxes)
-        return self.encoder.encode(boxes, self._class_index[labels.classes[kept]])
+        ignored, _ = transform.boxes(labels.ignored, visible=0)
+        return self.encoder.encode(boxes, self._class_index[labels.classes[kept]], ignored)
+
+
+def _labelled_start(video: Video, stride: int, count: int, rng: np.random.Generator) -> int:
+    """Where a clip begins that has a labelled frame, each equally likely, at any of its places."""
+    labelled = [frame for frame in range(video.length) if frame not in video.unlabelled]
+    frame = labelled[int(rng.integers(len(labelled)))]
+    earliest = frame % stride
+    room = max(0, video.length - 1 - (count - 1) * stride - earliest) // stride
+    return min(max(earliest, frame - int(rng.integers(count)) * stride), earliest + room * stride)
 
 
 def _positions(start: int, stride: int, count: int, length: int, lost: float, rng: np.random.Generator) -> list[int]:

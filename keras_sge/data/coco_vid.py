@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES
+from edge.sources.image_source import IMAGE_SUFFIXES, natural_order
+from keras_sge.data.annotation_values import build_frame_labels, label_gap, labels_note
+from keras_sge.data.coco_document import CocoVideo, read_coco_document
 from keras_sge.data.read_images import read_images
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
-
-# Annotators' boxes may end on the far edge of the last pixel or be rounded past it.
-_TOLERANCE_PX = 1.5
 
 
 class CocoVid(VideoDataset):
     """A COCO-VID directory: `annotations/SPLIT.json` with `videos`, `images`, `annotations`, `categories`.
 
-    Frames come from `videos[].file_name` where it names a file, else from `images[].file_name`; `images[].frame_id` is
-    the 0-based position in decode order. Boxes are x, y, width, height in pixels.
+    Frames come from `videos[].file_name` where it names a video file; else each frame is the image that its
+    `images[].file_name` names, relative to the root or to the folder that `videos[].file_name` names; else the images
+    of that folder, in natural order, are the frames. `images[].frame_id` is the 0-based position of a frame. Boxes are
+    x, y, width, height in pixels.
+
+    A frame that `images` lists without annotations is empty. A frame that it does not list is unlabelled
+    (`Video.unlabelled`) where the video file or the folder has it, and otherwise no frame at all. What has `iscrowd` 1
+    is a region to ignore. An annotation that repeats another one is taken once.
 
     Args:
         directory: the data set's root.
         split: name of the annotation file without `.json`.
 
     Raises:
-        InputError: a missing file or key, a category or image that does not exist, a box outside its frame; the message
-            names the place.
+        InputError: a missing file or key, a category or image that does not exist, a box outside its frame, another
+            number of images than frames; the message names the place.
     """
 
     def __init__(self, directory: str | Path, split: str):
@@ -42,72 +45,30 @@ class CocoVid(VideoDataset):
                 f"no annotation file {path}. Expected a COCO-VID directory with annotations/{split}.json; "
                 f"splits found: {', '.join(found) or 'none'}."
             )
-        document = self._load(path)
-        try:
-            self._index(document, path)
-        except KeyError as error:
-            raise InputError(f"{path}: an entry lacks the key {error}. Expected COCO-VID annotations.") from error
-        except (TypeError, AttributeError) as error:
-            raise InputError(f"{path}: an entry is of the wrong kind: {error}. Expected COCO-VID.") from error
-
-    @staticmethod
-    def _load(path: Path) -> dict[str, Any]:
-        try:
-            document = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is not readable JSON: {error}") from error
-        missing = {"videos", "images", "annotations", "categories"} - set(
-            document if isinstance(document, dict) else ()
-        )
-        if missing:
-            raise InputError(f"{path} lacks {', '.join(sorted(missing))}. Expected COCO-VID annotations.")
-        return document
-
-    def _index(self, document: dict[str, Any], path: Path) -> None:
-        categories = sorted(document["categories"], key=lambda category: category["id"])
-        self.classes = tuple(category["name"] for category in categories)
-        class_of = {category["id"]: index for index, category in enumerate(categories)}
-        frames: dict[int, list[dict[str, Any]]] = {video["id"]: [] for video in document["videos"]}
-        for image in document["images"]:
-            if image["video_id"] not in frames:
-                raise InputError(
-                    f"{path}: image {image['id']} belongs to video {image['video_id']}, which is not listed."
-                )
-            frames[image["video_id"]].append(image)
-        boxes: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in document["images"]}
-        for annotation in document["annotations"]:
-            where = f"{path}: annotation {annotation.get('id')}"
-            if annotation["image_id"] not in boxes:
-                raise InputError(f"{where} belongs to image {annotation['image_id']}, which is not listed.")
-            if annotation["category_id"] not in class_of:
-                raise InputError(
-                    f"{where} has category {annotation['category_id']}, which is missing from the categories "
-                    f"{', '.join(str(category) for category in class_of)}."
-                )
-            boxes[annotation["image_id"]].append(annotation)
-
+        self.classes, videos, notes = read_coco_document(path)
+        first = min(frame for found in videos for frame in found.pictures)
         self.videos, self._files, self._labels = [], [], []
-        for entry in document["videos"]:
-            images = sorted(frames[entry["id"]], key=lambda image: image["frame_id"])
-            if not images:
-                continue
-            if [image["frame_id"] for image in images] != list(range(len(images))):
-                raise InputError(f"{path}: frames of video {entry['id']} are not numbered 0 to {len(images) - 1}.")
-            width, height = (entry.get(side, images[0].get(side)) for side in ("width", "height"))
-            if not width or not height:
-                raise InputError(f"{path}: video {entry['id']} has no width and height.")
-            name = entry.get("name", str(entry["id"]))
-            video = Video(entry["id"], name, width, height, float(entry.get("fps", 30)), len(images))
+        for found in videos:
+            files, places, length = self._frames(found, first, f"{path}: video {found.id}")
+            ids = list(found.pictures)
+            # Where frames between were never kept, those that are there follow each other more slowly.
+            fps = found.fps * (places[-1] - places[0]) / (ids[-1] - ids[0]) if len(ids) > 1 else found.fps
+            unlabelled = frozenset(range(length)) - frozenset(places)
+            video = Video(found.id, found.name, found.width, found.height, fps, length, unlabelled)
+            place_of = dict(zip(ids, places, strict=True))
+            entries = {place_of[frame]: own for frame, own in found.entries.items()}
             self.videos.append(video)
-            self._files.append(entry.get("file_name") or [image["file_name"] for image in images])
+            self._files.append(files)
             self._labels.append(
-                [
-                    _frame_labels(boxes[image["id"]], class_of, video, f"{path}: frame {i}")
-                    for i, image in enumerate(images)
-                ]
+                [build_frame_labels(entries.get(place, ()), video.width, video.height) for place in range(length)]
             )
-        if not self.videos:
-            raise InputError(f"{path} lists no video with frames.")
+        gap = label_gap(sorted(found.entries) for found in videos)
+        if gap > 1 and not any(video.unlabelled for video in self.videos):
+            notes += (
+                f"objects stand on one frame in {gap} only, and those between count as empty. If nobody has labelled "
+                "them, leave them out of `images`: they are then neither learned nor scored.",
+            )
+        self.notes = notes + labels_note(self.videos)
 
     def labels(self, index: int) -> list[FrameLabels]:
         return self._labels[index]
@@ -115,11 +76,9 @@ class CocoVid(VideoDataset):
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video, files = self.videos[index], self._files[index]
         stop = video.length if stop is None else min(stop, video.length)
-        if isinstance(files, str) and (self.directory / files).is_dir():
-            files = self._images_in(self.directory / files, video)
-        if not isinstance(files, str):
-            return read_images([self.directory / name for name in files[start:stop]], video)
-        clip = np.stack(_read_video(self.directory / files, start, stop))
+        if not isinstance(files, Path):
+            return read_images(files[start:stop], video)
+        clip = np.stack(_read_video(files, start, stop))
         if clip.shape[1:3] != (video.height, video.width):
             raise InputError(
                 f"video {video.name} has frames of {clip.shape[2]} x {clip.shape[1]} px; its annotation says "
@@ -127,35 +86,65 @@ class CocoVid(VideoDataset):
             )
         return clip
 
-    def _images_in(self, folder: Path, video: Video) -> list[str]:
-        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if len(names) < video.length:
-            raise InputError(f"{folder} holds {len(names)} images; its annotations go on to frame {video.length}.")
-        return [str((folder / name).relative_to(self.directory)) for name in names]
+    def _frames(self, video: CocoVideo, first: int, where: str) -> tuple[Path | list[Path], list[int], int]:
+        """The video file or the images of a video, the place of each listed frame in it, and how many there are.
+
+        `first` is the smallest frame_id of the whole file.
+        """
+        ids, names = list(video.pictures), list(video.pictures.values())
+        if video.length is not None and ids[-1] >= video.length:
+            raise InputError(
+                f"{where} has length {video.length}, but an image of frame_id {ids[-1]}. frame_id counts from 0 to "
+                f"{video.length - 1}."
+            )
+        path = self.directory / video.file_name if video.file_name else None
+        folder = path if path and path.is_dir() else None
+        pictures = _pictures_in(folder) if folder else []
+        if folder and len(pictures) != (video.length or len(pictures)):
+            raise InputError(_other_count(where, video.length, folder, len(pictures)))
+        if None not in names and not (path and path.is_file()):
+            return self._named_frames(ids, names, folder, pictures)
+        if first == 1 and video.length is None:
+            raise InputError(f"{where}: frames are numbered from 1. Expected frame_id from 0: subtract 1 from all.")
+        if folder is None:
+            if path is None:
+                raise InputError(f"{where} lacks the key 'file_name', and so does an image of it. Give one of them.")
+            return path, ids, video.length or ids[-1] + 1
+        # With every frame listed, an image more than frames would shift the labels.
+        if len(pictures) < ids[-1] + 1 or (
+            len(ids) == ids[-1] + 1 and video.length is None and len(pictures) > len(ids)
+        ):
+            raise InputError(_other_count(where, ids[-1] + 1, folder, len(pictures)))
+        return pictures, ids, len(pictures)
+
+    def _named_frames(
+        self, ids: list[int], names: list[str], folder: Path | None, pictures: list[Path]
+    ) -> tuple[list[Path], list[int], int]:
+        """`_frames` of images that have names of their own: they count, whatever else lies in the folder."""
+        inside = folder and not (self.directory / names[0]).is_file()
+        own = [(folder if inside else self.directory) / name for name in names]
+        if ids[-1] - ids[0] > len(ids) - 1:
+            # Frames between may be there without labels: then the images of the folder stand as far apart as the ids.
+            pictures = pictures or _pictures_in(own[0].parent)
+            place_of = {picture: place for place, picture in enumerate(pictures)}
+            places = [place_of.get(picture, -1) for picture in own]
+            if min(places) >= 0 and [place - places[0] for place in places] == [number - ids[0] for number in ids]:
+                # Other images of a folder that the video does not name may be another video's.
+                start, stop = (0, len(pictures)) if folder else (places[0], places[-1] + 1)
+                return pictures[start:stop], [place - start for place in places], stop - start
+        return own, list(range(len(own))), len(own)
 
 
-def _frame_labels(annotations: list[dict[str, Any]], class_of: dict[int, int], video: Video, where: str) -> FrameLabels:
-    for annotation in annotations:
-        box = annotation["bbox"]
-        if not (isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)):
-            raise InputError(
-                f"{where} of video {video.name}: annotation {annotation.get('id')} has the box {box!r}; expected a "
-                "list of four numbers, x, y, width, height."
-            )
-    boxes = np.array([annotation["bbox"] for annotation in annotations], np.float64).reshape(-1, 4)
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    limits = np.array([video.width, video.height, video.width, video.height])
-    for annotation, box in zip(annotations, corners, strict=True):
-        # Written so that NaN, for which every comparison is false, fails too.
-        if not (box[2:] > box[:2]).all() or (box < -_TOLERANCE_PX).any() or (box > limits + _TOLERANCE_PX).any():
-            raise InputError(
-                f"{where} of video {video.name}: annotation {annotation.get('id')} has the box {annotation['bbox']} "
-                f"(x, y, width, height), which is empty or outside the frame of {video.width} x {video.height} px."
-            )
-    return FrameLabels(
-        np.clip(corners, 0, limits).astype(np.float32),
-        np.array([class_of[annotation["category_id"]] for annotation in annotations], np.int32),
-        np.array([annotation.get("instance_id", 0) for annotation in annotations], np.int32),
+def _pictures_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted((item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=natural_order)
+
+
+def _other_count(where: str, frames: int, folder: Path, images: int) -> str:
+    return (
+        f"{where} has {frames} frames, but {folder} holds {images} images. Each frame needs one image: correct the "
+        "annotations, or copy the folder again."
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.atomic import path_below
 from edge.errors import InputError
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
@@ -28,7 +29,8 @@ def write_coco_vid(
 
     Every file gets its name only once it is whole, and the JSON file is the last: an interrupted run leaves no split
     that looks finished, and can simply be run again. Ids count from 1, `frame_id` from 0; `bbox` is x, y, w, h in
-    pixels; `instance_id` is the object's identity within its video. mp4 compression changes the pixels a little.
+    pixels; `instance_id` is the object's identity within its video. Unlabelled frames are in the video and not among
+    the images; regions to ignore have `iscrowd` 1. mp4 compression changes the pixels a little.
 
     Args:
         dataset: the videos to write.
@@ -38,14 +40,19 @@ def write_coco_vid(
 
     Returns:
         The path of the annotation file.
+
+    Raises:
+        InputError: the split is there already, a video of it would write over another, or a video's name or the split's
+            leads out of the directory.
     """
     directory = Path(directory)
-    target = directory / "annotations" / f"{split}.json"
+    target = path_below(directory / "annotations", f"{split}.json")
     if target.exists():
         raise InputError(f"{target} exists already: delete it, or choose another directory or split name")
     _refuse_shared_names(dataset, directory, split)
+    # All names are looked at before the first video is written.
+    files = [path_below(directory / "videos", f"{video.name}.mp4") for video in dataset.videos]
     target.parent.mkdir(parents=True, exist_ok=True)
-    (directory / "videos").mkdir(exist_ok=True)
 
     content: dict[str, Any] = {
         "info": {"description": f"{split} split, written by keras-sge", "version": "1.0"},
@@ -57,13 +64,13 @@ def write_coco_vid(
     indices: Iterable[int] = range(len(dataset))
     for index in progress(indices) if progress else indices:
         video = dataset.videos[index]
-        file_name = f"videos/{video.name}.mp4"
-        _write_video(dataset, index, directory / file_name)
+        files[index].parent.mkdir(parents=True, exist_ok=True)
+        _write_video(dataset, index, files[index])
         content["videos"].append(
             {
                 "id": video.id,
                 "name": video.name,
-                "file_name": file_name,
+                "file_name": files[index].relative_to(directory).as_posix(),
                 "width": video.width,
                 "height": video.height,
                 "fps": video.fps,
@@ -85,8 +92,8 @@ def _refuse_shared_names(dataset: VideoDataset, directory: Path, split: str) -> 
         raise InputError(f"videos need different names. Received: {len(dataset)} videos with {len(names)} names")
     for other in sorted((directory / "annotations").glob("*.json")):
         try:
-            listed = {video["file_name"] for video in json.loads(other.read_text(encoding="utf-8"))["videos"]}
-        except (ValueError, KeyError, TypeError) as error:
+            listed = {video.get("file_name") for video in json.loads(other.read_text(encoding="utf-8-sig"))["videos"]}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{other} is no COCO-VID file: move it away, or choose another directory") from error
         if shared := sorted(names & listed):
             raise InputError(
@@ -114,6 +121,8 @@ def _write_video(dataset: VideoDataset, index: int, target: Path) -> None:
 def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLabels]) -> None:
     """Appends the images and annotations of one video."""
     for number, frame in enumerate(labels):
+        if number in video.unlabelled:
+            continue
         image_id = len(content["images"]) + 1
         content["images"].append(
             {
@@ -124,7 +133,10 @@ def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLab
                 "height": video.height,
             }
         )
-        for box, class_index, track in zip(frame.boxes, frame.classes, frame.tracks, strict=True):
+        objects = [(*entry, 0) for entry in zip(frame.boxes, frame.classes, frame.tracks, strict=True)]
+        # A region is nobody in particular.
+        regions = [(*entry, 0, 1) for entry in zip(frame.ignored, frame.ignored_classes, strict=True)]
+        for box, class_index, track, crowd in objects + regions:
             x1, y1, x2, y2 = (round(float(value), 3) for value in box)
             width, height = round(x2 - x1, 3), round(y2 - y1, 3)
             content["annotations"].append(
@@ -136,6 +148,6 @@ def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLab
                     "category_id": int(class_index) + 1,
                     "bbox": [x1, y1, width, height],
                     "area": round(width * height, 3),
-                    "iscrowd": 0,
+                    "iscrowd": crowd,
                 }
             )

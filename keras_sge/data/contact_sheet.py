@@ -12,13 +12,15 @@ from keras_sge.data.video_dataset import FrameLabels, VideoDataset
 
 # BGR; one colour for each class, taken in turn.
 _COLOURS = ((90, 110, 255), (110, 230, 80), (40, 180, 255), (245, 150, 225), (219, 152, 52), (156, 188, 26))
+_IGNORED, _GREY = "ignored", (200, 200, 200)
 _GAP = 2
 
 
 def contact_sheet(
     dataset: VideoDataset, videos: Sequence[int], frames: Sequence[int] | Sequence[Sequence[int]], scale: float = 1.0
 ) -> np.ndarray:
-    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top.
+    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
+    ignore and unlabelled frames are named in grey.
 
     Args:
         dataset: any videos; frames of another size than the first row's are stretched to it.
@@ -41,24 +43,34 @@ def contact_sheet(
     for index, numbers in zip(videos, rows, strict=True):
         labels = dataset.labels(index)
         clip = dataset.read(index, min(numbers), max(numbers) + 1)
-        cells = [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size) for n in numbers]
+        unlabelled = dataset.videos[index].unlabelled
+        cells = [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
         sheet.append(np.hstack(cells)[:, _GAP:])
     return np.vstack(sheet)[_GAP:]
 
 
-def _cell(picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int]) -> np.ndarray:
+def _cell(
+    picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
+) -> np.ndarray:
     factor = np.array(size, np.float64) / picture.shape[1::-1]
     method = cv2.INTER_CUBIC if factor[0] > 1 else cv2.INTER_AREA
     picture = cv2.resize(picture, size, interpolation=method)
-    for box, class_index in zip(labels.boxes, labels.classes, strict=True):
-        colour = _COLOURS[class_index % len(_COLOURS)]
+    marks = [(box, _IGNORED, _GREY) for box in labels.ignored]
+    marks += [
+        (box, classes[kind], _COLOURS[kind % len(_COLOURS)])
+        for box, kind in zip(labels.boxes, labels.classes, strict=True)
+    ]
+    for box, text, colour in marks:
         x1, y1, x2, y2 = np.round(box * np.tile(factor, 2)).astype(int).tolist()
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
-        baseline = y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3)
-        corner = max(x1, 1), baseline
-        (width, height), below = cv2.getTextSize(classes[class_index], cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
-        # Dark letters on a plate of the class's colour are readable on any picture.
-        plate = corner[0] - 1, corner[1] - height - 1, width + 2, height + below + 1
-        cv2.rectangle(picture, plate, colour, cv2.FILLED)
-        cv2.putText(picture, classes[class_index], corner, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)
+        _write(picture, text, max(x1, 1), y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3), colour)
+    if unlabelled:
+        _write(picture, "unlabelled", 1, 11, _GREY)
     return cv2.copyMakeBorder(picture, _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
+def _write(picture: np.ndarray, text: str, left: int, baseline: int, colour: tuple[int, int, int]) -> None:
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
+    # Dark letters on a plate of the class's colour are readable on any picture.
+    cv2.rectangle(picture, (left - 1, baseline - height - 1, width + 2, height + below + 1), colour, cv2.FILLED)
+    cv2.putText(picture, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)

@@ -17,7 +17,9 @@ class DataReport:
     """The figures of one split; videos whose labels are wrong are counted in `clips` only.
 
     Attributes:
-        classes: class names. clips, frames, empty_frames: how many; empty are those without an object.
+        classes: class names. clips, frames, empty_frames: how many; empty are labelled frames without an object.
+        unlabelled_frames: that nobody has labelled. ignored_regions: such as COCO's crowds.
+        changes: "clipped", "merged" or "left out" -> entries of the files that were not taken as they stand.
         tracks: objects with an identity of their own within a video.
         frame_sizes: "WIDTH x HEIGHT" -> videos.
         boxes: float32 (n, 4), x1, y1, x2, y2 as fractions of the frame.
@@ -25,12 +27,16 @@ class DataReport:
         motion: float64 (n,), motion IoU; NaN where it is unknown.
         problems: what is wrong, each with its place.
         wrong_videos: indices of the videos that `problems` are of.
+        notes: what the reader has decided, see `VideoDataset.notes`.
     """
 
     classes: tuple[str, ...]
     clips: int
     frames: int
     empty_frames: int
+    unlabelled_frames: int
+    ignored_regions: int
+    changes: dict[str, int]
     tracks: int
     frame_sizes: dict[str, int]
     boxes: np.ndarray
@@ -38,6 +44,7 @@ class DataReport:
     motion: np.ndarray
     problems: tuple[str, ...]
     wrong_videos: frozenset[int]
+    notes: tuple[str, ...] = ()
 
     @property
     def relative_sizes(self) -> np.ndarray:
@@ -73,6 +80,9 @@ class DataReport:
             "clips": self.clips,
             "frames": self.frames,
             "empty_frames": self.empty_frames,
+            "unlabelled_frames": self.unlabelled_frames,
+            "ignored_regions": self.ignored_regions,
+            "changes": self.changes,
             "boxes": len(self.boxes),
             "tracks": self.tracks,
             "boxes_by_class": self.boxes_by_class,
@@ -80,6 +90,7 @@ class DataReport:
             "size_percentiles": self.size_percentiles,
             "speed": self.speed,
             "speed_unknown": int(np.isnan(self.motion).sum()),
+            "notes": list(self.notes),
             "problems": list(self.problems),
         }
 
@@ -89,9 +100,12 @@ class DataReport:
         sizes = ", ".join(f"{video_size} ({videos:,})" for video_size, videos in self.frame_sizes.items())
         lines = [
             f"clips        {self.clips:,}",
-            f"frames       {self.frames:,}, of which {self.empty_frames:,} without an object",
+            f"frames       {self.frames:,}, of which {self.empty_frames:,} without an object"
+            + (f" and {self.unlabelled_frames:,} unlabelled" if self.unlabelled_frames else ""),
             f"frame sizes  {sizes or 'none'} px (clips)",
-            f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks",
+            f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks"
+            + (f"; {self.ignored_regions:,} regions to ignore" if self.ignored_regions else ""),
+            *([f"changed      {_counts(self.changes)}"] if self.changes else []),
             "box size     " + (_shares(self.size_percentiles, "{} %: {:.3f}") or "no boxes"),
             "             percentiles of sqrt(box area) / sqrt(frame area)",
             "speed        "
@@ -105,6 +119,10 @@ class DataReport:
         total = max(1, len(self.boxes))
         lines += [f"| {name} | {count:,} | {count / total:.1%} |" for name, count in self.boxes_by_class.items()]
         return "\n".join(lines)
+
+
+def _counts(changes: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} entries {change}" for change, count in changes.items())
 
 
 def _shares(values: dict[str, float | None], form: str) -> str:

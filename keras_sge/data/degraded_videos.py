@@ -23,7 +23,7 @@ class DegradedVideos(VideoDataset):
     def __init__(self, dataset: VideoDataset, seed: int, degradation: Degradation | None = None):
         self.dataset, self.seed = dataset, seed
         self.degradation = degradation or Degradation()
-        self.classes, self.videos = dataset.classes, dataset.videos
+        self.classes, self.videos, self.notes = dataset.classes, dataset.videos, dataset.notes
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
         return self.dataset.labels(index)

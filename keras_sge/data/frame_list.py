@@ -32,7 +32,7 @@ def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise InputError(f"cannot read the frame list {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
-
 from edge.errors import InputError
+from keras_sge.data.annotation_values import LARGEST_SIDE, Annotation, build_frame_labels
 from keras_sge.data.imagenet_vid_classes import VID_CLASSES
 from keras_sge.data.video_dataset import FrameLabels
 
@@ -23,8 +23,8 @@ def read_frame_size(path: Path) -> tuple[int, int]:
     """
     root = _parse(path)
     width, height = (_number(root, f"size/{side}", path, int) for side in ("width", "height"))
-    if width < 1 or height < 1:
-        raise InputError(f"{path}: the frame's size must be above 0. Received: {width} x {height}")
+    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
+        raise InputError(f"{path}: the frame's sides must be 1 to {LARGEST_SIDE} px. Received: {width} x {height}")
     return width, height
 
 
@@ -41,7 +41,7 @@ def read_frame_labels(path: Path, width: int, height: int) -> FrameLabels:
         InputError: the file is missing or unreadable, an object lacks a part, its wnid is none of the 30, or its box
             has no area inside the frame.
     """
-    boxes, classes, tracks = [], [], []
+    entries, left_out = [], 0
     for number, entry in enumerate(_parse(path).iterfind("object"), start=1):
         where = f"{path}: object {number}"
         wnid = (entry.findtext("name") or "").strip()
@@ -51,20 +51,18 @@ def read_frame_labels(path: Path, width: int, height: int) -> FrameLabels:
             )
         x1, y1, x2, y2 = (_number(entry, f"bndbox/{side}", where, float) for side in _SIDES)
         if x1 == x2 or y1 == y2:
+            left_out += 1
             continue
-        box = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
-        # Written so that NaN fails too.
-        if not (box[2] > box[0] and box[3] > box[1]):
+        if not (max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)):
             raise InputError(
                 f"{where} has the box xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}, which has no area inside the "
                 f"frame of {width} x {height} px. Correct it, or remove the object."
             )
-        boxes.append(box)
-        classes.append(_CLASS_OF[wnid])
-        tracks.append(_number(entry, "trackid", where, int))
-    return FrameLabels(
-        np.array(boxes, np.float32).reshape(-1, 4), np.array(classes, np.int32), np.array(tracks, np.int32)
-    )
+        track = _number(entry, "trackid", where, int)
+        if not -(2**31) <= track < 2**31:
+            raise InputError(f"{where}: trackid must fit into 32 bits. Received: {entry.findtext('trackid')[:40]}")
+        entries.append(Annotation((x1, y1, x2, y2), _CLASS_OF[wnid], track))
+    return build_frame_labels(entries, width, height, left_out)
 
 
 def _parse(path: Path) -> ElementTree.Element:
@@ -82,7 +80,10 @@ def _number(entry: ElementTree.Element, part: str, where: object, kind: type[int
     if text is None:
         raise InputError(f"{where} lacks {part}. Expected an annotation of ImageNet VID.")
     try:
-        return kind(text)
-    except ValueError as error:
+        number = kind(text)
+        if not math.isfinite(number):
+            raise ValueError(text)
+        return number
+    except (ValueError, OverflowError) as error:
         expected = "a whole number" if kind is int else "a number"
         raise InputError(f"{where}: {part} must be {expected}. Received: {text!r}") from error

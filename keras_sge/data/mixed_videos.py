@@ -23,6 +23,7 @@ class MixedVideos(VideoDataset):
 
     def __init__(self, datasets: Sequence[VideoDataset]):
         self.classes = datasets[0].classes
+        self.notes = tuple(dict.fromkeys(note for dataset in datasets for note in dataset.notes))
         self.videos, self._where = [], []
         for dataset in datasets:
             if set(dataset.classes) != set(self.classes):
@@ -40,7 +41,12 @@ class MixedVideos(VideoDataset):
         if dataset.classes == self.classes:
             return labels
         order = np.array([self.classes.index(name) for name in dataset.classes], np.int32)
-        return [dataclasses.replace(frame, classes=order[frame.classes]) for frame in labels]
+        return [
+            dataclasses.replace(
+                frame, classes=order[frame.classes], ignored_classes=order[frame.ignored_classes.astype(np.int64)]
+            )
+            for frame in labels
+        ]
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         dataset, own = self._where[index]

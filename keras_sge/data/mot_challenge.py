@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-import re
+import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES
+from edge.sources.image_source import IMAGE_SUFFIXES, natural_order
+from keras_sge.data.annotation_values import LARGEST_SIDE, Annotation, build_frame_labels, label_gap, labels_note
 from keras_sge.data.mot_ground_truth import PEDESTRIAN, MotGroundTruth, read_mot_ground_truth
 from keras_sge.data.read_images import read_images
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
@@ -27,15 +28,20 @@ _MOT_CLASSES = {
     7: "static_person",
 }
 _MOT_OTHERS = range(8, 14)
+# Taken for pedestrians with reason: person on vehicle, static person, distractor, reflection, crowd.
+_LIKE_PEDESTRIANS = (2, 7, 8, 12, 13)
 _SEQINFO = "Expected a section [Sequence] with frameRate, seqLength, imWidth, imHeight and, unless img1, imDir"
 
 
 class MotChallenge(VideoDataset):
     """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`.
 
-    Frame n is the n-th image by number. Entries of flag 0 are left out, so that of MOT16 and MOT17 only what their
-    protocol evaluates stays. Coordinates are taken as they stand and clipped to the frame, beyond which MOT's boxes
-    follow people; a box that lies outside it altogether is left out.
+    Frame n is the n-th image by number. Of MOT16 and MOT17 only what their protocol evaluates is an object: an entry of
+    flag 0, and what its number says is like a pedestrian without being one to detect, is a region to ignore; other
+    entries are left out. A line that repeats another one is taken once. Coordinates are taken as they stand and clipped
+    to the frame, beyond which MOT's boxes follow people; a box that lies outside it altogether is left out.
+
+    Where entries stand on every k-th frame only, those between are unlabelled (`Video.unlabelled`).
 
     Classes are the lines of `gt/labels.txt` where the sequences have it, as CVAT writes it, all the same one; else
     MOT16's names of the classes that occur in the split and are objects to detect (1 to 7). A file without classes, or
@@ -65,8 +71,12 @@ class MotChallenge(VideoDataset):
             truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
             self.videos.append(video)
             self._images.append(images)
-        class_of, self.classes = _classes(folders, truths)
-        self._labels = [_frame_labels(truth, class_of, video) for truth, video in zip(truths, self.videos, strict=True)]
+        class_of, ignored, self.classes = _classes(folders, truths)
+        self._labels = [
+            _frame_labels(truth, class_of, ignored, video) for truth, video in zip(truths, self.videos, strict=True)
+        ]
+        self.videos = _with_unlabelled(self.videos, truths)
+        self.notes = labels_note(self.videos)
 
     def labels(self, index: int) -> list[FrameLabels]:
         return self._labels[index]
@@ -97,7 +107,7 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
         raise InputError(f"no file {path}. {_SEQINFO}; CVAT writes none: add one by hand.")
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(path.read_text(encoding="utf-8-sig"))
         keys = parser["Sequence"]
         values = [float(keys[key]) for key in ("frameRate", "seqLength", "imWidth", "imHeight")]
     except KeyError as error:
@@ -106,11 +116,13 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
         raise InputError(f"{path} is not understood: {' '.join(str(error).split())}. {_SEQINFO}.") from error
     if not all(0 < value < 1e6 for value in values) or any(value != int(value) for value in values[1:]):
         raise InputError(f"{path}: rate, length, width and height must be above 0. Received: {values}")
+    if max(values[2:]) > LARGEST_SIDE:
+        raise InputError(f"{path}: a frame's sides are at most {LARGEST_SIDE} px. Received: {values[2:]}")
     rate, (length, width, height) = values[0], (int(value) for value in values[1:])
     images = folder / keys.get("imDir", "img1")
     if not images.is_dir():
         raise InputError(f"no folder {images}, which {path} names for the frames.")
-    frames = sorted((item for item in images.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=_natural_order)
+    frames = sorted((item for item in images.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=natural_order)
     if len(frames) != length:
         raise InputError(
             f"{images} holds {len(frames)} images; {path} says seqLength={length}. Each frame needs one image: extract "
@@ -119,31 +131,32 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
     return Video(number, folder.name, width, height, rate, length), frames
 
 
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", path.stem)]
-
-
-def _classes(folders: list[Path], truths: list[MotGroundTruth]) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Class number of the files -> index, and the names; numbers that are no objects to detect are not among them."""
+def _classes(
+    folders: list[Path], truths: list[MotGroundTruth]
+) -> tuple[dict[int, int], dict[int, int], tuple[str, ...]]:
+    """Class number of the files -> index, of what is an object and of what is to ignore; and the names."""
     files = [folder / "gt" / "labels.txt" for folder in folders]
     if not any(file.is_file() for file in files):
         _refuse_unknown(truths, {*_MOT_CLASSES, *_MOT_OTHERS}, "a class of MOT16 (1 to 13); names of your own need")
-        present = {int(number) for truth in truths for number in truth.classes}
+        present = {entry.kind for truth in truths for entry in truth.entries if entry.counts}
         numbers = sorted(present & set(_MOT_CLASSES)) or [PEDESTRIAN]
-        return {number: index for index, number in enumerate(numbers)}, tuple(_MOT_CLASSES[n] for n in numbers)
+        class_of = {number: index for index, number in enumerate(numbers)}
+        like = dict.fromkeys(_LIKE_PEDESTRIANS, class_of[PEDESTRIAN]) if PEDESTRIAN in class_of else {}
+        return class_of, like | class_of, tuple(_MOT_CLASSES[number] for number in numbers)
     lists = [_read_names(file) for file in files]
     for file, names in zip(files, lists, strict=True):
         if names != lists[0]:
             raise InputError(f"{file} has other classes than {files[0]}. All sequences need the same, in one order.")
     _refuse_unknown(truths, set(range(1, len(lists[0]) + 1)), f"a line number (1 to {len(lists[0])}) of")
-    return {number: number - 1 for number in range(1, len(lists[0]) + 1)}, lists[0]
+    class_of = {number: number - 1 for number in range(1, len(lists[0]) + 1)}
+    return class_of, class_of, lists[0]
 
 
 def _read_names(file: Path) -> tuple[str, ...]:
     if not file.is_file():
         raise InputError(f"no file {file}. Other sequences have one: each needs it, with one class name a line.")
     try:
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is no text file. Expected one class name a line.") from error
     if not names or len(set(names)) != len(names):
@@ -153,16 +166,43 @@ def _read_names(file: Path) -> tuple[str, ...]:
 
 def _refuse_unknown(truths: list[MotGroundTruth], known: set[int], expected: str) -> None:
     for truth in truths:
-        for number, line in zip(truth.classes.tolist(), truth.lines.tolist(), strict=True):
-            if number not in known:
-                raise InputError(f"{truth.path}:{line} has class {number}. Expected {expected} gt/labels.txt.")
+        for entry in truth.entries:
+            if entry.counts and entry.kind not in known:
+                raise InputError(
+                    f"{truth.path}:{entry.line} has class {entry.kind}. Expected {expected} gt/labels.txt."
+                )
 
 
-def _frame_labels(truth: MotGroundTruth, class_of: dict[int, int], video: Video) -> list[FrameLabels]:
-    chosen = [index for index, number in enumerate(truth.classes.tolist()) if number in class_of]
-    # Within a frame the file's order stays.
-    order = np.array(sorted(chosen, key=lambda index: truth.frames[index]), np.int64)
-    classes = np.array([class_of[number] for number in truth.classes[order].tolist()], np.int32)
-    bounds = np.searchsorted(truth.frames[order], np.arange(1, video.length))
-    parts = (np.split(values, bounds) for values in (truth.boxes[order], classes, truth.tracks[order]))
-    return [FrameLabels(*part) for part in zip(*parts, strict=True)]
+def _frame_labels(
+    truth: MotGroundTruth, class_of: dict[int, int], ignored: dict[int, int], video: Video
+) -> list[FrameLabels]:
+    frames: list[list[Annotation]] = [[] for _ in range(video.length)]
+    left_out = [0] * video.length
+    for entry in truth.entries:
+        is_object = entry.counts and entry.kind in class_of
+        kind = (class_of if is_object else ignored).get(entry.kind)
+        x1, y1, x2, y2 = entry.corners
+        if kind is None or x2 <= 0 or y2 <= 0 or x1 >= video.width or y1 >= video.height:
+            left_out[entry.frame] += 1
+        else:
+            frames[entry.frame].append(Annotation(entry.corners, kind, entry.track, not is_object))
+    return [
+        build_frame_labels(entries, video.width, video.height, number)
+        for entries, number in zip(frames, left_out, strict=True)
+    ]
+
+
+def _with_unlabelled(videos: list[Video], truths: list[MotGroundTruth]) -> list[Video]:
+    """The format cannot say that a frame is unlabelled; entries on every k-th frame of all sequences do."""
+    frames = [sorted({entry.frame for entry in truth.entries}) for truth in truths]
+    gap = label_gap(frames)
+    if gap == 1:
+        return videos
+    return [
+        dataclasses.replace(
+            video, unlabelled=frozenset(range(video.length)) - set(range(own[0] % gap, video.length, gap))
+        )
+        if own
+        else video
+        for video, own in zip(videos, frames, strict=True)
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data.background_videos import BackgroundVideos
@@ -11,6 +13,8 @@ from keras_sge.data.open_videos import open_videos
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.video_dataset import VideoDataset
 
+# Videos whose size is looked at: some formats open a file for each.
+_SAMPLE = 9
 # Each split has a seed of its own, so no video is in two of them.
 _SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
 
@@ -62,3 +66,18 @@ def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -
     if videos < 1 or frames < 1:
         raise InputError(f"a synthetic set needs videos and frames above 0. Received: {videos} and {frames}")
     return SyntheticSky(videos=videos, frames=frames, size=size, seed=_SYNTHETIC_SEEDS[split])
+
+
+def data_notes(dataset: VideoDataset, network: NetworkConfig) -> list[str]:
+    """What a user should know before these videos meet this network, a sentence each: the data set's own notes, and
+    whether `network.input_size` lies where most frames stand, or the other way round."""
+    places = np.unique(np.linspace(0, len(dataset) - 1, _SAMPLE).round().astype(int)).tolist()
+    videos = [dataset.videos[place] for place in places]
+    turned = [video for video in videos if network.turned_from(video.width, video.height)]
+    notes = list(dataset.notes)
+    if len(turned) * 2 > len(videos):
+        notes.append(
+            f"the network sees {network.size_text}, but frames are {turned[0].width} wide, {turned[0].height} high. "
+            f"network.input_size is [height, width]: did you mean {list(network.input_size[::-1])}?"
+        )
+    return notes

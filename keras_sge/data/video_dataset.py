@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video of a data set: its identity and its size, nothing decoded yet."""
+    """One video of a data set: its identity and its size, nothing decoded yet.
+
+    Attributes:
+        id: from 0 or 1, its own within the data set. name: for people and for files' names.
+        width, height: of its frames in pixels. fps: frames a second. length: how many frames it has.
+        unlabelled: frames, from 0, that nobody has labelled: their `FrameLabels` are empty, which says nothing of them.
+            They are run, for the state that they leave, and neither learned nor scored.
+    """
 
     id: int
     name: str
@@ -19,6 +26,7 @@ class Video:
     height: int
     fps: float
     length: int
+    unlabelled: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -29,11 +37,17 @@ class FrameLabels:
         boxes: float32 (n, 4), x1, y1, x2, y2 in pixels of the video's own frame, inside the frame.
         classes: int32 (n,), indices into `VideoDataset.classes`.
         tracks: int32 (n,), an object's identity within its video.
+        ignored: float32 (k, 4), regions such as COCO's crowds that are neither learned nor scored, in the same unit.
+        ignored_classes: int32 (k,), whose detections a region excuses.
+        changes: a word for each entry of the file that was not taken as it stands there, see `build_frame_labels`.
     """
 
     boxes: np.ndarray
     classes: np.ndarray
     tracks: np.ndarray
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    ignored_classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    changes: tuple[str, ...] = ()
 
 
 class VideoDataset(abc.ABC):
@@ -42,10 +56,12 @@ class VideoDataset(abc.ABC):
     Attributes:
         classes: the class names, in the order of `FrameLabels.classes`.
         videos: one `Video` per item; an item is named by its index in this sequence.
+        notes: what a reader has decided about the whole set and a user should know, a sentence each.
     """
 
     classes: tuple[str, ...]
     videos: Sequence[Video]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.videos)

@@ -14,7 +14,7 @@ class VideoSubset(VideoDataset):
 
     def __init__(self, dataset: VideoDataset, indices: Sequence[int]):
         self.dataset, self._indices = dataset, list(indices)
-        self.classes = dataset.classes
+        self.classes, self.notes = dataset.classes, dataset.notes
         self.videos = [dataset.videos[index] for index in self._indices]
 
     def labels(self, index: int) -> Sequence[FrameLabels]:

@@ -166,6 +166,7 @@ def _check_pair(a: DetectionRecords, b: DetectionRecords) -> None:
             ("videos", a.video_names == b.video_names),
             ("scored frames", _equal(a, b, "videos", "frame_ids")),
             ("objects", _equal(a, b, "true_counts", "true_boxes", "true_classes")),
+            ("regions to ignore", _equal(a, b, "ignored_counts", "ignored", "ignored_classes")),
         )
         if not same
     ]

@@ -56,7 +56,9 @@ def coco_figures(frames: Sequence[FrameRecord], classes: int) -> dict[str, float
 def coco_evaluation(frames: Sequence[FrameRecord], class_index: int) -> COCOeval:
     """One class as a `COCOeval` that has not run yet; frame i is image i, frames without the class are left out."""
     truth = [
-        _annotations(image, frame.true_boxes[frame.true_classes == class_index]) for image, frame in enumerate(frames)
+        _annotations(image, frame.true_boxes[frame.true_classes == class_index])
+        + _annotations(image, frame.ignored[frame.ignored_classes == class_index], crowd=1)
+        for image, frame in enumerate(frames)
     ]
     found = [
         _annotations(image, frame.boxes[mine], frame.scores[mine])
@@ -70,13 +72,15 @@ def coco_evaluation(frames: Sequence[FrameRecord], class_index: int) -> COCOeval
     return evaluation
 
 
-def _annotations(image: int, boxes: np.ndarray, scores: np.ndarray | None = None) -> list[dict[str, Any]]:
+def _annotations(
+    image: int, boxes: np.ndarray, scores: np.ndarray | None = None, crowd: int = 0
+) -> list[dict[str, Any]]:
     if len(boxes) == 0:
         return []
     boxes = boxes.astype(np.float64)
     rows = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
     return [
-        {"image_id": image, "category_id": 0, "bbox": row, "area": row[2] * row[3], "iscrowd": 0, "score": score}
+        {"image_id": image, "category_id": 0, "bbox": row, "area": row[2] * row[3], "iscrowd": crowd, "score": score}
         for row, score in zip(rows, np.ones(len(rows)).tolist() if scores is None else scores.tolist(), strict=True)
     ]
 

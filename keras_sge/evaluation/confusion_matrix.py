@@ -48,4 +48,6 @@ def _without_classes(frame: FrameRecord, threshold: float) -> FrameRecord:
         np.zeros(int(kept.sum()), np.int64),
         frame.true_boxes,
         np.zeros(len(frame.true_classes), np.int64),
+        frame.ignored,
+        np.zeros(len(frame.ignored_classes), np.int64),
     )

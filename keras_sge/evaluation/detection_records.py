@@ -39,6 +39,9 @@ _ARRAYS = {
     "true_tracks": (1, "iu"),
     "true_motion": (1, "f"),
     "true_counts": (1, "iu"),
+    "ignored": (2, "f"),
+    "ignored_classes": (1, "iu"),
+    "ignored_counts": (1, "iu"),
     "videos": (1, "iu"),
     "frame_ids": (1, "iu"),
     "video_ids": (1, "iu"),
@@ -58,6 +61,8 @@ class DetectionRecords(Sequence[FrameRecord]):
         counts: int32 (frames,), detections of each frame; they lie behind each other.
         true_boxes, true_classes, true_counts: the same of the objects. true_tracks: int32 (m,), within the video.
         true_motion: float32 (m,), motion IoU, NaN where it has none.
+        ignored, ignored_classes, ignored_counts: the same of the regions to ignore; None for none.
+        unlabelled: frames that were run and not scored, because nobody has labelled them.
         videos: int32 (frames,), index into `video_ids`. frame_ids: int32 (frames,), from 0 in the video.
         video_ids, video_names, sources: of each video that was run; a source is the recording it was cut from.
         degrade: seed of the degraded frames, None for clean ones.
@@ -82,9 +87,17 @@ class DetectionRecords(Sequence[FrameRecord]):
     degrade: int | None
     protocol: str
     runtime: str
+    ignored: np.ndarray | None = None
+    ignored_classes: np.ndarray | None = None
+    ignored_counts: np.ndarray | None = None
+    unlabelled: int = 0
 
     def __post_init__(self) -> None:
-        for name, counts in (("_ends", self.counts), ("_true_ends", self.true_counts)):
+        if self.ignored is None:
+            for name, array in _no_regions(len(self.counts)).items():
+                object.__setattr__(self, name, array)
+        ends = {"_ends": self.counts, "_true_ends": self.true_counts, "_ignored_ends": self.ignored_counts}
+        for name, counts in ends.items():
             object.__setattr__(self, name, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
 
     def __len__(self) -> int:
@@ -100,12 +113,15 @@ class DetectionRecords(Sequence[FrameRecord]):
         index = range(len(self))[index]
         found = slice(self._ends[index], self._ends[index + 1])
         true = slice(self._true_ends[index], self._true_ends[index + 1])
+        ignored = slice(self._ignored_ends[index], self._ignored_ends[index + 1])
         return FrameRecord(
             self.boxes[found],
             self.scores[found],
             self.classes[found].astype(np.int64),
             self.true_boxes[true],
             self.true_classes[true].astype(np.int64),
+            self.ignored[ignored],
+            self.ignored_classes[ignored].astype(np.int64),
         )
 
     def save(self, path: str | Path) -> None:
@@ -125,13 +141,15 @@ class DetectionRecords(Sequence[FrameRecord]):
                 degrade=-1 if self.degrade is None else self.degrade,
                 protocol=self.protocol,
                 runtime=self.runtime,
+                unlabelled=self.unlabelled,
                 **arrays,
             )
 
     def with_labels(self, labels: tuple[str, ...]) -> DetectionRecords:
         """The same with classes in the order of `labels`, which must be the same names."""
         number = np.array([labels.index(name) for name in self.labels], np.int16)
-        return replace(self, labels=labels, classes=number[self.classes], true_classes=number[self.true_classes])
+        classes = {name: number[getattr(self, name)] for name in ("classes", "true_classes", "ignored_classes")}
+        return replace(self, labels=labels, **classes)
 
     @classmethod
     def load(cls, path: str | Path) -> DetectionRecords:
@@ -146,9 +164,11 @@ class DetectionRecords(Sequence[FrameRecord]):
             with np.load(path, allow_pickle=False) as archive:
                 if str(archive["format"]) != _FORMAT:
                     raise ValueError(f"its format is {str(archive['format'])!r}, expected {_FORMAT!r}")
-                values = {name: archive[name] for name in _ARRAYS}
+                # Files from before regions were ignored have none.
+                known = {"unlabelled": 0, **_no_regions(len(archive["counts"])), **archive}
+                values = {name: known[name] for name in _ARRAYS}
                 values |= {name: str(archive[name]) for name in ("protocol", "runtime")}
-                seed = int(archive["degrade"])
+                seed, unlabelled = int(archive["degrade"]), int(known["unlabelled"])
             _check(values)
         except _DAMAGE as error:
             raise InputError(
@@ -156,7 +176,15 @@ class DetectionRecords(Sequence[FrameRecord]):
                 "write it again."
             ) from error
         values |= {name: tuple(values[name].tolist()) for name in ("labels", "video_names", "sources")}
-        return cls(**values, degrade=None if seed < 0 else seed)
+        return cls(**values, degrade=None if seed < 0 else seed, unlabelled=unlabelled)
+
+
+def _no_regions(frames: int) -> dict[str, np.ndarray]:
+    return {
+        "ignored": np.zeros((0, 4), np.float32),
+        "ignored_classes": np.zeros(0, np.int16),
+        "ignored_counts": np.zeros(frames, np.int32),
+    }
 
 
 def check_records_path(path: str | Path) -> None:
@@ -171,10 +199,10 @@ def _check(values: dict[str, np.ndarray]) -> None:
         array = values[name]
         if array.ndim != dimensions or array.dtype.kind not in kinds:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
-    for prefix in ("", "true_"):
+    for prefix, boxes in (("", "boxes"), ("true_", "true_boxes"), ("ignored_", "ignored")):
         counts, length = values[f"{prefix}counts"], len(values[f"{prefix}classes"])
-        if values[f"{prefix}boxes"].shape != (length, 4) or (counts < 0).any() or counts.sum() != length:
-            raise ValueError(f"{prefix}boxes, {prefix}classes and {prefix}counts differ in length")
+        if values[boxes].shape != (length, 4) or (counts < 0).any() or counts.sum() != length:
+            raise ValueError(f"{boxes}, {prefix}classes and {prefix}counts differ in length")
         if len(counts) != len(values["videos"]):
             raise ValueError(f"{prefix}counts and videos differ in length")
     groups = (
@@ -186,8 +214,9 @@ def _check(values: dict[str, np.ndarray]) -> None:
     for first, *others in groups:
         if any(len(values[other]) != len(values[first]) for other in others):
             raise ValueError(f"{first}, {', '.join(others)} differ in length")
-    for name, of in (("classes", "labels"), ("true_classes", "labels"), ("videos", "video_ids")):
+    classes = [(name, "labels") for name in ("classes", "true_classes", "ignored_classes")]
+    for name, of in (*classes, ("videos", "video_ids")):
         if ((values[name] < 0) | (values[name] >= len(values[of]))).any():
             raise ValueError(f"{name} points past {of}")
-    if not all(np.isfinite(values[name]).all() for name in ("boxes", "scores", "true_boxes")):
+    if not all(np.isfinite(values[name]).all() for name in ("boxes", "scores", "true_boxes", "ignored")):
         raise ValueError("a box or a score is not finite")

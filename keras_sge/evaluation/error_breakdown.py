@@ -33,7 +33,8 @@ def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: 
         matches: of `frames` at IoU .5.
     """
     counts = dict.fromkeys(("missed", "wrong_class", "badly_placed", "duplicate", "background"), 0)
-    claimed = np.empty_like(matches.claimed)
+    # What `match` has left out is neither.
+    claimed = np.full(sum(len(frame.scores) for frame in frames), -2)
     claimed[matches.place] = matches.claimed
     first, first_object = 0, 0
     for frame in frames:
@@ -43,7 +44,7 @@ def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: 
         covered = np.zeros(len(frame.true_classes), bool)
         covered[mine[kept & (mine >= 0)] - first_object] = True
         first_object += len(covered)
-        false = kept & (mine < 0)
+        false = kept & (mine == -1)
         if false.any():
             overlap = iou_matrix(frame.boxes[false].astype(np.float64), frame.true_boxes.astype(np.float64))
             alike = frame.classes[false][:, None] == frame.true_classes[None]

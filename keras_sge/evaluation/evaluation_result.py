@@ -20,6 +20,8 @@ class EvaluationResult:
     Attributes:
         map50: mean of `ap50` over classes that have boxes, NaN if there is none. ap50: by class name.
         boxes: labelled objects by class name. frames, clips: how many were scored.
+        unlabelled: frames that were run and not scored, because nobody has labelled them.
+        ignored: regions, such as COCO's crowds, in which detections are neither right nor wrong.
         protocol: how the figures were made. runtime: what ran the network.
         coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
         best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
@@ -38,6 +40,8 @@ class EvaluationResult:
     frame_index: Figures = field(default_factory=dict)
     best_f1: Figures = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
+    ignored: int = 0
 
     def table(self) -> str:
         """The figures for people, as Markdown."""
@@ -54,6 +58,10 @@ class EvaluationResult:
         ):
             rows += _row(title, {name: _text(value) for name, value in figures.items()})
         rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
+        if self.unlabelled or self.ignored:
+            rows += _row(
+                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
+            )
         return "\n".join(rows)
 
     def write_json(self, path: str | Path) -> None:

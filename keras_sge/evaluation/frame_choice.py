@@ -15,7 +15,7 @@ _REFERENCE_FRAMES = 20
 
 
 class FrameChoice:
-    """The scored frames of each video of a data set.
+    """The scored frames of each video of a data set; frames that nobody has labelled are never among them.
 
     Args:
         frames: `all`; `reference`: the first 20 frames with objects of each video, or all where it has fewer; or the
@@ -49,5 +49,7 @@ class FrameChoice:
         """Ascending ids of the scored frames of video `index`; empty where it need not be run."""
         if self._kind == "reference":
             return np.flatnonzero([len(frame.boxes) > 0 for frame in labels])[:_REFERENCE_FRAMES]
-        listed = self._list.get(self._videos[index].name, []) if self._kind == "list" else None
-        return np.arange(len(labels)) if listed is None else np.array(listed, np.int64)
+        video = self._videos[index]
+        listed = self._list.get(video.name, []) if self._kind == "list" else None
+        chosen = range(len(labels)) if listed is None else listed
+        return np.array([frame for frame in chosen if frame not in video.unlabelled], np.int64)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.boxes import iou_matrix
+from edge.boxes import iou_matrix, share_inside
 from keras_sge.evaluation.frame_record import FrameRecord
+
+# pycocotools' own guard for a threshold of 1.
+_ALL = 1 - 1e-10
 
 
 @dataclass(frozen=True)
 class Matches:
-    """All detections of some frames, best score first, equal scores in frame order.
+    """All detections of some frames that are right or wrong, best score first, equal scores in frame order.
 
     Attributes:
         scores: float32 (n,). classes: int64 (n,). frames: int64 (n,), the frame's place among the frames.
@@ -82,15 +85,18 @@ def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
     """Matches detections to objects as pycocotools does.
 
     Detections are taken from the best score down; each claims the free object of its frame and class that it overlaps
-    most, the last of equals, if by at least `iou_threshold`, and is false otherwise.
+    most, the last of equals, if by at least `iou_threshold`, and is false otherwise. One that claims nothing and lies
+    in an ignored region of its class by at least `iou_threshold` of its area is left out.
     """
-    claimed, object_count = [np.empty(0, np.int64)], 0
+    claimed, excused, object_count = [np.empty(0, np.int64)], [np.empty(0, bool)], 0
     for frame in frames:
         local = _claim(frame, iou_threshold)
         claimed.append(np.where(local >= 0, local + object_count, -1))
+        excused.append((local < 0) & _in_region(frame, iou_threshold))
         object_count += len(frame.true_classes)
     scores = np.concatenate([np.empty(0, np.float32), *(frame.scores for frame in frames)])
     order = np.argsort(-scores, kind="stable")
+    order = order[~np.concatenate(excused)[order]]
     numbers = np.arange(len(frames))
     return Matches(
         scores[order],
@@ -101,6 +107,15 @@ def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
         np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)]),
         np.repeat(numbers, [len(frame.true_classes) for frame in frames]),
     )
+
+
+def _in_region(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
+    """bool (n,): which detections lie in an ignored region of their class."""
+    if len(frame.scores) == 0 or len(frame.ignored_classes) == 0:
+        return np.zeros(len(frame.scores), bool)
+    share = share_inside(frame.boxes.astype(np.float64), frame.ignored.astype(np.float64))
+    share[frame.classes[:, None] != frame.ignored_classes[None]] = -1
+    return share.max(axis=1) >= min(iou_threshold, _ALL)
 
 
 def mean_of_numbers(values: Iterable[float]) -> float:
@@ -117,8 +132,7 @@ def _claim(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
     # In float64, as pycocotools: an overlap of exactly the threshold must not hang on rounding.
     overlap = iou_matrix(frame.boxes.astype(np.float64), frame.true_boxes.astype(np.float64))
     overlap[frame.classes[:, None] != frame.true_classes[None]] = -1
-    # 1 - 1e-10 is pycocotools' own guard for a threshold of 1.
-    threshold = min(iou_threshold, 1 - 1e-10)
+    threshold = min(iou_threshold, _ALL)
     rows = np.flatnonzero(overlap.max(axis=1) >= threshold)
     last = overlap.shape[1] - 1
     for row in rows[np.argsort(-frame.scores[rows], kind="stable")]:

@@ -28,7 +28,7 @@ def record_detections(
     protocol: Protocol | None = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> DetectionRecords:
-    """Runs a detector over a data set.
+    """Runs a detector over a data set. Unlabelled frames are run and not scored.
 
     Args:
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
@@ -52,12 +52,14 @@ def record_detections(
     if protocol.average_scores:
         runner = AveragedDetector(detector, protocol.average_scores, SCORE_THRESHOLD)
     found, truths, motion, places = [], [], [], []
+    unlabelled = 0
     for clip in progress(range(len(dataset))):
         labels = list(dataset.labels(clip))
         chosen = choice(clip, labels).tolist()
         if not chosen:
             continue
         speeds, scored = motion_iou(labels), set(chosen)
+        unlabelled += sum(frame <= chosen[-1] for frame in dataset.videos[clip].unlabelled)
         runner.reset()
         for number, frame in _frames(dataset, clip, chosen[-1] + 1):
             if protocol.reset_every_frame:
@@ -82,6 +84,10 @@ def record_detections(
         true_tracks=_joined([truth.tracks for truth in truths], np.int32),
         true_motion=_joined(motion, np.float32),
         true_counts=np.array([len(truth.classes) for truth in truths], np.int32),
+        ignored=_joined([truth.ignored for truth in truths], np.float32).reshape(-1, 4),
+        ignored_classes=class_of[_joined([truth.ignored_classes for truth in truths], np.int32)],
+        ignored_counts=np.array([len(truth.ignored_classes) for truth in truths], np.int32),
+        unlabelled=unlabelled,
         videos=videos,
         frame_ids=frame_ids,
         video_ids=np.array([video.id for video in dataset.videos], np.int64),

@@ -40,6 +40,8 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         frame_index=_numbers(frame_index_figures(matches, classes, records.frame_ids)),
         best_f1=_numbers(best),
         errors=error_breakdown(matches, frames, best["threshold"]),
+        unlabelled=records.unlabelled,
+        ignored=len(records.ignored_classes),
     )
 
 

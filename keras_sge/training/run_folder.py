@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import yaml
-
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import Config, config_to_dict, load_config
+from keras_sge.config.yaml_text import format_yaml
 
 
 class RunFolder:
@@ -55,7 +54,7 @@ class RunFolder:
         """Makes the folder, if need be, and writes the whole configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.config) as temporary:
-            Path(temporary).write_text(yaml.safe_dump(config_to_dict(config), sort_keys=False))
+            Path(temporary).write_text(format_yaml(config_to_dict(config)))
 
     def trim_log(self, epochs: int) -> None:
         """Cuts rows off the log that belong to epochs after the first `epochs`: their checkpoint was never written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import sys
 from pathlib import Path
 
 import keras
@@ -11,7 +12,7 @@ import numpy as np
 
 from edge.errors import InputError
 from keras_sge.config import Config, TrainingConfig
-from keras_sge.data import open_dataset
+from keras_sge.data import data_notes, open_dataset
 from keras_sge.data.cached_videos import CachedVideos
 from keras_sge.data.clip_loader import ClipLoader, check_classes
 from keras_sge.losses import multibox_loss
@@ -37,6 +38,10 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
     keras.utils.set_random_seed(training.seed)
     videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
     check_classes(videos, config.network)
+    if verbose:
+        print(f"network input: {config.network.size_text}")
+        for note in data_notes(videos, config.network):
+            print(f"note: {note}", file=sys.stderr)
     held_out = open_dataset(config.data, config.network, "val") if training.validation_steps else None
     default_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(training.precision)
