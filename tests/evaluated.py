@@ -5,14 +5,16 @@ import numpy as np
 from keras_sge.evaluation import DetectionRecords, FrameRecord
 
 
-def record(found=(), truth=()):
-    """found: (box, score, class); truth: (box, class)."""
+def record(found=(), truth=(), ignored=()):
+    """found: (box, score, class); truth, ignored: (box, class)."""
     return FrameRecord(
         np.array([box for box, _, _ in found], np.float32).reshape(-1, 4),
         np.array([score for _, score, _ in found], np.float32),
         np.array([number for _, _, number in found], np.int64),
         np.array([box for box, _ in truth], np.float32).reshape(-1, 4),
         np.array([number for _, number in truth], np.int64),
+        np.array([box for box, _ in ignored], np.float32).reshape(-1, 4),
+        np.array([number for _, number in ignored], np.int64),
     )
 
 
@@ -57,8 +59,8 @@ def plain_area(marks, objects):
     return sum(max(points[place:]) for place in range(len(points))) / objects if objects else float("nan")
 
 
-def random_frames(seed, frames=12, levels=None):
-    """Three classes; with `levels`, scores take so few values that many are equal."""
+def random_frames(seed, frames=12, levels=None, regions=0):
+    """Three classes; with `levels`, scores take so few values that many are equal; `regions` of a frame are ignored."""
     rng = np.random.default_rng(seed)
     result = []
     for _ in range(frames):
@@ -72,7 +74,9 @@ def random_frames(seed, frames=12, levels=None):
         found += [((x, y, x + 20, y + 20), rng.random(), int(rng.integers(3))) for x, y in rng.uniform(0, 60, (2, 2))]
         if levels:
             found = [(box, np.ceil(score * levels) / levels, number) for box, score, number in found]
-        result.append(record(found, truth))
+        places = rng.uniform(0, 50, (regions, 2))
+        ignored = [((x, y, *(np.array((x, y)) + rng.uniform(15, 50, 2))), int(rng.integers(3))) for x, y in places]
+        result.append(record(found, truth, ignored))
     return result
 
 
@@ -92,6 +96,9 @@ def records_of(frames, lengths=None, sources=None, **changes):
         "true_tracks": np.arange(objects, dtype=np.int32),
         "true_motion": np.full(objects, np.nan, np.float32),
         "true_counts": np.array([len(frame.true_classes) for frame in frames], np.int32),
+        "ignored": np.concatenate([frame.ignored for frame in frames]),
+        "ignored_classes": np.concatenate([frame.ignored_classes for frame in frames]).astype(np.int16),
+        "ignored_counts": np.array([len(frame.ignored_classes) for frame in frames], np.int32),
         "videos": np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
         "frame_ids": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
         "video_ids": np.array(numbers, np.int64),

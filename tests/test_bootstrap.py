@@ -158,6 +158,31 @@ def spoil(path, **changes):
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
+def test_records_of_before_regions_were_ignored_are_read(pair, tmp_path):
+    path = tmp_path / "old.npz"
+    records = records_of(pair[0], LENGTHS, SOURCES)
+    records.save(path)
+    spoil(path, ignored=None, ignored_classes=None, ignored_counts=None, unlabelled=None)
+    old = DetectionRecords.load(path)
+    assert old.ignored.shape == (0, 4) and not old.ignored_counts.any() and old.unlabelled == 0
+    assert len(list(old)) == len(list(records))
+
+
+def test_regions_and_counts_come_back(tmp_path):
+    records = records_of(random_frames(1, 6, regions=2), unlabelled=3)
+    records.save(tmp_path / "a.npz")
+    back = DetectionRecords.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(back[4].ignored, records[4].ignored)
+    assert back.unlabelled == 3 and len(back[4].ignored_classes) == 2
+
+
+def test_records_of_other_regions_are_no_pair(pair):
+    records = records_of(pair[0], LENGTHS, SOURCES)
+    frames = [dataclasses.replace(frame, ignored=frame.boxes, ignored_classes=frame.classes) for frame in pair[0]]
+    with pytest.raises(InputError, match="regions to ignore"):
+        bootstrap(records, records_of(frames, LENGTHS, SOURCES))
+
+
 SPOILT = {
     "another version": {"format": "keras-sge records 99"},
     "an array left out": {"scores": None},

@@ -66,6 +66,20 @@ def test_two_objects_competing_for_an_anchor_both_get_one(encoder):
     assert 4 in labels
 
 
+def test_anchors_in_an_ignored_region_do_not_count(encoder):
+    boxes, region = np.float32([[0.2, 0.2, 0.5, 0.5]]), np.float32([[0.1, 0.1, 0.9, 0.9]])
+    plain = encoder.encode(boxes, np.array([2]))
+    codes, labels = encoder.encode(boxes, np.array([2]), region)
+    np.testing.assert_array_equal(codes, plain[0])
+    np.testing.assert_array_equal(labels > 0, plain[1] > 0)
+    corners = centres_to_corners(encoder.anchors).astype(np.float64)
+    sides = np.minimum(corners[:, 2:], 0.9) - np.maximum(corners[:, :2], 0.1)
+    inside = np.maximum(sides, 0).prod(axis=1) >= 0.5 * (corners[:, 2:] - corners[:, :2]).prod(axis=1) - 1e-6
+    np.testing.assert_array_equal(labels == -1, inside & (plain[1] == 0))
+    assert (labels == -1).any() and (labels == 0).any()
+    assert set(encoder.encode(boxes[:0], np.array([], int), region)[1]) == {-1, 0}
+
+
 def test_identical_objects_both_get_an_anchor(encoder):
     boxes = np.repeat(random_boxes(1, 3), 2, axis=0)
     assert set(encoder.encode(boxes, np.array([0, 1]))[1]) >= {1, 2}

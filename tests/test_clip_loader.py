@@ -1,6 +1,8 @@
 """Training clips: repeatable, changed alike in all frames, with boxes that stay on their objects."""
 
+import dataclasses
 import time
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -275,3 +277,65 @@ def test_lost_frames_are_made_up_for_while_the_video_goes_on():
     steps = np.diff(np.rint((images.mean(axis=(2, 3, 4)) + 1) * 127.5), axis=1)
     # At the video's end a clip has no frame left to lose.
     assert set(np.unique(steps)) >= {1, 2} and steps.min() >= 1
+
+
+def sparse(length, labelled):
+    """A still video of which only some frames are labelled, those with the object."""
+    dataset = still(length=length)
+    dataset.videos = [dataclasses.replace(dataset.videos[0], unlabelled=frozenset(range(length)) - set(labelled))]
+    nothing = FrameLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    dataset._labels = [[one if n in labelled else nothing for n, one in enumerate(dataset.labels(0))]]
+    return dataset
+
+
+@pytest.mark.parametrize("clip_length", [1, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_unlabelled_frames_are_seen_and_not_learned(clip_length, stride):
+    dataset = sparse(23, {0, 5, 10, 15, 20})
+    one = loader(dataset, steps=30, batch_size=1, clip_length=clip_length, frame_stride=stride)
+    for index in range(30):
+        inputs, targets = one[index]
+        learned = (targets["scores"][0] >= 0).any(axis=1)
+        # Each clip has something to learn from; a frame counts as a whole or not at all.
+        assert learned.any() and np.abs(inputs["image"]).min() > 0
+        for scores, boxes, counts in zip(targets["scores"][0], targets["boxes"][0], learned, strict=True):
+            assert (scores >= 0).all() if counts else (scores == -1).all() and not boxes.any()
+    starts = {start for _, start, _ in dataset.reads}
+    assert starts <= {0, 5, 10, 15, 20} if clip_length == 1 else len(starts) > 5
+
+
+def test_every_labelled_frame_is_drawn():
+    dataset = sparse(23, {0, 7, 22})
+    one = loader(dataset, steps=40, batch_size=1, clip_length=4, frame_stride=3, augment=False)
+    one.encoder = None
+    drawn = set()
+    one._encode = lambda transform, labels: drawn.add(id(labels)) or (np.zeros((1, 5)), np.zeros(1))
+    one.encoder = SimpleNamespace(anchors=np.zeros((1, 4)))
+    for index in range(40):
+        one[index]
+    assert drawn == {id(dataset.labels(0)[n]) for n in (0, 7, 22)}
+
+
+def test_a_fully_labelled_set_is_drawn_as_ever(sky):
+    """The draw of unlabelled videos takes numbers of its own only."""
+    dataset = sparse(12, range(12))
+    assert not dataset.videos[0].unlabelled
+    assert_equal(loader(dataset)[0], loader(still(length=12))[0])
+
+
+def test_ignored_regions_follow_the_picture():
+    dataset = Memory([np.zeros((5, 64, 80, 3), np.uint8)], np.zeros((0, 4)), [])
+    region = np.float32([[0, 0, 40, 64]])
+    dataset._labels = [
+        [dataclasses.replace(one, ignored=region, ignored_classes=np.int32([0])) for one in dataset.labels(0)]
+    ]
+    for flip in (0.0, 1.0):
+        augmentation = AugmentationConfig(flip=flip, zoom=(1.0, 1.0), shift=0.0)
+        one = loader(dataset, augmentation=augmentation)
+        scores = one[0][1]["scores"][0, 0]
+        centres = one.encoder.anchors[:, 0]
+        inside = (centres > 0.7) if flip else (centres < 0.3)
+        small = one.encoder.anchors[:, 2] < 0.3
+        assert (scores[inside & small] == -1).all() and (
+            scores[~inside & small & (abs(centres - 0.5) > 0.2)] == 0
+        ).all()

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from edge.errors import InputError
+from keras_sge.data.coco_vid import CocoVid
 from keras_sge.data.coco_vid_writer import write_coco_vid
 from keras_sge.data.synthetic import SyntheticSky
 
@@ -128,3 +130,57 @@ def test_progress_sees_every_video(dataset, tmp_path):
 
     write_coco_vid(dataset, tmp_path, "train", progress=progress)
     assert seen == [0, 1, 2]
+
+
+class Named(SyntheticSky):
+    """Two videos with these names."""
+
+    def __init__(self, *names):
+        super().__init__(videos=len(names), frames=2, size=64)
+        self.videos = [replace(video, name=name) for video, name in zip(self.videos, names, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escaped", "a/../../b", "/tmp/escaped", "a\\..\\b", "C:escaped", "", "a//b", "a/.", "a\x00b", "a\nb"]
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_written(name, tmp_path):
+    out = tmp_path / "in" / "out"
+    with pytest.raises(InputError, match="no path below"):
+        write_coco_vid(Named("good", name), out, "train")
+    with pytest.raises(InputError, match="no path below"):
+        write_coco_vid(Named("good"), out, name)
+    assert files_below(tmp_path) == []
+
+
+def test_a_name_with_folders_makes_them(tmp_path):
+    write_coco_vid(Named("day 1/a", "day 2/a"), tmp_path, "train")
+    assert [video.name for video in CocoVid(tmp_path, "train").videos] == ["day 1/a", "day 2/a"]
+    assert (tmp_path / "videos" / "day 2" / "a.mp4").is_file() and len(CocoVid(tmp_path, "train").read(1)) == 2
+
+
+def test_a_link_does_not_lead_out_of_the_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "videos").mkdir(parents=True)
+    (tmp_path / "out" / "videos" / "day").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is a link"):
+        write_coco_vid(Named("day/a"), tmp_path / "out", "train")
+    assert files_below(tmp_path) == []
+
+
+def test_unlabelled_frames_and_ignored_regions_are_kept_apart(tmp_path):
+    class Sparse(SyntheticSky):
+        def labels(self, index):
+            region = {"ignored": np.float32([[1, 2, 30, 40]]), "ignored_classes": np.int32([2])}
+            return [replace(frame, **region) for frame in super().labels(index)]
+
+    dataset = Sparse(videos=1, frames=9, size=64)
+    dataset.videos = [replace(dataset.videos[0], unlabelled=frozenset({0, 1, 3, 4, 8}))]
+    path = write_coco_vid(dataset, tmp_path, "train")
+    assert [image["frame_id"] for image in json.loads(path.read_text())["images"]] == [2, 5, 6, 7]
+    back = CocoVid(tmp_path, "train")
+    assert back.videos[0].unlabelled == {0, 1, 3, 4, 8} and len(back.read(0)) == back.videos[0].length == 9
+    for number in (2, 5, 6, 7):
+        one, other = dataset.labels(0)[number], back.labels(0)[number]
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=2e-3)
+        np.testing.assert_array_equal(other.ignored, [[1, 2, 30, 40]])
+        np.testing.assert_array_equal(other.ignored_classes, [2])

@@ -12,6 +12,7 @@ from video_trees import shades, vid_object, vid_xml, write_sequence, write_vid, 
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
+from keras_sge.config import builtin_configs
 from keras_sge.data import CocoVid, ImageNetVid, MotChallenge, check_videos, open_videos
 from keras_sge.data.picked_frames import PickedFrames
 
@@ -102,6 +103,33 @@ def test_all_problems_are_listed_and_end_with_two(folder, capsys):
     document = json.loads((folder / "x.json").read_text())
     assert len(document["problems"]) == 23 and (document["clips"], document["frames"], document["boxes"]) == (24, 2, 1)
     assert (folder / "x.png").stat().st_size > 0
+
+
+def test_check_counts_what_was_not_taken_as_it_stands(folder, capsys):
+    """40 lines twice, one beyond the edge, one outside, one that does not count, labels on every second frame."""
+    lines = [f"{t},1,{t % 9},5,20,30,1,1,1" for t in range(1, 60, 2)]
+    others = ["1,2,50,30,40,10,1,1,1", "3,2,90,30,10,10,1,1,1", "5,3,30,30,10,10,0,1,1"]
+    write_sequence(folder / "odd", "a", lines + lines[:20] + others, length=60)
+    assert main(["data", "check", "odd", "--split", "train", "--json", "x.json", "--out", "x.png"]) == 0
+    printed, document = capsys.readouterr(), json.loads((folder / "x.json").read_text())
+    assert (document["frames"], document["unlabelled_frames"], document["empty_frames"]) == (60, 30, 0)
+    assert document["boxes"] == 31 and document["ignored_regions"] == 1
+    assert document["changes"] == {"clipped": 1, "left out": 1, "merged": 20}
+    assert "and 30 unlabelled" in printed.out and "1 regions to ignore" in printed.out
+    assert "1 entries clipped, 1 entries left out, 20 entries merged" in printed.out
+    assert "30 of 60 frames are unlabelled" in printed.err and document["notes"]
+
+
+def test_unlabelled_frames_stay_unlabelled_in_a_conversion(folder):
+    write_sequence(folder / "odd", "a", [f"{t},1,1,5,20,30,1,1,1" for t in range(2, 60, 2)], length=60)
+    assert main(["data", "convert", "odd", "--split", "train", "--out", "new"]) == 0
+    assert CocoVid(folder / "new", "train").videos[0].unlabelled == frozenset(range(0, 60, 2))
+
+
+def test_an_input_size_that_turns_frames_round_is_named(folder, capsys):
+    (folder / "mine.yaml").write_text(builtin_configs()["quickstart"].read_text().replace("[128, 128]", "[192, 96]"))
+    assert main(["data", "check", "mot", "--split", "train", "--config", "mine.yaml"]) == 0
+    assert "96 wide, 192 high, but frames are 64 wide, 48 high" in capsys.readouterr().err
 
 
 def test_frames_are_read_unless_told_otherwise(folder, capsys):

@@ -236,6 +236,53 @@ def test_reference_frames_are_scored_and_those_before_them_run():
     assert score_records(records).clips == 2
 
 
+def sparse(*present):
+    """Videos whose every third frame is labelled."""
+    dataset = Frames(*present)
+    dataset.videos = [
+        dataclasses.replace(video, unlabelled=frozenset(n for n in range(video.length) if n % 3))
+        for video in dataset.videos
+    ]
+    return dataset
+
+
+@pytest.mark.parametrize("protocol", [{}, {"degrade": 1}, {"reset_every_frame": True}])
+def test_unlabelled_frames_are_run_and_not_scored(protocol):
+    dataset = sparse("1001001", "000")
+    records, seen = run_frames(dataset, **protocol)
+    assert records.frame_ids.tolist() == [0, 3, 6, 0] and records.videos.tolist() == [0, 0, 0, 1]
+    assert len(seen) - seen.count("reset") == 8
+    # A frame behind the last labelled one is not run.
+    assert records.unlabelled == 4
+    # All objects move slowly, as far as they are seen.
+    assert np.isfinite(records.true_motion).all() and len(records.true_motion) == 3
+    assert score_records(records).unlabelled == 4 and score_records(records).frames == 4
+
+
+def test_unlabelled_frames_of_a_list_are_not_scored(tmp_path):
+    (tmp_path / "list.txt").write_text("val/clip0/000002 1\nval/clip0/000003 2\n")
+    records, _ = run_frames(sparse("1001001"), frames=str(tmp_path / "list.txt"))
+    assert records.frame_ids.tolist() == [3]
+
+
+def test_a_detection_in_an_ignored_region_is_neither_right_nor_wrong():
+    class Crowded(Frames):
+        def labels(self, index):
+            region = np.float32([[0, 0, 30, 30]])
+            return [
+                dataclasses.replace(frame, ignored=region, ignored_classes=np.int32([1]))
+                for frame in super().labels(index)
+            ]
+
+    # The same boxes as birds, class 1, and as airplanes, class 0.
+    for kind, precision in ((1, 1), (0, 0.5)):
+        answers = [
+            [Detection(CLASSES[0], 0, 0.5, (4, 4, 20, 20)), Detection(CLASSES[kind], kind, 0.9, (1, 1, 9, 9))]
+        ] * 4
+        result = evaluate(FakeDetector(answers), Crowded("1111"))
+        assert result.map50 == pytest.approx(precision, abs=0.1) and result.ignored == 4
+
+
 def test_listed_frames_are_scored(tmp_path):
     dataset = Frames("0110100", "1111", "111", names=["V_A_1_1", "V_A_2_1", "V_A_3_1"])
     (tmp_path / "list.txt").write_text("val/V_A_1_1/000003 1\nval/V_A_1_1/000000 2\nval/V_A_3_1/000001 3\n")

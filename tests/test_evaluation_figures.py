@@ -1,5 +1,6 @@
 """Splits, errors, F1 and confusion, against slow twins and cases done by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -138,6 +139,7 @@ ERRORS = {
     "below the threshold": ([(BOX, 0.4, 0), (FAR, 0.4, 0)], [(BOX, 0)], {"missed": 1}),
     "at the threshold": ([(BOX, 0.5, 0)], [(BOX, 0)], {}),
 }
+REGION = (0, 0, 20, 20)
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -148,6 +150,36 @@ def test_errors_by_hand(name):
     counts = error_breakdown(match(frames), frames, 0.5)
     assert {kind: number for kind, number in counts.items() if number} == expected
     assert set(counts) == {"missed", "wrong_class", "badly_placed", "duplicate", "background"}
+
+
+def test_what_lies_in_an_ignored_region_is_no_error():
+    found = [(BOX, 0.9, 0), (SHIFTED, 0.8, 0), (FAR, 0.7, 0), (BOX, 0.6, 1)]
+    frames = [record(found, [(BOX, 0)], [(REGION, 0)])]
+    counts = error_breakdown(match(frames), frames, 0.5)
+    assert {kind: number for kind, number in counts.items() if number} == {"background": 1, "wrong_class": 1}
+    # Of three detections that count, one is right.
+    assert best_f1(match(frames))["precision"] == pytest.approx(1)
+    np.testing.assert_array_equal(confusion_matrix(frames, 2, 0.5), [[1, 0, 0], [0, 0, 0], [1, 0, 0]])
+
+
+def test_regions_do_not_disturb_the_other_figures():
+    """Regions without a detection in them change nothing, whatever the figure."""
+    frames = random_frames(5, 30)
+    regions = [record(ignored=[((200, 200, 300, 300), 0)])] * len(frames)
+    with_regions = [
+        dataclasses.replace(frame, ignored=region.ignored, ignored_classes=region.ignored_classes)
+        for frame, region in zip(frames, regions, strict=True)
+    ]
+    plain, other = (dataclasses.asdict(score_records(records_of(part))) for part in (frames, with_regions))
+    assert (plain.pop("ignored"), other.pop("ignored")) == (0, 30)
+    assert plain == other
+
+
+def test_figures_are_made_with_regions_in_every_frame():
+    result = score_records(records_of(random_frames(6, 30, regions=2), unlabelled=7))
+    assert result.ignored == 60 and result.unlabelled == 7
+    assert "| not scored | unlabelled frames | ignored regions |" in result.table()
+    assert result.coco["ap50"] == pytest.approx(result.map50, abs=0.02)
 
 
 def test_without_a_threshold_everything_is_missed():

@@ -1,5 +1,6 @@
 """Data sets made from others: mixed, split by source, degraded."""
 
+import dataclasses
 import hashlib
 
 import cv2
@@ -8,14 +9,16 @@ import pytest
 
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
-from keras_sge.data import FrameLabels, Video, VideoDataset, open_dataset, write_coco_vid
+from keras_sge.data import FrameLabels, Video, VideoDataset, data_notes, open_dataset, write_coco_vid
 from keras_sge.data.background_videos import BackgroundVideos
 from keras_sge.data.cached_videos import CachedVideos
 from keras_sge.data.degradation import KINDS, Degradation
 from keras_sge.data.degraded_videos import DegradedVideos
 from keras_sge.data.development_split import development_split
 from keras_sge.data.mixed_videos import MixedVideos
+from keras_sge.data.picked_frames import PickedFrames
 from keras_sge.data.source_name import source_name
+from keras_sge.data.video_subset import VideoSubset
 
 
 class Numbered(VideoDataset):
@@ -54,6 +57,65 @@ def test_videos_are_decoded_once_as_long_as_there_is_room(monkeypatch):
     cache.clear()
     assert cache.cached_bytes == 0 and len(cache.read(0)) == 4
     assert decoded == [0, 1, 1, 0]
+
+
+def test_a_failed_read_keeps_no_room(monkeypatch):
+    videos, one_video = Numbered("ab"), 4 * 96 * 96 * 3
+    cache, read = CachedVideos(videos, one_video), videos.read
+
+    def broken(*part):
+        raise InputError("cut short")
+
+    monkeypatch.setattr(videos, "read", broken)
+    for _ in range(3):
+        with pytest.raises(InputError, match="cut short"):
+            cache.read(0)
+    assert cache.cached_bytes == 0
+    monkeypatch.setattr(videos, "read", read)
+    cache.read(0)
+    assert cache.cached_bytes == one_video
+
+
+def test_a_read_that_ends_behind_clear_takes_no_room_twice(monkeypatch):
+    videos, one_video = Numbered("ab"), 4 * 96 * 96 * 3
+    cache, read = CachedVideos(videos, one_video), videos.read
+    monkeypatch.setattr(videos, "read", lambda *part: cache.clear() or read(*part))
+    cache.read(0)
+    monkeypatch.setattr(videos, "read", read)
+    cache.read(1)
+    assert cache.cached_bytes == one_video
+
+
+def test_what_is_made_of_videos_knows_their_unlabelled_frames():
+    videos = Numbered("ab", classes=("drone", "bird"))
+    videos.videos = [dataclasses.replace(video, unlabelled=frozenset({1, 3})) for video in videos.videos]
+    videos.notes = ("a note",)
+    for made in (VideoSubset(videos, [1]), DegradedVideos(videos, 1), CachedVideos(videos, 0), MixedVideos([videos])):
+        assert made.videos[0].unlabelled == {1, 3} and made.notes == ("a note",)
+    picked = PickedFrames(videos, [(0, [3, 0, 1])])
+    assert picked.videos[0].unlabelled == {0, 2} and picked.notes == ("a note",)
+
+
+def test_mixed_sets_give_the_classes_of_ignored_regions_by_name():
+    other = Numbered("b", classes=("drone", "bird"))
+    region = dataclasses.replace(other.labels(0)[0], ignored=np.float32([[0, 0, 9, 9]]), ignored_classes=np.int32([0]))
+    other.labels = lambda index: [region]
+    mixed = MixedVideos([Numbered("a"), other])
+    assert mixed.classes[mixed.labels(1)[0].ignored_classes[0]] == "drone"
+
+
+def test_an_input_size_that_turns_frames_round_is_named():
+    network = NetworkConfig(name="n", classes=("bird", "drone"), input_size=(320, 192))
+    wide = Numbered("abc")
+    wide.videos = [dataclasses.replace(video, width=128, height=72) for video in wide.videos]
+    [note] = data_notes(wide, network)
+    assert "192 wide, 320 high" in note and "128 wide, 72 high" in note and "[192, 320]" in note
+    for fits in (
+        dataclasses.replace(network, input_size=(192, 320)),
+        dataclasses.replace(network, input_size=(64, 64)),
+    ):
+        assert data_notes(wide, fits) == []
+    assert data_notes(Numbered("abc"), network) == []
 
 
 def test_sets_with_other_classes_are_not_mixed():

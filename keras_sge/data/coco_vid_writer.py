@@ -46,12 +46,12 @@ def write_coco_vid(
             leads out of the directory.
     """
     directory = Path(directory)
-    target = path_below(directory / "annotations", f"{split}.json")
+    target = _file(directory / "annotations", split, ".json")
     if target.exists():
         raise InputError(f"{target} exists already: delete it, or choose another directory or split name")
     _refuse_shared_names(dataset, directory, split)
     # All names are looked at before the first video is written.
-    files = [path_below(directory / "videos", f"{video.name}.mp4") for video in dataset.videos]
+    files = [_file(directory / "videos", video.name, ".mp4") for video in dataset.videos]
     target.parent.mkdir(parents=True, exist_ok=True)
 
     content: dict[str, Any] = {
@@ -83,6 +83,11 @@ def write_coco_vid(
     partial.write_text(json.dumps(content), encoding="utf-8")
     partial.replace(target)
     return target
+
+
+def _file(folder: Path, name: str, ending: str) -> Path:
+    path = path_below(folder, name)
+    return path.with_name(path.name + ending)
 
 
 def _refuse_shared_names(dataset: VideoDataset, directory: Path, split: str) -> None:
