@@ -73,7 +73,7 @@ def _entry(words: list[str], where: str) -> tuple[str, int | None]:
         if not name.isdecimal():
             return name, None
         if video := folder.rpartition("/")[2]:
-            return video, int(name)
+            return video, _whole(name, where)
     raise InputError(f"{where} is not understood: {' '.join(words)[:80]!r}. {_EXPECTED}.")
 
 
@@ -81,4 +81,4 @@ def _whole(word: str, where: str) -> int:
     try:
         return int(word)
     except ValueError as error:
-        raise InputError(f"{where}: {word!r} is no whole number. {_EXPECTED}.") from error
+        raise InputError(f"{where}: {word[:60]!r} is no whole number. {_EXPECTED}.") from error
