@@ -6,7 +6,8 @@ import base64
 import contextlib
 import http.client
 import socket
-from urllib.parse import unquote, urlsplit
+import string
+from urllib.parse import quote, unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -43,7 +44,8 @@ class MjpegConnection(Connection):
         if parts.username is not None:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        # What a URL cannot hold would be refused with a message that repeats it, passwords too.
+        path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=string.punctuation)
         try:
             self._connection.connect()
             # `http.client` forgets its socket once a body without a length begins.

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import http.client
 from urllib.parse import urlsplit
 
 from edge.errors import InputError
 from edge.sources.connection import CaptureConnection, Connection
-from edge.sources.file_source import FileSource, announced_length, open_capture
+from edge.sources.file_source import FileSource
+from edge.sources.hide_password import escape_password
 from edge.sources.live_limits import LiveLimits
 from edge.sources.live_source import LiveSource
 from edge.sources.mjpeg_connection import MjpegConnection, NotMjpegError
 from edge.sources.video_source import VideoSource
+from edge.video.reader import announced_length, open_capture
 
 _WEB = ("http", "https")
 _URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
 
 
-def open_url(url: str, limits: LiveLimits) -> VideoSource:
-    """Opens a URL: motion JPEG over HTTP, a video file behind http or file, or a stream that FFmpeg reads.
+def open_url(url: str, name: str, limits: LiveLimits) -> VideoSource:
+    """Opens a URL: motion JPEG over HTTP, a video file, or a stream that FFmpeg reads.
+
+    Args:
+        url: with a user and a password where they are needed. name: the same for people, without the password.
+        limits: deadlines and attempts.
 
     Raises:
         InputError: nothing answers there in time, or with nothing to see.
     """
-    name = _without_password(url)
-    scheme = urlsplit(url).scheme.lower()
-    if scheme == "file" or (scheme in _WEB and not _is_mjpeg(url, name, limits) and _has_an_end(url, limits)):
+    url = escape_password(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        # Without the cause: its text repeats a part of the URL, which may be a password.
+        raise InputError(f"{name} is no proper URL. {_URL_ADVICE}") from None
+    if parts.scheme.lower() in _WEB and not _is_mjpeg(url, name, limits) and _has_an_end(url, limits):
         return FileSource(url, name, limits.read_seconds)
     return LiveSource(lambda: _connect(url, limits), name, limits, _URL_ADVICE)
 
@@ -34,7 +46,7 @@ def _is_mjpeg(url: str, name: str, limits: LiveLimits) -> bool:
         MjpegConnection(url, limits.open_seconds).close()
     except NotMjpegError:
         return False
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.InvalidURL) as error:
         raise InputError(f"{name} does not open: {error}. {_URL_ADVICE}") from error
     return True
 
@@ -54,10 +66,3 @@ def _connect(url: str, limits: LiveLimits) -> Connection:
         except NotMjpegError:
             pass
     return CaptureConnection(url, limits.read_seconds)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)).geturl()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
+from edge.video.orientation import UPRIGHT
 from keras_sge.data.data_report import DataReport
 from keras_sge.data.motion import motion_iou
 from keras_sge.data.video_dataset import VideoDataset
@@ -27,7 +28,7 @@ def check_videos(
     Returns:
         The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
     """
-    frames = empty = tracks = unlabelled = ignored = 0
+    frames = empty = tracks = turned = unlabelled = ignored = 0
     frame_sizes: Counter[str] = Counter()
     changes: Counter[str] = Counter()
     boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
@@ -40,6 +41,7 @@ def check_videos(
             empty += sum(not len(frame.boxes) for frame in labels) - len(video.unlabelled)
             ignored += sum(len(frame.ignored) for frame in labels)
             changes.update(change for frame in labels for change in frame.changes)
+            turned += video.orientation != UPRIGHT
             frame_sizes[f"{video.width} x {video.height}"] += 1
             tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
             corners = np.concatenate([frame.boxes for frame in labels])
@@ -59,6 +61,7 @@ def check_videos(
         unlabelled_frames=unlabelled,
         ignored_regions=ignored,
         changes=dict(sorted(changes.items())),
+        turned_clips=turned,
         tracks=tracks,
         frame_sizes=dict(frame_sizes.most_common()),
         boxes=np.concatenate(boxes),

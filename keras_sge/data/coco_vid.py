@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES, natural_order
+from edge.video.pictures import pictures_in
 from keras_sge.data.annotation_values import build_frame_labels, label_gap, labels_note
 from keras_sge.data.coco_document import CocoVideo, read_coco_document
-from keras_sge.data.read_images import read_images
+from keras_sge.data.read_images import read_images, read_video, upright_video
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 
@@ -20,8 +19,8 @@ class CocoVid(VideoDataset):
 
     Frames come from `videos[].file_name` where it names a video file; else each frame is the image that its
     `images[].file_name` names, relative to the root or to the folder that `videos[].file_name` names; else the images
-    of that folder, in natural order, are the frames. `images[].frame_id` is the 0-based position of a frame. Boxes are
-    x, y, width, height in pixels.
+    of that folder, in natural order, are the frames. `images[].frame_id` is the 0-based position among the frames that
+    a viewer shows. Boxes are x, y, width, height in pixels.
 
     A frame that `images` lists without annotations is empty. A frame that it does not list is unlabelled
     (`Video.unlabelled`) where the video file or the folder has it, and otherwise no frame at all. What has `iscrowd` 1
@@ -54,14 +53,14 @@ class CocoVid(VideoDataset):
             # Where frames between were never kept, those that are there follow each other more slowly.
             fps = found.fps * (places[-1] - places[0]) / (ids[-1] - ids[0]) if len(ids) > 1 else found.fps
             unlabelled = frozenset(range(length)) - frozenset(places)
-            video = Video(found.id, found.name, found.width, found.height, fps, length, unlabelled)
+            video = Video(found.id, found.name, found.width, found.height, fps, length, unlabelled=unlabelled)
             place_of = dict(zip(ids, places, strict=True))
             entries = {place_of[frame]: own for frame, own in found.entries.items()}
+            labels = [build_frame_labels(entries.get(place, ()), video.width, video.height) for place in range(length)]
+            video, labels = upright_video(video, labels, files if isinstance(files, Path) else files[0])
             self.videos.append(video)
             self._files.append(files)
-            self._labels.append(
-                [build_frame_labels(entries.get(place, ()), video.width, video.height) for place in range(length)]
-            )
+            self._labels.append(labels)
         gap = label_gap(sorted(found.entries) for found in videos)
         if gap > 1 and not any(video.unlabelled for video in self.videos):
             notes += (
@@ -73,18 +72,17 @@ class CocoVid(VideoDataset):
     def labels(self, index: int) -> list[FrameLabels]:
         return self._labels[index]
 
+    def _first_file(self, files: str | list[str]) -> Path:
+        """A video's file, or the image of its first frame."""
+        path = self.directory / (files if isinstance(files, str) else files[0])
+        return next(iter(pictures_in(path)), path) if path.is_dir() else path
+
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video, files = self.videos[index], self._files[index]
         stop = video.length if stop is None else min(stop, video.length)
         if not isinstance(files, Path):
             return read_images(files[start:stop], video)
-        clip = np.stack(_read_video(files, start, stop))
-        if clip.shape[1:3] != (video.height, video.width):
-            raise InputError(
-                f"video {video.name} has frames of {clip.shape[2]} x {clip.shape[1]} px; its annotation says "
-                f"{video.width} x {video.height}."
-            )
-        return clip
+        return read_video(files, video, start, stop)
 
     def _frames(self, video: CocoVideo, first: int, where: str) -> tuple[Path | list[Path], list[int], int]:
         """The video file or the images of a video, the place of each listed frame in it, and how many there are.
@@ -99,7 +97,7 @@ class CocoVid(VideoDataset):
             )
         path = self.directory / video.file_name if video.file_name else None
         folder = path if path and path.is_dir() else None
-        pictures = _pictures_in(folder) if folder else []
+        pictures = pictures_in(folder) if folder else []
         if folder and len(pictures) != (video.length or len(pictures)):
             raise InputError(_other_count(where, video.length, folder, len(pictures)))
         if None not in names and not (path and path.is_file()):
@@ -125,7 +123,7 @@ class CocoVid(VideoDataset):
         own = [(folder if inside else self.directory) / name for name in names]
         if ids[-1] - ids[0] > len(ids) - 1:
             # Frames between may be there without labels: then the images of the folder stand as far apart as the ids.
-            pictures = pictures or _pictures_in(own[0].parent)
+            pictures = pictures or (pictures_in(own[0].parent) if own[0].is_file() else [])
             place_of = {picture: place for place, picture in enumerate(pictures)}
             places = [place_of.get(picture, -1) for picture in own]
             if min(places) >= 0 and [place - places[0] for place in places] == [number - ids[0] for number in ids]:
@@ -135,35 +133,8 @@ class CocoVid(VideoDataset):
         return own, list(range(len(own))), len(own)
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted((item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=natural_order)
-
-
 def _other_count(where: str, frames: int, folder: Path, images: int) -> str:
     return (
         f"{where} has {frames} frames, but {folder} holds {images} images. Each frame needs one image: correct the "
         "annotations, or copy the folder again."
     )
-
-
-def _read_video(path: Path, start: int, stop: int) -> list[np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"no video file {path}, which the annotations name.")
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if start:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-        frames = []
-        while len(frames) < stop - start:
-            ok, frame = capture.read()
-            if not ok:
-                raise InputError(
-                    f"{path} ends or breaks after frame {start + len(frames)}; its annotations go on to frame {stop}. "
-                    "The file is damaged or cut short: copy it again."
-                )
-            frames.append(frame)
-        return frames
-    finally:
-        capture.release()

@@ -20,6 +20,7 @@ class DataReport:
         classes: class names. clips, frames, empty_frames: how many; empty are labelled frames without an object.
         unlabelled_frames: that nobody has labelled. ignored_regions: such as COCO's crowds.
         changes: "clipped", "merged" or "left out" -> entries of the files that were not taken as they stand.
+        turned_clips: whose labels were made for the frames as they are stored, and were turned upright with them.
         tracks: objects with an identity of their own within a video.
         frame_sizes: "WIDTH x HEIGHT" -> videos.
         boxes: float32 (n, 4), x1, y1, x2, y2 as fractions of the frame.
@@ -37,6 +38,7 @@ class DataReport:
     unlabelled_frames: int
     ignored_regions: int
     changes: dict[str, int]
+    turned_clips: int
     tracks: int
     frame_sizes: dict[str, int]
     boxes: np.ndarray
@@ -83,6 +85,7 @@ class DataReport:
             "unlabelled_frames": self.unlabelled_frames,
             "ignored_regions": self.ignored_regions,
             "changes": self.changes,
+            "turned_clips": self.turned_clips,
             "boxes": len(self.boxes),
             "tracks": self.tracks,
             "boxes_by_class": self.boxes_by_class,
@@ -102,7 +105,8 @@ class DataReport:
             f"clips        {self.clips:,}",
             f"frames       {self.frames:,}, of which {self.empty_frames:,} without an object"
             + (f" and {self.unlabelled_frames:,} unlabelled" if self.unlabelled_frames else ""),
-            f"frame sizes  {sizes or 'none'} px (clips)",
+            f"frame sizes  {sizes or 'none'} px (clips)"
+            + (f"; labels of {self.turned_clips:,} turned upright with their frames" if self.turned_clips else ""),
             f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks"
             + (f"; {self.ignored_regions:,} regions to ignore" if self.ignored_regions else ""),
             *([f"changed      {_counts(self.changes)}"] if self.changes else []),

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES, natural_order
+from edge.video.pictures import pictures_in
 from keras_sge.data.annotation_values import LARGEST_SIDE, Annotation, build_frame_labels, label_gap, labels_note
 from keras_sge.data.mot_ground_truth import PEDESTRIAN, MotGroundTruth, read_mot_ground_truth
-from keras_sge.data.read_images import read_images
+from keras_sge.data.read_images import read_images, upright_video
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # MOT16's and MOT17's numbers of what is to be detected; 8 to 13 are distractors, occluders, reflections and crowds.
@@ -76,6 +76,8 @@ class MotChallenge(VideoDataset):
             _frame_labels(truth, class_of, ignored, video) for truth, video in zip(truths, self.videos, strict=True)
         ]
         self.videos = _with_unlabelled(self.videos, truths)
+        for index, (video, images) in enumerate(zip(self.videos, self._images, strict=True)):
+            self.videos[index], self._labels[index] = upright_video(video, self._labels[index], images[0])
         self.notes = labels_note(self.videos)
 
     def labels(self, index: int) -> list[FrameLabels]:
@@ -122,7 +124,7 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
     images = folder / keys.get("imDir", "img1")
     if not images.is_dir():
         raise InputError(f"no folder {images}, which {path} names for the frames.")
-    frames = sorted((item for item in images.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=natural_order)
+    frames = pictures_in(images)
     if len(frames) != length:
         raise InputError(
             f"{images} holds {len(frames)} images; {path} says seqLength={length}. Each frame needs one image: extract "
