@@ -459,6 +459,21 @@ def test_video_with_fewer_frames_than_labels_is_named(tree):
             dataset.read(0, start)
 
 
+def test_video_with_more_frames_than_declared_is_named(tree):
+    path = video_file(tree)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, (64, 64))
+    for shade in range(14):
+        writer.write(np.full((64, 64, 3), 10 * shade, np.uint8))
+    writer.release()
+    dataset = CocoVid(tree, "val")
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"has 8 frames.*{path.name} holds 14"):
+            dataset.read(0, 0, 1)
+    # Who says no number may have looked at the beginning only.
+    change(tree, lambda document: [video.pop("length") for video in document["videos"]])
+    assert len(CocoVid(tree, "val").read(0)) == 8
+
+
 def test_wrong_frame_size_is_named(tree):
     def edit(document):
         for entry in document["videos"] + document["images"]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.video.pictures import pictures_in
+from edge.video.reader import VideoReader, slack
 from keras_sge.data.annotation_values import build_frame_labels, label_gap, labels_note
 from keras_sge.data.coco_document import CocoVideo, read_coco_document
 from keras_sge.data.read_images import read_images, read_video, upright_video
@@ -47,6 +48,8 @@ class CocoVid(VideoDataset):
         self.classes, videos, notes = read_coco_document(path)
         first = min(frame for found in videos for frame in found.pictures)
         self.videos, self._files, self._labels = [], [], []
+        # Files whose number of frames the annotations say and that were not opened yet.
+        self._uncounted: set[Path] = set()
         for found in videos:
             files, places, length = self._frames(found, first, f"{path}: video {found.id}")
             ids = list(found.pictures)
@@ -60,6 +63,7 @@ class CocoVid(VideoDataset):
             video, labels = upright_video(video, labels, files if isinstance(files, Path) else files[0])
             self.videos.append(video)
             self._files.append(files)
+            self._uncounted |= {files} if isinstance(files, Path) and found.length else set()
             self._labels.append(labels)
         gap = label_gap(sorted(found.entries) for found in videos)
         if gap > 1 and not any(video.unlabelled for video in self.videos):
@@ -82,6 +86,9 @@ class CocoVid(VideoDataset):
         stop = video.length if stop is None else min(stop, video.length)
         if not isinstance(files, Path):
             return read_images(files[start:stop], video)
+        if files in self._uncounted and files.is_file():
+            _check_length(files, video)
+            self._uncounted.discard(files)
         return read_video(files, video, start, stop)
 
     def _frames(self, video: CocoVideo, first: int, where: str) -> tuple[Path | list[Path], list[int], int]:
@@ -131,6 +138,17 @@ class CocoVid(VideoDataset):
                 start, stop = (0, len(pictures)) if folder else (places[0], places[-1] + 1)
                 return pictures[start:stop], [place - start for place in places], stop - start
         return own, list(range(len(own))), len(own)
+
+
+def _check_length(path: Path, video: Video) -> None:
+    """Raises InputError where a file holds more frames than its annotations say; fewer are told when they are read."""
+    with VideoReader(path) as reader:
+        frames = reader.length
+    if frames is not None and frames - video.length > slack(frames):
+        raise InputError(
+            f"video {video.name} has {video.length} frames by its annotations, but {path} holds {frames}: labels may "
+            "be of another cut of it. Correct the length in the annotations, or copy the file that they were made for."
+        )
 
 
 def _other_count(where: str, frames: int, folder: Path, images: int) -> str:
