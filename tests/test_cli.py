@@ -102,6 +102,11 @@ def test_mistakes_are_named_and_leave_nothing(name, folder, capsys):
     assert files(folder) == []
 
 
+def test_the_summary_says_which_side_is_which(capsys):
+    assert main(["summary", "quickstart", "--set", "network.input_size=[96, 192]"]) == 0
+    assert "sge: 192 wide, 96 high" in capsys.readouterr().out
+
+
 def test_broken_yaml_is_one_line_too(folder, capsys):
     (folder / "mine.yaml").write_text("network: [1\n  x: 2\n")
     assert "mine.yaml" in refused(capsys, "train", "mine.yaml", "--run", "run")
