@@ -8,7 +8,7 @@ from keras_sge.cli.main import main
 from keras_sge.evaluation import DetectionRecords
 
 KEYS = {"map50", "ap50", "boxes", "frames", "clips", "protocol", "runtime"}
-MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors"}
+MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors", "unlabelled", "ignored"}
 
 
 @pytest.fixture

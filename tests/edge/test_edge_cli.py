@@ -164,7 +164,13 @@ def test_no_model_shipped(clip, here, capfd, monkeypatch):
 def test_info(model_file, capfd):
     assert main(["info", str(model_file)]) == 0
     out = capfd.readouterr().out
-    for text in ("tiny, float32", "square, disc", "RGB, 32 wide, 32 high", "state <- next_state: 1 x 4 x 4 x 8 float32", "stride 8"):
+    for text in (
+        "tiny, float32",
+        "square, disc",
+        "RGB, 32 wide, 32 high",
+        "state <- next_state: 1 x 4 x 4 x 8 float32",
+        "stride 8",
+    ):
         assert text in out
     assert "training.steps" in out
     assert main(["info", str(model_file), "--json"]) == 0
