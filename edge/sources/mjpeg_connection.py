@@ -93,7 +93,7 @@ class MjpegConnection(Connection):
             name, colon, value = line.partition(b":")
             if colon:
                 headers = True
-                if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                if name.strip().lower() == b"content-length" and value.strip().isdigit() and len(value) < 20:
                     length = int(value)
             elif headers and not line.strip():
                 break
