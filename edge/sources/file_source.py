@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from edge.errors import InputError
 from edge.sources.video_source import Item, VideoSource
 from edge.stream_event import StreamEvent
@@ -17,14 +19,15 @@ class FileSource(VideoSource):
         path: of the file, or a URL.
         name: for people.
         deadline: seconds that opening or one read may take, for URLs; None does not watch.
+        times: when each frame is seen, in seconds, for URLs; None where that is not known.
 
     Raises:
         InputError: it does not open or holds no frame; after the last frame, where fewer came than its header says.
     """
 
-    def __init__(self, path: str, name: str, deadline: float | None = None):
+    def __init__(self, path: str, name: str, deadline: float | None = None, times: np.ndarray | None = None):
         self.name = name
-        self._reader = VideoReader(path, name=name, deadline=deadline)
+        self._reader = VideoReader(path, name=name, deadline=deadline, times=times)
         self.height, self.width = self._reader.height, self._reader.width
         self.fps, self.length = self._reader.fps, self._reader.length
 

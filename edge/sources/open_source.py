@@ -122,11 +122,12 @@ def _expand(source: Source) -> list[tuple[str, Entry]]:
             return _expand(Path(unquote(urlsplit(text).path)))
         if "://" in text:
             return [(hide_password(text), text)]
-        if _CAMERA.fullmatch(text) and not path.exists():
+        if _CAMERA.fullmatch(text) and not os.path.exists(text):
             return [(f"camera {int(text)}", int(text))]
-    if text and path.is_dir():
+    # Path's own methods raise where a text is no possible name, and the message would repeat it.
+    if os.path.isdir(text):
         return _in_folder(path)
-    if text and path.exists():
+    if os.path.exists(text):
         return [(path.name, path)]
     matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_order)
     media = [match for match in matches if match.is_dir() or is_picture(match) or is_video(match)]

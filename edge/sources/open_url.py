@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
+import re
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from edge.errors import InputError
 from edge.sources.connection import CaptureConnection, Connection
@@ -11,8 +14,9 @@ from edge.sources.file_source import FileSource
 from edge.sources.hide_password import escape_password
 from edge.sources.live_limits import LiveLimits
 from edge.sources.live_source import LiveSource
-from edge.sources.mjpeg_connection import MjpegConnection, NotMjpegError
+from edge.sources.mjpeg_connection import MjpegConnection, NotMjpegError, request_of
 from edge.sources.video_source import VideoSource
+from edge.video.mp4_frames import mp4_frame_times
 from edge.video.reader import announced_length, open_capture
 
 _WEB = ("http", "https")
@@ -37,7 +41,7 @@ def open_url(url: str, name: str, limits: LiveLimits) -> VideoSource:
         # Without the cause: its text repeats a part of the URL, which may be a password.
         raise InputError(f"{name} is no proper URL. {_URL_ADVICE}") from None
     if parts.scheme.lower() in _WEB and not _is_mjpeg(url, name, limits) and _has_an_end(url, limits):
-        return FileSource(url, name, limits.read_seconds)
+        return FileSource(url, name, limits.read_seconds, mp4_frame_times(_RemoteFile(url, limits.read_seconds)))
     return LiveSource(lambda: _connect(url, limits), name, limits, _URL_ADVICE)
 
 
@@ -57,6 +61,41 @@ def _has_an_end(url: str, limits: LiveLimits) -> bool:
     length = announced_length(capture)
     capture.release()
     return length is not None
+
+
+class _RemoteFile:
+    """A file behind a web URL, read in pieces, for its index; OSError where its server does not give pieces.
+
+    Args:
+        url: of the file. deadline: seconds that a piece may take.
+    """
+
+    def __init__(self, url: str, deadline: float):
+        parts = urlsplit(url)
+        path, self._headers = request_of(url)
+        self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+        self._deadline, self._at = deadline, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (self._piece(1)[1] if whence == os.SEEK_END else 0)
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        body, _ = self._piece(size)
+        self._at += len(body)
+        return body
+
+    def _piece(self, size: int) -> tuple[bytes, int]:
+        """So many bytes from here on, or what there is, and how many the file has."""
+        wanted = {**self._headers, "Range": f"bytes={self._at}-{self._at + size - 1}"}
+        try:
+            with urlopen(Request(self._url, headers=wanted), timeout=self._deadline) as answer:
+                total = re.fullmatch(r"bytes .*/([0-9]+)", answer.headers.get("Content-Range", ""))
+                if answer.status != http.HTTPStatus.PARTIAL_CONTENT or total is None:
+                    raise ConnectionError("the server gives no pieces of a file")
+                return answer.read(size), int(total[1])
+        except http.client.HTTPException as error:
+            raise ConnectionError("no proper HTTP answer") from error
 
 
 def _connect(url: str, limits: LiveLimits) -> Connection:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import BinaryIO
 
 import numpy as np
 
@@ -17,22 +19,25 @@ _MOST_FRAMES = 1 << 26
 _CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 
 
-def mp4_frame_times(path: str | os.PathLike[str]) -> np.ndarray | None:
+def mp4_frame_times(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray | None:
     """When the frames of an mp4's or mov's first video track are seen.
+
+    Args:
+        source: the file's path, or the file itself.
 
     Returns:
         float64, seconds after the first frame, ascending, one for each frame that is to be seen; None where the file is
         no such one, is fragmented or damaged: other means must tell.
     """
     try:
-        with open(path, "rb") as file:
+        with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
             index = _movie(file)
         return None if index is None else _times(index)
     except (OSError, struct.error, KeyError, ValueError, IndexError):
         return None
 
 
-def _movie(file) -> bytes | None:
+def _movie(file: BinaryIO) -> bytes | None:
     """The body of the box `moov`, wherever in the file it stands."""
     end, at = file.seek(0, os.SEEK_END), 0
     while at + 8 <= end:

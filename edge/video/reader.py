@@ -37,6 +37,7 @@ class VideoReader:
             file is decoded from its beginning.
         name: for people; None takes the file's name.
         deadline: seconds that opening or one read may take, for URLs; None does not watch.
+        times: float64, when each frame is seen, in seconds; None looks into the file itself, but not behind a URL.
 
     Attributes:
         width, height: of the frames as they are given, in pixels; 0 where there is none from `start` on.
@@ -49,13 +50,18 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], start: int = 0, name: str | None = None, deadline: float | None = None
+        self,
+        path: str | os.PathLike[str],
+        start: int = 0,
+        name: str | None = None,
+        deadline: float | None = None,
+        times: np.ndarray | None = None,
     ):
         self._path, self.name, self._deadline = os.fspath(path), name or Path(path).name, deadline
         self._lock = threading.Lock()
         self._capture = open_capture(self._path, deadline)
         # When each frame is seen, in seconds; None where that is not known yet.
-        self._times = None if deadline is not None else mp4_frame_times(path)
+        self._times = times if times is not None or deadline is not None else mp4_frame_times(path)
         self.fps, self.orientation = frames_a_second(self._capture), _orientation(self._capture)
         self.length = announced_length(self._capture) if self._times is None else len(self._times)
         self._number, self._count, self._reached, self._ended = -1, 0, 0.0, False
