@@ -30,7 +30,9 @@ class NewestPicture:
         self._encoding = threading.Lock()
         self._picture: np.ndarray | None = None
         self._jpeg: tuple[int, bytes] = (0, b"")
-        self.number, self._put_at = 0, 0.0
+        self.number = 0
+        # No time is "never": the clock may have started a moment ago.
+        self._put_at: float | None = None
         self._step = 1 / most_fps
         self._closed = False
         self.watchers = 0
@@ -38,7 +40,8 @@ class NewestPicture:
     @property
     def wanted(self) -> bool:
         """Whether a picture put now would be looked at."""
-        return self.watchers > 0 and monotonic() - self._put_at >= self._step
+        due = self._put_at is None or monotonic() - self._put_at >= self._step
+        return due and self.watchers > 0
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
