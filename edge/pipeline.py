@@ -16,8 +16,7 @@ from edge.sources.video_source import VideoSource
 from edge.stream import Stream
 from edge.stream_event import StreamEvent
 
-# Of sources with an end: prepared frames that wait for the network, and results that wait for the caller. More only adds
-# memory.
+# Of sources with an end: prepared frames that wait for the network, and results that wait for the caller.
 DEPTH = 2
 _JOIN_SECONDS = 15.0
 

@@ -1,4 +1,4 @@
-"""Tells a cut to another scene from everything that changes within one: motion, pans, light and the camera's exposure."""
+"""Tells a cut to another scene from what changes within one: motion, pans, light and the camera's exposure."""
 
 from __future__ import annotations
 
