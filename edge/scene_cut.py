@@ -11,8 +11,9 @@ import numpy as np
 # windows: from sky to like sky nothing is seen. Of neighbours with the second at .5 to 1.5 times its brightness, .2%.
 DIFFERENCE_LIMIT = 4.0
 HISTOGRAM_LIMIT = 0.15
-# Gains of one frame's brightness over the last one's that are taken for another exposure.
+# What is taken for another exposure: gains, and offsets of the brightness beside them.
 GAINS = 0.5, 2.0
+LARGEST_OFFSET = 50.0
 _SIDE = 40
 _BINS = 16
 # Values within tell brightness; those outside may have been cut off by the camera.
@@ -31,9 +32,9 @@ class SceneCut:
 
     A cut is where, from one frame to the next, both exceed their limits: the mean absolute difference of the thumbnails
     (of 255), `DIFFERENCE_LIMIT`, and the share of values that changed their bin in a 16-bin histogram,
-    `HISTOGRAM_LIMIT`; and still do so once the last frame has been brought to this one's exposure, `gain * value +
-    offset` with one gain (within `GAINS`) and one offset for all colours, by least squares. Values that are nearly
-    black or white in either frame do not count. Fades are no cuts.
+    `HISTOGRAM_LIMIT`; and still do so once the last frame has been brought to this one's exposure by least squares,
+    `gain * value + offset` for all colours, as far as `GAINS` and `LARGEST_OFFSET` allow. Values that are nearly black
+    or white in either frame do not count. Fades are no cuts.
     """
 
     def __init__(self):
@@ -59,9 +60,12 @@ def _differ(last: np.ndarray, small: np.ndarray) -> bool:
 
 
 def _exposed_as(now: np.ndarray, before: np.ndarray) -> np.ndarray:
-    centred = before - before.mean()
+    level = before.mean()
+    centred = before - level
     gain = centred @ (now - now.mean()) / max(float(centred @ centred), 1e-6)
-    return np.clip(gain, *GAINS) * centred + now.mean()
+    # A plain picture has no gain of its own, so its level is what is bounded.
+    level = np.clip(now.mean(), GAINS[0] * level - LARGEST_OFFSET, GAINS[1] * level + LARGEST_OFFSET)
+    return np.clip(gain, *GAINS) * centred + level
 
 
 def _alike(expected: np.ndarray, now: np.ndarray) -> bool:
