@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.detection import Detection
 from edge.frame_result import FrameResult
+from edge.preprocess import to_bgr
 
 # BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
 COLOURS = (
@@ -38,15 +39,15 @@ def draw_boxes(
     """Draws boxes with a text each.
 
     Args:
-        frame: uint8 (height, width, 3), BGR.
+        frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
         boxes: (n, 4): x1, y1, x2, y2 in pixels.
         texts: n texts above the boxes; an empty one draws no label.
         colours: n BGR colours.
 
     Returns:
-        A new frame; line width and letters grow with its size.
+        A new BGR frame; line width and letters grow with its size.
     """
-    canvas = frame.copy()
+    canvas = to_bgr(frame).copy()
     line = max(1, round(min(frame.shape[:2]) / 250))
     # The best box comes first and is drawn last, on top.
     for box, text, colour in reversed(list(zip(boxes, texts, colours, strict=True))):
@@ -61,7 +62,7 @@ def draw_detections(frame: np.ndarray, result: FrameResult, status: str = "") ->
     """Draws a result's boxes with label, track number where there is one, and score, in a colour per class.
 
     Args:
-        frame: uint8 (height, width, 3), BGR: the frame the result is about.
+        frame: uint8 (height, width, 3) BGR, gray or BGRA: the frame the result is about.
         status: a line for the upper left corner, for example the frame rate.
 
     Returns:

@@ -20,7 +20,7 @@ from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.model_zoo import default_model, model_path
 from edge.pipeline import Pipeline
-from edge.quiet import quiet_stderr
+from edge.quiet import native_log
 from edge.sinks.annotated_video import AnnotatedVideo
 from edge.sinks.contact_sheet import ContactSheet
 from edge.sinks.json_lines import JsonLines
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--limit must be at least 1. Received: {arguments.limit}")
     model = model_path(arguments.model or default_model())
     _check_outputs(arguments, model)
-    with quiet_stderr(active=not arguments.delegate):
+    with native_log(active=not arguments.delegate):
         detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
     if detector.runtime.note:
         print(f"sge-edge: note: {detector.runtime.note}", file=sys.stderr)
@@ -140,8 +140,7 @@ def _sinks(arguments: argparse.Namespace, source: VideoSource) -> list[Sink]:
 
 
 def _tracked(result: FrameResult, tracker: Tracker) -> FrameResult:
-    # A state with NaN says nothing about the scene; every other reason to reset ends the tracks too.
-    if result.reset not in (None, "not_finite"):
+    if result.another_scene:
         tracker.forget()
     return dataclasses.replace(result, detections=tracker(result.detections, result.time))
 
