@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_sge.data import VideoDataset
 
 HELP = "make, check, look at and convert data sets; propose anchors"
 EPILOG = """examples:
@@ -16,9 +21,10 @@ EPILOG = """examples:
   sge data look data/synthetic --split val --out look.png      a contact sheet with the labels drawn in
   sge data convert data/mot17 --split train --out data/coco    any format to COCO-VID
   sge data anchors data/sky --split train --config my.yaml     anchors for these boxes, as YAML
+  sge data anchors runs/first                                  the same for what a run is trained on, beside its own
 
 DIR is COCO-VID (annotations/NAME.json), ImageNet VID (Data/VID/NAME and Annotations/VID/NAME) or MOTChallenge
-(NAME/SEQUENCE/gt/gt.txt); the layout tells which.
+(NAME/SEQUENCE/gt/gt.txt); the layout tells which. Or a run folder of `sge train`, for the data of that run.
 """
 _SHOWN_PROBLEMS = 20
 
@@ -58,14 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     anchors = actions.add_parser("anchors", help="propose network.anchors for a data set's boxes")
     _add_data(anchors)
-    anchors.add_argument("--config", metavar="CONFIG", required=True, help="input size and detection maps are its")
+    anchors.add_argument("--config", metavar="CONFIG", help="input size and detection maps are its (default: a run's)")
     anchors.add_argument("--ratios", type=int, metavar="N", help="aspect ratios (default: as many as now)")
     anchors.set_defaults(run_action=_anchors)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge")
-    parser.add_argument("--split", default="val", metavar="NAME", help="such as train (default: val)")
+    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge, or a run folder")
+    parser.add_argument("--split", metavar="NAME", help="such as train (default: val; for a run's anchors train)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,11 +88,20 @@ def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
         yield lambda videos: bars.enter_context(tqdm(videos, unit="video", desc=name))
 
 
-def _open(arguments: argparse.Namespace) -> Any:
-    from keras_sge.data import open_videos
+def _open(arguments: argparse.Namespace, of_run: str = "val") -> VideoDataset:
+    """The videos meant; of a run, unless --split names others, those of its part `of_run`, `train` or `val`."""
+    from keras_sge.config.run_folder import RunFolder, run_data
+    from keras_sge.data import open_dataset, open_videos
 
+    own = run_data(arguments.data)
+    if own is None:
+        arguments.split = arguments.split or "val"
+    elif own.path is None or arguments.split is None:
+        arguments.split = arguments.split or of_run
+        print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
+        return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
     with _bar("index") as bar:
-        return open_videos(arguments.data, arguments.split, bar)
+        return open_videos(own.path if own else arguments.data, arguments.split, bar)
 
 
 def _synthetic(arguments: argparse.Namespace) -> int:
@@ -183,6 +198,15 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _run_config(folder: str) -> Path:
+    from edge.errors import InputError
+    from keras_sge.config.run_folder import RunFolder, run_data
+
+    if run_data(folder) is None:
+        raise InputError(f"--config CONFIG is missing, which a run folder alone can do without. Received: {folder}")
+    return RunFolder(folder).config
+
+
 def _anchors(arguments: argparse.Namespace) -> int:
     import dataclasses
 
@@ -192,12 +216,14 @@ def _anchors(arguments: argparse.Namespace) -> int:
     from keras_sge.data import check_videos, propose_anchors
     from keras_sge.data.anchor_fit import anchor_fit
 
+    arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network
-    dataset = _open(arguments)
+    dataset = _open(arguments, of_run="train")
     with _bar("labels") as bar:
         report = check_videos(dataset, read_frames=False, progress=bar)
     if report.problems:
-        raise InputError(f"{report.problems[0]} Run `sge data check {arguments.data}` for all such problems.")
+        command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
+        raise InputError(f"{report.problems[0]} For all of them: {command}")
     proposal = propose_anchors(report.boxes, network, arguments.ratios)
     print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU .5\n")
     print("| anchors | a cell | recall | mean best IoU |\n|---|---:|---:|---:|")
