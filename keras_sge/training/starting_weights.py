@@ -86,8 +86,8 @@ def _check_frozen(model: SGENet, loaded: set[str]) -> None:
     if random:
         keys = [f"training.{name}" for name in ("freeze_until", "freeze_batch_norm") if getattr(model, name)]
         raise InputError(
-            f"{len(random)} of the {len(frozen)} weights that {' and '.join(keys)} keep as they are were taken over from "
-            f"nowhere and would stay random, {random[0]} the first. Start from trained ones with --from FILE: "
+            f"{len(random)} of the {len(frozen)} weights that {' and '.join(keys)} keep as they are were taken over "
+            f"from nowhere and would stay random, {random[0]} the first. Start from trained ones with --from FILE: "
             f"{trained_weights(model.config.alpha)}. Or train all layers: --set training.freeze_until=null"
             f"{' --set training.freeze_batch_norm=false' * model.freeze_batch_norm}"
         )

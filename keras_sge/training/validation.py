@@ -25,8 +25,8 @@ from keras_sge.models.network_metadata import network_metadata
 
 # Frames of a clip: enough for a memory to fill.
 _CLIP_FRAMES = 24
-# Of the picture: clips shown, pixels of a frame's width, and the lowest score of a box.
-_SHOWN, _CELL_PX, _SCORE = 6, 320, 0.3
+# Of the picture: clips shown, pixels of a frame's width and of a caption's height, the lowest score of a box.
+_SHOWN, _CELL_PX, _CAPTION_PX, _SCORE = 6, 320, 26, 0.3
 
 
 class Validation(keras.callbacks.Callback):
@@ -106,7 +106,7 @@ def validation_picture(clips: VideoDataset, records: DetectionRecords) -> np.nda
         clips: what was run. records: what was found in it.
 
     Returns:
-        uint8 (height, width, 3), BGR; two rows of at most six frames.
+        uint8 (height, width, 3), BGR; two rows of at most six frames, a caption above each.
     """
     shown = np.unique(np.linspace(0, len(clips) - 1, min(_SHOWN, len(clips))).astype(int))
     columns = []
@@ -120,8 +120,15 @@ def validation_picture(clips: VideoDataset, records: DetectionRecords) -> np.nda
         names = [records.labels[one] for one in record.true_classes]
         found = [f"{records.labels[record.classes[one]]} {record.scores[one]:.2f}" for one in best]
         rows = (record.true_boxes, names, record.true_classes), (record.boxes[best], found, record.classes[best])
-        columns.append(np.vstack([_cell(frame, *row) for row in rows]))
-    return np.hstack(columns)
+        columns.append([_cell(frame, *row) for row in rows])
+    captions = "labels", f"found, with a score of {_SCORE} or more"
+    rows = [np.hstack(row) for row in zip(*columns, strict=True)]
+    return np.vstack([part for row, text in zip(rows, captions, strict=True) for part in (_caption(text, row), row)])
+
+
+def _caption(text: str, row: np.ndarray) -> np.ndarray:
+    strip = np.full((_CAPTION_PX, row.shape[1], 3), 255, np.uint8)
+    return cv2.putText(strip, text, (6, _CAPTION_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (20, 20, 20), 1, cv2.LINE_AA)
 
 
 def _cell(frame: np.ndarray, boxes: np.ndarray, texts: list[str], classes: np.ndarray) -> np.ndarray:
