@@ -39,6 +39,7 @@ SINGLE = {"memory": None, "entropy": None, "extras": (), "anchors": AnchorConfig
 
 def experiment(network=None, **training):
     settings = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "validation_steps": 1}
+    settings["evaluation_epochs"] = 0
     data = DataConfig(videos=3, validation_videos=2, frames=6)
     return Config(tiny_config(**(network or {})), data, TrainingConfig(**{**settings, **training}))
 
@@ -66,6 +67,7 @@ CACHES = []
 def finished(tmp_path_factory, trunk):
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = experiment(single_frame_epochs=1, freeze_until="conv3", start_from=str(trunk), start_layers="conv")
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, evaluation_epochs=2))
     module = importlib.import_module("keras_sge.training.train")
 
     def cached(*arguments):
@@ -342,7 +344,7 @@ def test_validation_clips_are_bounded_and_scaled_with_their_boxes():
     assert len(ValidationClips(videos, tiny_config(), frames=3).videos) == 1
 
 
-@pytest.mark.parametrize("changes", [{"validation_steps": 0}, {"evaluation_epochs": 0}])
+@pytest.mark.parametrize("changes", [{"validation_steps": 0, "evaluation_epochs": 1}, {"evaluation_epochs": 0}])
 def test_early_stopping_without_anything_measured_is_refused(changes):
     with pytest.raises(InputError, match=r"training\.early_stopping goes by the mAP"):
         experiment(early_stopping=3, **changes)

@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments, folder)
     config.data.check_folders()
     check_start(arguments.start)
+    if not arguments.resume:
+        QatFolder(folder).check_free()
 
     need_tensorflow("qat", "tf_keras", "tensorflow_model_optimization")
 
