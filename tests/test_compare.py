@@ -20,7 +20,7 @@ from quantization.comparison.layer_error import layer_errors
 from quantization.comparison.long_run import WINDOW, long_run
 from quantization.comparison.recording_runtime import RecordingRuntime
 from quantization.comparison.replayed_runtime import ReplayedRuntime
-from quantization.comparison.runtime_process import RuntimeProcess
+from quantization.comparison.runtime_process import RuntimeProcess, available_runtimes
 
 
 def found(box, score=0.9, kind=0):
@@ -169,6 +169,26 @@ def test_a_python_without_a_runtime_is_named(tmp_path):
         RuntimeProcess(broken)
     with pytest.raises(InputError, match="cannot start"):
         RuntimeProcess(tmp_path / "none")
+
+
+def test_no_program_of_the_current_folder_is_run(tmp_path, monkeypatch):
+    python = tmp_path / ".venv-tflite" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert len(available_runtimes()) == 1
+    # Named, it is.
+    with pytest.raises(InputError, match="python cannot run"):
+        available_runtimes(str(python))
+    assert (tmp_path / "ran").exists()
+
+
+def test_another_readme_is_kept(tiny_tflite, half, tiny_coco, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(InputError, match=r"README\.md"):
+        compare_files([tiny_tflite, half], open_videos(tiny_coco, "val"), None, tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_the_command_writes_a_report(tiny_tflite, half, tiny_coco, tmp_path, monkeypatch, capsys):
