@@ -1,5 +1,6 @@
 """`sge demo` and the user's files: the steps themselves are tested where their commands are."""
 
+import itertools
 import shlex
 
 import pytest
@@ -15,7 +16,7 @@ def folder(tmp_path, monkeypatch):
     steps = []
 
     def step(words):
-        for name, value in zip(words, words[1:], strict=False):
+        for name, value in itertools.pairwise(words):
             if name in ("--out", "--run", "--save", "--json"):
                 path = tmp_path / value if "." in value else tmp_path / value / f"step{len(steps)}"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ def test_what_came_into_a_demo_s_folder_since_is_kept(folder, change, capsys):
 
 
 def test_a_demo_that_was_stopped_can_be_repeated(folder, monkeypatch):
-    where, steps = folder
+    _, steps = folder
     whole = demo._command
 
     def stopped(words):
