@@ -25,7 +25,7 @@ _MANY_CLASSES = 12
 
 def evaluation_pictures(records: DetectionRecords, result: EvaluationResult, directory: str | Path) -> list[Path]:
     """Draws `precision_recall.png`, `confusion.png` (at the score of the best F1) and `splits.png`, each where there is
-    something to show: objects, objects or detections, objects of a known speed or place in the clip.
+    something to show: without an object there is nothing.
 
     Args:
         records: what was found. result: their figures. directory: made if it is not there.
