@@ -29,8 +29,11 @@ def entropy_figure(frame: np.ndarray, path: str | Path, opening: int = 3) -> Non
     opened = cv2.morphologyEx(entropy, cv2.MORPH_OPEN, np.ones((opening, opening), np.uint8))
     height, width = opened.shape
     side = max(3, round(min(height, width) / 25)) | 1
-    averaged = cv2.blur(opened, (side, side))
-    scale = {"cmap": "turbo", "vmin": 0, "vmax": np.log2(9)}
+    averaged = cv2.blur(opened, (side, side)).astype(np.float64)
+    # From the frame's own ground to its own top: a sensor's noise lifts the ground, and the object is what rises above.
+    low, high = (float(value) for value in np.percentile(averaged, (2, 99.9)))
+    low = max(0.0, min(low, high - 0.2))
+    scale = {"cmap": "turbo", "vmin": low, "vmax": max(high, low + 0.2)}
 
     tall = float(np.clip(_PANEL * height / width, *_HEIGHTS))
     figure = Figure(figsize=(3 * _PANEL + 0.8, tall + _TITLE), layout="constrained")
@@ -45,9 +48,11 @@ def entropy_figure(frame: np.ndarray, path: str | Path, opening: int = 3) -> Non
 
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     most = 160
-    relief.plot_surface(columns, rows, averaged, rcount=most, ccount=most, linewidth=0, antialiased=False, **scale)
-    relief.set(title="the same in 3-D", xticks=[], yticks=[], zticks=range(4), zlim=(0, np.log2(9)))
+    inside = np.clip(averaged, scale["vmin"], scale["vmax"])
+    relief.plot_surface(columns, rows, inside, rcount=most, ccount=most, linewidth=0, antialiased=False, **scale)
+    relief.set(title="the same in 3-D", xticks=[], yticks=[], zlim=(scale["vmin"], scale["vmax"]))
     relief.set(xlim=(0, width - 1), ylim=(height - 1, 0))
+    relief.locator_params(axis="z", nbins=4)
     # Seen from below the picture, so that its sides are left and right here too.
     relief.view_init(42, -80)
     longest = max(width, height)
