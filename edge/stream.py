@@ -45,8 +45,9 @@ class Stream:
     def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True):
         self.id, self.closed = stream_id, False
         self._engine = engine
-        # Guards `closed`, the state and what tells an idle stream; never held while the network runs.
-        self._lock, self._leases = threading.Lock(), 0
+        # Guards `closed`, the state and what tells an idle stream; never held while the network runs. Reentrant, for a
+        # stream that is closed by a signal's handler.
+        self._lock, self._leases = threading.RLock(), 0
         self._scene_cut = SceneCut() if scene_cut else None
         self._begin("start")
 
@@ -170,8 +171,6 @@ class Stream:
         cut = small is not None and self._scene_cut is not None and self._scene_cut(small)
         if self._pending is not None or given is not None:
             return self._pending or given
-        if self._last_size is None:
-            return None
         if time is not None and self._last_time is not None:
             if not 0 <= time - self._last_time <= MAX_GAP_SECONDS:
                 return "time_gap"
