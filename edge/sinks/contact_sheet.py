@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.draw import draw_detections
+from edge.draw import draw_detections, with_caption
 from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.sinks.sink import Picture, Sink
@@ -70,12 +69,6 @@ class ContactSheet(Sink):
 
 
 def _cell(result: FrameResult) -> np.ndarray:
-    """The frame at the sheet's size, with its boxes and its time."""
-    scale = CELL_WIDTH / result.frame.shape[1]
-    size = CELL_WIDTH, max(1, round(result.frame.shape[0] * scale))
-    frame = cv2.resize(result.frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    scaled = tuple(
-        dataclasses.replace(detection, box=tuple(scale * side for side in detection.box))
-        for detection in result.detections
-    )
-    return draw_detections(frame, dataclasses.replace(result, detections=scaled), f"{result.time:.1f} s")
+    """The frame at the sheet's width, with its boxes, and its time below."""
+    picture = draw_detections(result.frame, result, CELL_WIDTH / result.frame.shape[1])
+    return with_caption(picture, f"{result.time:.1f} s")

@@ -41,7 +41,7 @@ class ImageSource(VideoSource):
             raise InputError(
                 f"the folder {folder} holds no frames. Expected {', '.join(IMAGE_SUFFIXES)} files directly in it."
             )
-        return cls(sorted(images, key=_natural_order), str(folder))
+        return cls(sorted(images, key=natural_order), str(folder))
 
     def items(self) -> Iterator[Item | StreamEvent]:
         size = self.height, self.width
@@ -66,6 +66,6 @@ def _read_image(path: Path) -> np.ndarray:
     return image
 
 
-def _natural_order(path: Path) -> list[tuple[int, int, str]]:
+def natural_order(path: Path) -> list[tuple[int, int, str]]:
     parts = re.findall(r"\d+|\D+", path.name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]

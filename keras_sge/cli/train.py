@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from edge.atomic import check_folder
 from edge.errors import InputError
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.config import load_config
@@ -58,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=arguments.data))
     if arguments.start:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, start_from=arguments.start))
+
+    check_folder(folder)
 
     import_keras()
 

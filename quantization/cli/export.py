@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_writable(arguments.out)
     _check_calibration_options(arguments)
 
-    need_tensorflow("export")
+    need_tensorflow("export", "tqdm")
 
     from keras_sge.models import load_clip_model
 
