@@ -88,11 +88,13 @@ class OutputFiles:
                     f"--{option} {name} is one file for {len(sources)} sources. Give a folder's name: each source gets "
                     "a file in it."
                 )
-        self._check([Path(name) for name in self.named() if not _is_folder(name)])
+        single = [name for _, name, _ in self._pictures() if not _is_folder(name)]
+        lines = [self._jsonl] if self._jsonl and self._jsonl != "-" else []
+        self._check([Path(name) for name in single + lines])
 
     def named(self) -> list[str]:
         """What was asked for, in the order of the options."""
-        return [name for name in (self._save, self._sheet, self._jsonl) if name and name != "-"]
+        return list(dict.fromkeys(name for name in (self._save, self._sheet, self._jsonl) if name and name != "-"))
 
     def of(self, ids: Sequence[str]) -> list[dict[str, Path]]:
         """For each source its files by option, `save` and `sheet`; ids tell the files of a folder apart.
