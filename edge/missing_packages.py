@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from edge.errors import InputError
 
 DISTRIBUTION = "keras-sge"
+_HOME = Path(__file__).resolve().parents[1]
 # Import name -> the name that pip knows, and the extra that brings it; "" is what every installation has.
 _PACKAGES = {
     "numpy": ("numpy", ""),
@@ -70,15 +71,14 @@ def install_command(module: str) -> str:
 
 
 def _installed_from() -> tuple[Path | None, bool]:
-    """The folder that this package was installed from, or runs in without being installed, and whether it runs there.
-
-    None where it came as a wheel or from an index.
-    """
-    checkout = Path(__file__).resolve().parents[1]
+    """The folder that this package was installed from, None where it came as a wheel or from an index; and whether it
+    runs there, as an editable installation or a checkout does."""
+    if (_HOME / "setup.cfg").is_file():
+        return _HOME, True
     try:
         text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
-        return (checkout if (checkout / "setup.cfg").is_file() else None), True
+        return None, False
     document = json.loads(text or "{}")
     if "dir_info" not in document:
         return None, False
@@ -86,7 +86,7 @@ def _installed_from() -> tuple[Path | None, bool]:
     from urllib.request import url2pathname
 
     folder = Path(url2pathname(urlsplit(document["url"]).path))
-    return (folder if folder.is_dir() else None), document["dir_info"].get("editable", False)
+    return (folder if folder.is_dir() else None), False
 
 
 def _requirements(extra: str) -> list[tuple[str, str]]:

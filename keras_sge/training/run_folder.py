@@ -59,7 +59,7 @@ class RunFolder:
 
     def trim_log(self, epochs: int) -> None:
         """Cuts rows off the log that belong to epochs after the first `epochs`: their checkpoint was never written."""
-        if not self.log.is_file():
+        if not self.log.is_file() or not self.log.stat().st_size:
             return
         with self.log.open(newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]

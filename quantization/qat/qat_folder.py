@@ -26,7 +26,8 @@ class QatFolder(RunFolder):
 
     def append_log(self, row: Mapping[str, float]) -> None:
         """Adds a row, and the header to a new log."""
-        new = not self.log.exists()
+        # A log that is there and empty was torn off before its header.
+        new = not self.log.exists() or not self.log.stat().st_size
         with self.log.open("a", newline="") as file:
             writer = csv.DictWriter(file, row, lineterminator="\n")
             if new:
