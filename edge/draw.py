@@ -59,7 +59,7 @@ def draw_boxes(
     entries = list(zip(corners, texts, colours, strict=True))
     # The best box is drawn last, on top; all labels are above all boxes.
     for box, _, colour in reversed(entries):
-        cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), colour, line, cv2.LINE_AA)
+        cv2.rectangle(canvas, tuple(box[:2].tolist()), tuple(box[2:].tolist()), colour, line, cv2.LINE_AA)
     taken = np.empty((0, 4), int)
     for box, text, colour in entries:
         if not text:
