@@ -28,6 +28,7 @@ _HOMES = {
     "StreamEvent": "edge.stream_event",
     "VideoSource": "edge.sources.video_source",
     "open_source": "edge.sources.open_source",
+    "open_sources": "edge.sources.open_source",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either there and whole, or not there."""
+"""Writing a file so that it is either there and whole, or not there, after a power cut too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from edge.errors import InputError
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name beside `path`; renamed to `path` at the end of the block, removed when it fails.
+
+    What was written is on the disk before it gets its name, and so is the name when the block has ended.
 
     Args:
         path: what is to be written. Its folder must exist. A device such as /dev/null is written directly.
@@ -36,9 +38,25 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"cannot write to {path}: {error.strerror}. Give another place.") from error
     try:
         yield temporary
+        _flush(temporary)
         os.replace(temporary, target)
+        _flush(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk: a rename may get there before the content."""
+    # Windows flushes only what may be written, and no folders.
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        # A file system that cannot flush a folder says so; there is nothing better.
+        with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -19,7 +19,7 @@ from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.model_zoo import model_path
 from edge.pipeline import Pipeline
-from edge.sources.open_source import open_source
+from edge.sources.open_source import Source, open_source
 from edge.sources.video_source import Item, VideoSource
 from edge.stream_event import StreamEvent
 
@@ -135,7 +135,7 @@ class GeneratedSource(VideoSource):
 
 def run_benchmark(
     model: str | os.PathLike[str],
-    source: str | int | os.PathLike[str] | None = None,
+    source: Source | None = None,
     frames: int = 200,
     **settings: Any,
 ) -> BenchmarkReport:
@@ -161,7 +161,7 @@ def run_benchmark(
         name = sequential.name
         kept = list(_without_frames(itertools.islice(detector.stream(sequential), WARM_UP + frames)))[WARM_UP:]
     if not kept:
-        raise InputError(f"{source} has at most {WARM_UP} frames, which only warm up. Give a longer source.")
+        raise InputError(f"{name} has at most {WARM_UP} frames, which only warm up. Give a longer source.")
     stages = {stage: np.array([timings[stage] for timings, _ in kept]) for stage in kept[0][0]}
     if source is None:
         # Nothing is decoded: what stands there is the loop's own time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -16,7 +16,7 @@ from edge.frame_result import FrameResult
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import model_path
 from edge.open_runtime import open_runtime
-from edge.sources.open_source import open_source
+from edge.sources.open_source import Source, find_sources, open_source
 from edge.sources.video_source import VideoSource
 from edge.stream import Stream
 from edge.stream_event import StreamEvent
@@ -138,25 +138,29 @@ class Detector:
         """The network's own answer to the own stream's next frame, see `edge.stream.Stream.raw`."""
         return self._own.raw(frame)
 
-    def stream(
-        self, source: str | int | os.PathLike[str] | VideoSource, scene_cut: bool = True
-    ) -> Iterator[FrameResult]:
+    def stream(self, source: Source | Iterable[Source], scene_cut: bool = True) -> Iterator[FrameResult]:
         """Detects in every frame of a source, one after the other in this thread, in a stream of its own.
 
-        `edge.pipeline.Pipeline` does the same in several threads, which is faster, and for several sources.
+        `edge.pipeline.Pipeline` does the same in several threads, which is faster, and for several sources at once.
 
         Args:
-            source: whatever `edge.open_source` takes, or what it gave; the latter stays open afterwards.
+            source: whatever `edge.open_sources` takes; several sources are read one after the other, and
+                `FrameResult.stream` tells which. Or what `edge.open_source` gave, which stays open afterwards.
             scene_cut: whether the state is reset at a cut.
 
         Raises:
             InputError: the source cannot be read, or was found to be cut short after its last frame.
         """
         if not isinstance(source, VideoSource):
-            with open_source(source) as opened:
-                yield from self.stream(opened, scene_cut)
+            found = find_sources(source)
+            for name, entry in found.items():
+                with open_source(entry) as opened:
+                    yield from self._stream(opened, None if len(found) == 1 else name, scene_cut)
             return
-        stream = Stream(self._engine, scene_cut=scene_cut)
+        yield from self._stream(source, None, scene_cut)
+
+    def _stream(self, source: VideoSource, stream_id: str | None, scene_cut: bool) -> Iterator[FrameResult]:
+        stream = Stream(self._engine, stream_id, scene_cut)
         items, event = iter(source.items()), None
         while True:
             start = perf_counter()

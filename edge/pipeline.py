@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from time import perf_counter
 
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.fair_queue import FairQueue
 from edge.frame_result import FrameResult
+from edge.sources.open_source import Source, open_sources
 from edge.sources.video_source import VideoSource
 from edge.stream import Stream
 from edge.stream_event import StreamEvent
@@ -33,7 +34,8 @@ class Pipeline:
 
     Args:
         detector: whose interpreter serves all sources.
-        sources: one open source, or several by stream id. They are closed at the end.
+        sources: one open source, or several by stream id; or whatever `edge.open_sources` takes. They are closed at
+            the end.
         scene_cut: whether a stream's state is reset at a cut.
 
     Attributes:
@@ -49,8 +51,15 @@ class Pipeline:
     """
 
     def __init__(
-        self, detector: Detector, sources: VideoSource | Mapping[Hashable, VideoSource], scene_cut: bool = True
+        self,
+        detector: Detector,
+        sources: Mapping[Hashable, VideoSource] | Source | Iterable[Source],
+        scene_cut: bool = True,
     ):
+        if not isinstance(sources, Mapping | VideoSource):
+            sources = open_sources(sources)
+            # As for a source that was open before: alone it needs no name.
+            sources = sources.popitem()[1] if len(sources) == 1 else sources
         self._sources = dict(sources) if isinstance(sources, Mapping) else {None: sources}
         self.dropped: dict[Hashable, int] = dict.fromkeys(self._sources, 0)
         self._streams: dict[Hashable, Stream] = {}

@@ -8,7 +8,7 @@ import sys
 
 import cv2
 
-from edge.cli.detect_files import OutputFiles, file_ids, is_live, list_sources, stream_ids
+from edge.cli.detect_files import OutputFiles
 from edge.cli.detection import Detection
 from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.detector import Detector
@@ -20,7 +20,7 @@ from edge.sinks.mosaic import Mosaic
 from edge.sinks.sink import Sink
 from edge.sinks.window import Window
 from edge.sources.live_limits import LiveLimits
-from edge.sources.open_source import open_source
+from edge.sources.open_source import find_sources, open_source
 
 EPILOG = """examples:
   sge-edge detect clip.mp4                                   count objects with the shipped model
@@ -90,13 +90,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     _check(arguments)
-    words = list_sources(arguments.source)
+    entries, limits = find_sources(arguments.source), LiveLimits(attempts=arguments.reconnect)
     model = model_path(arguments.model or default_model())
-    files = OutputFiles(arguments, words, model)
-    live, limits = any(map(is_live, words)), LiveLimits(attempts=arguments.reconnect)
-    ids = [] if live else file_ids(words)
-    # Before anything slow starts; cameras have no names before they are open.
-    paths = files.of(ids)
+    files = OutputFiles(arguments, entries, model)
+    ids, paths = list(entries), files.of(list(entries))
+    # A camera's number or a URL, which may have no end.
+    live = any(isinstance(entry, int | str) for entry in entries.values())
     with quiet_stderr(active=not arguments.delegate):
         detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
     if detector.runtime.note:
@@ -105,9 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as stack:
         if live:
-            sources = [stack.enter_context(open_source(word, limits)) for word in words]
-            ids = stream_ids([source.name for source in sources])
-            paths = files.of(ids)
+            sources = {one: stack.enter_context(open_source(entry, limits)) for one, entry in entries.items()}
         page = MjpegPage(arguments.serve, f"sge-edge {detector.metadata.name}") if arguments.serve else None
         viewers: list[Sink] = [*([Window()] if arguments.show else []), *([page] if page else [])]
         if live and len(ids) > 1:
@@ -116,12 +113,12 @@ def run(arguments: argparse.Namespace) -> int:
             stack.enter_context(viewer)
         if page:
             print(f"sge-edge: the page is at {page.url}", file=sys.stderr, flush=True)
-        detection = Detection(arguments, detector, viewers, dict(zip(ids, paths, strict=True)))
+        detection = Detection(arguments, detector, viewers, paths)
         with detection.lines or contextlib.nullcontext():
             if live:
-                detection.run(dict(zip(ids, sources, strict=True)))
+                detection.run(sources)
             else:
-                detection.run_files(dict(zip(ids, words, strict=True)))
+                detection.run_files(entries)
         _summarise(arguments, detection, files)
         if page and not detection.closed:
             print(f"sge-edge: the page stays at {page.url} until Ctrl-C", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from edge.sinks.contact_sheet import ContactSheet
 from edge.sinks.json_lines import JsonLines
 from edge.sinks.outputs import Outputs
 from edge.sinks.sink import Sink
-from edge.sources.open_source import open_source
+from edge.sources.open_source import Entry, open_source
 from edge.sources.video_source import VideoSource
 from edge.stream_event import StreamEvent
 from edge.tracker import Tracker
@@ -52,11 +52,11 @@ class Detection:
         """Whether the person who looks wants to end."""
         return any(viewer.closed for viewer in self._viewers)
 
-    def run_files(self, words: dict[str, str]) -> None:
+    def run_files(self, entries: dict[str, Entry]) -> None:
         """Reads files one after the other, by stream id. One that cannot be read is told, and the next one comes."""
-        for stream, word in words.items():
+        for stream, entry in entries.items():
             try:
-                source = open_source(word)
+                source = open_source(entry)
             except InputError as error:
                 if not self._several:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -78,6 +79,7 @@ class MjpegPage(Sink):
 
 def _parse(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    # Other scripts' digits and ² are no port's.
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise InputError(f"expected host:port to serve at, for example 127.0.0.1:8080. Received: {address}")
     return host.strip("[]") or "127.0.0.1", int(port)

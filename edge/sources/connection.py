@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from edge.sources.file_source import frames_a_second, open_capture
+from edge.video.reader import frames_a_second, open_capture
 
 
 class Connection(ABC):

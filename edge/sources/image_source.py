@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from edge.errors import InputError
-from edge.quiet import quiet_opencv
 from edge.sources.video_source import Item, VideoSource, size_change
 from edge.stream_event import StreamEvent
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
+from edge.video.pictures import read_picture
 
 
 class ImageSource(VideoSource):
@@ -31,22 +24,12 @@ class ImageSource(VideoSource):
     def __init__(self, paths: Sequence[Path], name: str):
         self.name, self._paths = name, paths
         self.length = len(paths)
-        self.height, self.width = _read_image(paths[0]).shape[:2]
-
-    @classmethod
-    def of_folder(cls, folder: Path) -> ImageSource:
-        """The images directly in a folder, in natural order: frame 2 before frame 10."""
-        images = [item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES]
-        if not images:
-            raise InputError(
-                f"the folder {folder} holds no frames. Expected {', '.join(IMAGE_SUFFIXES)} files directly in it."
-            )
-        return cls(sorted(images, key=natural_order), str(folder))
+        self.height, self.width = read_picture(paths[0]).shape[:2]
 
     def items(self) -> Iterator[Item | StreamEvent]:
         size = self.height, self.width
         for frame_id, path in enumerate(self._paths):
-            frame, time = _read_image(path), frame_id / self.fps
+            frame, time = read_picture(path), frame_id / self.fps
             if event := size_change(frame, size, time, frame_id - 1):
                 size = frame.shape[:2]
                 yield event
@@ -56,16 +39,3 @@ class ImageSource(VideoSource):
 
     def close(self) -> None:
         self._paths = ()
-
-
-def _read_image(path: Path) -> np.ndarray:
-    with quiet_opencv():
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"cannot decode the image {path} ({path.stat().st_size} bytes). Remove it or copy it again.")
-    return image
-
-
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    parts = re.findall(r"\d+|\D+", path.name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]

@@ -6,7 +6,8 @@ import base64
 import contextlib
 import http.client
 import socket
-from urllib.parse import unquote, urlsplit
+import string
+from urllib.parse import quote, unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -39,11 +40,7 @@ class MjpegConnection(Connection):
         parts = urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=deadline)
-        headers = {}
-        if parts.username is not None:
-            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path, headers = request_of(url)
         try:
             self._connection.connect()
             # `http.client` forgets its socket once a body without a length begins.
@@ -91,7 +88,7 @@ class MjpegConnection(Connection):
             name, colon, value = line.partition(b":")
             if colon:
                 headers = True
-                if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                if name.strip().lower() == b"content-length" and value.strip().isdigit() and len(value) < 20:
                     length = int(value)
             elif headers and not line.strip():
                 break
@@ -113,6 +110,16 @@ class MjpegConnection(Connection):
             if len(body) > _LARGEST_PART:
                 raise ConnectionError(f"a picture of more than {_LARGEST_PART} bytes came")
         return None
+
+
+def request_of(url: str) -> tuple[str, dict[str, str]]:
+    """What is asked of a URL's server: path with query, and the headers for its user and password."""
+    parts, headers = urlsplit(url), {}
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
+    # What a URL cannot hold would be refused with a message that repeats it, passwords too.
+    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=string.punctuation), headers
 
 
 def _decode(part: bytes) -> np.ndarray | None:

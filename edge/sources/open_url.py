@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import http.client
+import os
+import re
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from edge.errors import InputError
 from edge.sources.connection import CaptureConnection, Connection
-from edge.sources.file_source import FileSource, announced_length, open_capture
+from edge.sources.file_source import FileSource
+from edge.sources.hide_password import escape_password
 from edge.sources.live_limits import LiveLimits
 from edge.sources.live_source import LiveSource
-from edge.sources.mjpeg_connection import MjpegConnection, NotMjpegError
+from edge.sources.mjpeg_connection import MjpegConnection, NotMjpegError, request_of
 from edge.sources.video_source import VideoSource
+from edge.video.mp4_frames import mp4_frame_times
+from edge.video.reader import announced_length, open_capture
 
 _WEB = ("http", "https")
 _URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
 
 
-def open_url(url: str, limits: LiveLimits) -> VideoSource:
-    """Opens a URL: motion JPEG over HTTP, a video file behind http or file, or a stream that FFmpeg reads.
+def open_url(url: str, name: str, limits: LiveLimits) -> VideoSource:
+    """Opens a URL: motion JPEG over HTTP, a video file, or a stream that FFmpeg reads.
+
+    Args:
+        url: with a user and a password where they are needed. name: the same for people, without the password.
+        limits: deadlines and attempts.
 
     Raises:
         InputError: nothing answers there in time, or with nothing to see.
     """
-    name = _without_password(url)
-    scheme = urlsplit(url).scheme.lower()
-    if scheme == "file" or (scheme in _WEB and not _is_mjpeg(url, name, limits) and _has_an_end(url, limits)):
-        return FileSource(url, name, limits.read_seconds)
+    url = escape_password(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        # Without the cause: its text repeats a part of the URL, which may be a password.
+        raise InputError(f"{name} is no proper URL. {_URL_ADVICE}") from None
+    if parts.scheme.lower() in _WEB and not _is_mjpeg(url, name, limits) and _has_an_end(url, limits):
+        return FileSource(url, name, limits.read_seconds, mp4_frame_times(_RemoteFile(url, limits.read_seconds)))
     return LiveSource(lambda: _connect(url, limits), name, limits, _URL_ADVICE)
 
 
@@ -34,7 +50,7 @@ def _is_mjpeg(url: str, name: str, limits: LiveLimits) -> bool:
         MjpegConnection(url, limits.open_seconds).close()
     except NotMjpegError:
         return False
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.InvalidURL) as error:
         raise InputError(f"{name} does not open: {error}. {_URL_ADVICE}") from error
     return True
 
@@ -47,6 +63,41 @@ def _has_an_end(url: str, limits: LiveLimits) -> bool:
     return length is not None
 
 
+class _RemoteFile:
+    """A file behind a web URL, read in pieces, for its index; OSError where its server does not give pieces.
+
+    Args:
+        url: of the file. deadline: seconds that a piece may take.
+    """
+
+    def __init__(self, url: str, deadline: float):
+        parts = urlsplit(url)
+        path, self._headers = request_of(url)
+        self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+        self._deadline, self._at = deadline, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + (self._piece(1)[1] if whence == os.SEEK_END else 0)
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        body, _ = self._piece(size)
+        self._at += len(body)
+        return body
+
+    def _piece(self, size: int) -> tuple[bytes, int]:
+        """So many bytes from here on, or what there is, and how many the file has."""
+        wanted = {**self._headers, "Range": f"bytes={self._at}-{self._at + size - 1}"}
+        try:
+            with urlopen(Request(self._url, headers=wanted), timeout=self._deadline) as answer:
+                total = re.fullmatch(r"bytes .*/([0-9]+)", answer.headers.get("Content-Range", ""))
+                if answer.status != http.HTTPStatus.PARTIAL_CONTENT or total is None:
+                    raise ConnectionError("the server gives no pieces of a file")
+                return answer.read(size), int(total[1])
+        except http.client.HTTPException as error:
+            raise ConnectionError("no proper HTTP answer") from error
+
+
 def _connect(url: str, limits: LiveLimits) -> Connection:
     if urlsplit(url).scheme.lower() in _WEB:
         try:
@@ -54,10 +105,3 @@ def _connect(url: str, limits: LiveLimits) -> Connection:
         except NotMjpegError:
             pass
     return CaptureConnection(url, limits.read_seconds)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)).geturl()

@@ -8,11 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge.stream_event import StreamEvent
-
-DEFAULT_FPS = 30.0
-
-# frame_id from 0, time in seconds, uint8 (height, width, 3) BGR frame.
-Item = tuple[int, float, np.ndarray]
+from edge.video.reader import DEFAULT_FPS, Item
 
 
 class VideoSource(ABC):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
+from edge.video.reader import VIDEO_SUFFIXES, VideoReader, is_video, slack
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
-VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 # A window's side as a share of the frame's shorter side.
 _SIDES = (0.3, 1.0)
 _NOTHING = FrameLabels(np.empty((0, 4), np.float32), np.empty(0, np.int32), np.empty(0, np.int32))
@@ -33,7 +32,7 @@ class BackgroundVideos(VideoDataset):
         seed: of the windows' places.
 
     Raises:
-        InputError: no such directory, no video in it, or one that cannot be read.
+        InputError: no such directory, no video in it, or one that cannot be read, or not to its end.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class BackgroundVideos(VideoDataset):
         seed: int = 0,
     ):
         directory = Path(directory)
-        files = sorted(path for path in directory.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+        files = sorted(path for path in directory.rglob("*") if is_video(path))
         if not files:
             state = "holds no video" if directory.is_dir() else "is not a directory"
             raise InputError(
@@ -71,28 +70,38 @@ class BackgroundVideos(VideoDataset):
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video, (path, first, left, top, side) = self.videos[index], self._cuts[index]
-        capture = cv2.VideoCapture(str(path))
-        capture.set(cv2.CAP_PROP_POS_FRAMES, first + start)
         clip = []
-        for _ in range(start, video.length if stop is None else min(stop, video.length)):
-            found, frame = capture.read()
-            if not found:
-                # Containers count frames generously; the last one there is stands for those that are not.
-                if not clip:
-                    raise InputError(f"{path} cannot be decoded at frame {first + start}. Is it cut short?")
-                clip.append(clip[-1])
-                continue
-            clip.append(resize_frame(frame[top : top + side, left : left + side], video.height, video.width))
-        capture.release()
+        with VideoReader(path, first + start, str(path)) as reader:
+            for number in range(first + start, first + (video.length if stop is None else min(stop, video.length))):
+                item = reader.read()
+                if item is None:
+                    raise InputError(f"{path} cannot be decoded at frame {number}. Copy it again.")
+                clip.append(resize_frame(item[2][top : top + side, left : left + side], video.height, video.width))
         return np.stack(clip)
 
 
 def _shape(path: Path) -> tuple[int, float, int, int]:
-    capture = cv2.VideoCapture(str(path))
-    properties = (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-    length, fps, width, height = (capture.get(name) for name in properties)
-    readable = capture.isOpened() and length >= 1
-    capture.release()
-    if not readable:
-        raise InputError(f"cannot read the background video {path}. Remove it from the folder or copy it again.")
-    return int(length), fps, int(width), int(height)
+    """How many frames of a video can be read, frames a second, width and height; not without looking at its end."""
+    try:
+        with VideoReader(path) as reader:
+            length, fps, width, height = reader.length, reader.fps, reader.width, reader.height
+    except InputError as error:
+        raise InputError(
+            f"cannot read the background video {path}. Remove it from the folder or copy it again."
+        ) from error
+    if length is None:
+        raise InputError(f"the background video {path} does not say how long it is. Encode it anew, or remove it.")
+    # Headers count a little generously.
+    for end in (length, length - slack(length)):
+        if end > 0 and _has_frame(path, end - 1):
+            return end, fps, width, height
+    raise InputError(
+        f"the background video {path} is cut short or damaged: its header announces {length} frames, and frame "
+        f"{max(0, length - 1 - slack(length))} cannot be decoded. Copy it again, or remove it from the folder."
+    )
+
+
+def _has_frame(path: Path, number: int) -> bool:
+    with VideoReader(path, number) as reader:
+        item = reader.read()
+        return item is not None and item[0] == number

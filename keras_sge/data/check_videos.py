@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
+from edge.video.orientation import UPRIGHT
 from keras_sge.data.data_report import DataReport
 from keras_sge.data.motion import motion_iou
 from keras_sge.data.video_dataset import VideoDataset
@@ -27,7 +28,7 @@ def check_videos(
     Returns:
         The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
     """
-    frames = empty = tracks = 0
+    frames = empty = tracks = turned = 0
     frame_sizes: Counter[str] = Counter()
     boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
     problems, wrong = [], set()
@@ -36,6 +37,7 @@ def check_videos(
             video, labels = dataset.videos[index], list(dataset.labels(index))
             frames += len(labels)
             empty += sum(not len(frame.boxes) for frame in labels)
+            turned += video.orientation != UPRIGHT
             frame_sizes[f"{video.width} x {video.height}"] += 1
             tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
             corners = np.concatenate([frame.boxes for frame in labels])
@@ -52,6 +54,7 @@ def check_videos(
         clips=len(dataset),
         frames=frames,
         empty_frames=empty,
+        turned_clips=turned,
         tracks=tracks,
         frame_sizes=dict(frame_sizes.most_common()),
         boxes=np.concatenate(boxes),

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES
-from keras_sge.data.read_images import read_images
+from edge.video.pictures import pictures_in
+from keras_sge.data.read_images import read_images, read_video, upright_video
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # Annotators' boxes may end on the far edge of the last pixel or be rounded past it.
@@ -22,7 +21,7 @@ class CocoVid(VideoDataset):
     """A COCO-VID directory: `annotations/SPLIT.json` with `videos`, `images`, `annotations`, `categories`.
 
     Frames come from `videos[].file_name` where it names a file, else from `images[].file_name`; `images[].frame_id` is
-    the 0-based position in decode order. Boxes are x, y, width, height in pixels.
+    the 0-based position among the frames that a viewer shows. Boxes are x, y, width, height in pixels.
 
     Args:
         directory: the data set's root.
@@ -98,19 +97,24 @@ class CocoVid(VideoDataset):
                 raise InputError(f"{path}: video {entry['id']} has no width and height.")
             name = entry.get("name", str(entry["id"]))
             video = Video(entry["id"], name, width, height, float(entry.get("fps", 30)), len(images))
-            self.videos.append(video)
+            labels = [
+                _frame_labels(boxes[image["id"]], class_of, video, f"{path}: frame {i}")
+                for i, image in enumerate(images)
+            ]
             self._files.append(entry.get("file_name") or [image["file_name"] for image in images])
-            self._labels.append(
-                [
-                    _frame_labels(boxes[image["id"]], class_of, video, f"{path}: frame {i}")
-                    for i, image in enumerate(images)
-                ]
-            )
+            video, labels = upright_video(video, labels, self._first_file(self._files[-1]))
+            self.videos.append(video)
+            self._labels.append(labels)
         if not self.videos:
             raise InputError(f"{path} lists no video with frames.")
 
     def labels(self, index: int) -> list[FrameLabels]:
         return self._labels[index]
+
+    def _first_file(self, files: str | list[str]) -> Path:
+        """A video's file, or the image of its first frame."""
+        path = self.directory / (files if isinstance(files, str) else files[0])
+        return next(iter(pictures_in(path)), path) if path.is_dir() else path
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video, files = self.videos[index], self._files[index]
@@ -119,16 +123,10 @@ class CocoVid(VideoDataset):
             files = self._images_in(self.directory / files, video)
         if not isinstance(files, str):
             return read_images([self.directory / name for name in files[start:stop]], video)
-        clip = np.stack(_read_video(self.directory / files, start, stop))
-        if clip.shape[1:3] != (video.height, video.width):
-            raise InputError(
-                f"video {video.name} has frames of {clip.shape[2]} x {clip.shape[1]} px; its annotation says "
-                f"{video.width} x {video.height}."
-            )
-        return clip
+        return read_video(self.directory / files, video, start, stop)
 
     def _images_in(self, folder: Path, video: Video) -> list[str]:
-        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        names = [path.name for path in pictures_in(folder)]
         if len(names) < video.length:
             raise InputError(f"{folder} holds {len(names)} images; its annotations go on to frame {video.length}.")
         return [str((folder / name).relative_to(self.directory)) for name in names]
@@ -157,24 +155,3 @@ def _frame_labels(annotations: list[dict[str, Any]], class_of: dict[int, int], v
         np.array([class_of[annotation["category_id"]] for annotation in annotations], np.int32),
         np.array([annotation.get("instance_id", 0) for annotation in annotations], np.int32),
     )
-
-
-def _read_video(path: Path, start: int, stop: int) -> list[np.ndarray]:
-    if not path.is_file():
-        raise InputError(f"no video file {path}, which the annotations name.")
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if start:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-        frames = []
-        while len(frames) < stop - start:
-            ok, frame = capture.read()
-            if not ok:
-                raise InputError(
-                    f"{path} ends or breaks after frame {start + len(frames)}; its annotations go on to frame {stop}. "
-                    "The file is damaged or cut short: copy it again."
-                )
-            frames.append(frame)
-        return frames
-    finally:
-        capture.release()

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
@@ -72,9 +73,8 @@ def write_coco_vid(
         )
         _add_frames(content, video, dataset.labels(index))
 
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(target)
+    with atomic_path(target) as partial:
+        partial.write_text(json.dumps(content), encoding="utf-8")
     return target
 
 
@@ -97,18 +97,16 @@ def _refuse_shared_names(dataset: VideoDataset, directory: Path, split: str) -> 
 
 def _write_video(dataset: VideoDataset, index: int, target: Path) -> None:
     video = dataset.videos[index]
-    # OpenCV chooses the container by the ending.
-    partial = target.with_name(f".{target.stem}.partial.mp4")
-    writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
-    if not writer.isOpened():
-        raise InputError(f"cannot write {partial}: check that the folder is writable and OpenCV can encode mp4v")
-    try:
-        for start in range(0, video.length, _CHUNK):
-            for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
-                writer.write(np.ascontiguousarray(picture))
-    finally:
-        writer.release()
-    partial.replace(target)
+    with atomic_path(target) as partial:
+        writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
+        if not writer.isOpened():
+            raise InputError(f"cannot write {target}: check that the folder is writable and OpenCV can encode mp4v")
+        try:
+            for start in range(0, video.length, _CHUNK):
+                for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
+                    writer.write(np.ascontiguousarray(picture))
+        finally:
+            writer.release()
 
 
 def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLabels]) -> None:

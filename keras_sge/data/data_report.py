@@ -18,6 +18,7 @@ class DataReport:
 
     Attributes:
         classes: class names. clips, frames, empty_frames: how many; empty are those without an object.
+        turned_clips: whose labels were made for the frames as they are stored, and were turned upright with them.
         tracks: objects with an identity of their own within a video.
         frame_sizes: "WIDTH x HEIGHT" -> videos.
         boxes: float32 (n, 4), x1, y1, x2, y2 as fractions of the frame.
@@ -31,6 +32,7 @@ class DataReport:
     clips: int
     frames: int
     empty_frames: int
+    turned_clips: int
     tracks: int
     frame_sizes: dict[str, int]
     boxes: np.ndarray
@@ -73,6 +75,7 @@ class DataReport:
             "clips": self.clips,
             "frames": self.frames,
             "empty_frames": self.empty_frames,
+            "turned_clips": self.turned_clips,
             "boxes": len(self.boxes),
             "tracks": self.tracks,
             "boxes_by_class": self.boxes_by_class,
@@ -90,7 +93,8 @@ class DataReport:
         lines = [
             f"clips        {self.clips:,}",
             f"frames       {self.frames:,}, of which {self.empty_frames:,} without an object",
-            f"frame sizes  {sizes or 'none'} px (clips)",
+            f"frame sizes  {sizes or 'none'} px (clips)"
+            + (f"; labels of {self.turned_clips:,} turned upright with their frames" if self.turned_clips else ""),
             f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks",
             "box size     " + (_shares(self.size_percentiles, "{} %: {:.3f}") or "no boxes"),
             "             percentiles of sqrt(box area) / sqrt(frame area)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.sources.image_source import IMAGE_SUFFIXES
+from edge.video.pictures import pictures_in
 from keras_sge.data.mot_ground_truth import PEDESTRIAN, MotGroundTruth, read_mot_ground_truth
-from keras_sge.data.read_images import read_images
+from keras_sge.data.read_images import read_images, upright_video
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # MOT16's and MOT17's numbers of what is to be detected; 8 to 13 are distractors, occluders, reflections and crowds.
@@ -67,6 +66,8 @@ class MotChallenge(VideoDataset):
             self._images.append(images)
         class_of, self.classes = _classes(folders, truths)
         self._labels = [_frame_labels(truth, class_of, video) for truth, video in zip(truths, self.videos, strict=True)]
+        for index, (video, images) in enumerate(zip(self.videos, self._images, strict=True)):
+            self.videos[index], self._labels[index] = upright_video(video, self._labels[index], images[0])
 
     def labels(self, index: int) -> list[FrameLabels]:
         return self._labels[index]
@@ -110,17 +111,13 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
     images = folder / keys.get("imDir", "img1")
     if not images.is_dir():
         raise InputError(f"no folder {images}, which {path} names for the frames.")
-    frames = sorted((item for item in images.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES), key=_natural_order)
+    frames = pictures_in(images)
     if len(frames) != length:
         raise InputError(
             f"{images} holds {len(frames)} images; {path} says seqLength={length}. Each frame needs one image: extract "
             "them again, or correct the length."
         )
     return Video(number, folder.name, width, height, rate, length), frames
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", path.stem)]
 
 
 def _classes(folders: list[Path], truths: list[MotGroundTruth]) -> tuple[dict[int, int], tuple[str, ...]]:

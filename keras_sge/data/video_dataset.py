@@ -11,7 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Video:
-    """One video of a data set: its identity and its size, nothing decoded yet."""
+    """One video of a data set: its identity and its size, nothing decoded yet.
+
+    Attributes:
+        width, height: of its frames upright, as a viewer shows them, in pixels.
+        orientation: EXIF's number, 2 to 8, of the turn that labels made for the frames as they are stored were given;
+            1 where they stand as in their file.
+    """
 
     id: int
     name: str
@@ -19,6 +25,7 @@ class Video:
     height: int
     fps: float
     length: int
+    orientation: int = 1
 
 
 @dataclass(frozen=True)

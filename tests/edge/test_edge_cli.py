@@ -85,7 +85,7 @@ def fails(capfd, arguments: list[str], message: str) -> None:
         (["{clip}", "--threads", "0"], "threads must be at least 1"),
         (["{clip}", "--limit", "0"], "--limit must be at least 1"),
         (["{clip}", "absent.mp4"], "no such source: absent.mp4"),
-        (["*.mp4"], "no file matches *.mp4"),
+        (["*.mp4"], "no such source: *.mp4"),
         (["{clip}", "{cut}", "--save", "o.mp4"], "one file for 2 sources"),
         (["{clip}", "{cut}", "--save", "{clip}/out"], "is a file"),
         (["{clip}", "{cut}", "--save", "{folder}"], "clip.mp4 exists already"),
@@ -160,7 +160,7 @@ def test_several_files_one_after_the_other(clip, cut_clip, model_file, here, cap
     sources = ["clips", "ba?.avi", str(cut_clip), "clips/2.mp4"]
     assert main(["detect", *sources, *model, "--save", "out", "--sheet", "out"]) == 2
     out, err = capfd.readouterr()
-    names = ["clips/2.mp4", "clips/10.mp4", "bad.avi", cut_clip.as_posix(), "clips/2.mp4 (2)"]
+    names = ["clips/2.mp4", "10.mp4", "bad.avi", "cut.avi", "clips/2.mp4 (2)"]
     assert "error: 1 of 5 sources failed, the first with: bad.avi is no video" in err.splitlines()[-1]
     assert [line.split(": ")[0] for line in out.splitlines()] == [*names[:2], *names[3:], "5 sources"]
     assert "5 sources: 12 frames" in out and out.endswith("; wrote out and o.jsonl\n")
@@ -170,17 +170,10 @@ def test_several_files_one_after_the_other(clip, cut_clip, model_file, here, cap
     assert (event["event"], event["stream"]) == ("failed", "bad.avi")
     assert len([line for line in read_json_lines("o.jsonl") if "format" in line]) == 4
     videos, sheets = (sorted(path.name for path in (here / "out").glob(f"*.{kind}")) for kind in ("mp4", "png"))
-    assert len(videos) == len(sheets) == 4 and videos[:2] == ["clips_10.mp4", "clips_2.mp4"]
+    assert len(videos) == len(sheets) == 4 and videos[:2] == ["10.mp4", "clips_2.mp4"]
     for name in videos:
         with open_source(here / "out" / name) as source:
             assert len(list(source)) == 3
-
-
-def test_a_folder_of_images_and_videos_is_asked_about(clip, model_file, here, capfd):
-    os.mkdir("mixed")
-    (here / "mixed" / "a.mp4").write_bytes(clip.read_bytes())
-    cv2.imwrite("mixed/b.png", np.zeros((48, 64, 3), np.uint8))
-    fails(capfd, ["detect", "mixed", "--model", str(model_file)], "holds images and videos")
 
 
 def test_cameras_are_read_at_once_and_shown_side_by_side(model_file, here, capfd, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.server
 import itertools
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from mjpeg_camera import MjpegCamera
+from video_files import number_of, trim_mp4, write_video
 
 from edge import InputError, LiveLimits, StreamEvent, open_source
 from edge.sources.connection import CaptureConnection, Connection
@@ -251,6 +253,42 @@ def test_damaged_pictures_are_passed_over():
     with Damaged() as camera, open_source(camera.url, QUICK) as source:
         values = [round(float(image.mean())) for (_, _, image), _ in zip(source, range(6), strict=False)]
     assert len(set(values)) == 6 and all(value % 2 == 0 for value in values)
+
+
+def test_a_trimmed_file_behind_a_url_ends_well(tmp_path):
+    content = trim_mp4(write_video(tmp_path / "trimmed.mp4"), 13, 20).read_bytes()
+
+    class Files(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.headers.get("Authorization") != "Basic dXNlcjpwI3M=":
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="files"')
+                self.end_headers()
+                return
+            start, _, stop = self.headers.get("Range", "bytes=0-")[6:].partition("-")
+            part = content[int(start) : int(stop) + 1 if stop else None]
+            self.send_response(206)
+            self.send_header("Content-Type", "video/mp4")
+            self.send_header("Content-Length", str(len(part)))
+            self.send_header("Content-Range", f"bytes {start}-{int(start) + len(part) - 1}/{len(content)}")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(part)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with open_source(f"http://user:p#s@127.0.0.1:{server.server_port}/trimmed.mp4", QUICK) as source:
+            assert source.length == 20
+            assert [number_of(frame) for _, _, frame in source] == list(range(13, 33))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_file_behind_a_url_gives_every_frame(clip, tmp_path):
