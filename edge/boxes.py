@@ -84,9 +84,9 @@ def vote(
 ) -> np.ndarray:
     """Boxes that suppression kept, each moved to the mean of the boxes of its class around it, weighted by score.
 
-    Box voting of Gidaris and Komodakis (ICCV 2015, section 5), among boxes that overlap the kept one by
-    `iou_threshold` or more and have at least a quarter of its score: a box is then the same whatever lower scores the
-    candidates go down to.
+    Box voting of Gidaris and Komodakis (ICCV 2015, section 5), among boxes that overlap the kept one by more than
+    `iou_threshold`, which is suppression's own rule, and have at least a quarter of its score: a box is then the same
+    whatever lower scores the candidates go down to.
 
     Args:
         boxes, scores, classes: all candidates, as `suppress` takes them. kept: (k,) what it gave.
@@ -94,7 +94,7 @@ def vote(
     Returns:
         float64 (k, 4) corners.
     """
-    near = iou_matrix(boxes[kept], boxes) >= iou_threshold
+    near = iou_matrix(boxes[kept], boxes) > iou_threshold
     near &= (classes[kept][:, None] == classes) & (scores >= VOTING_SHARE * scores[kept][:, None])
     # A box overlaps itself by 1, or by 0 if it has no area.
     near[np.arange(len(kept)), kept] = True

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib
-import os
 import re
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from edge.errors import InputError
 from edge.metadata import Metadata
+from edge.quiet import native_log
 from edge.runtime import Runtime
 
 # Largest mean difference to the CPU, as a fraction of the output's mean size. Measured: 1e-6 in float32, .015 in int8,
@@ -65,9 +61,9 @@ class CompiledRuntime:
             # Half precision would add up over the recurrent state.
             gpu_options=litert.GpuOptions(enforce_f32=True),
         )
-        with _captured_output() as log:
+        with native_log() as log:
             model = _compile(litert, flatbuffer, options)
-            text = _text(log)
+        text = "\n".join(log)
         if model is None:
             raise GpuError(explain_refusal(text))
         if not model.is_fully_accelerated():
@@ -81,7 +77,7 @@ class CompiledRuntime:
         self._model = model
         self._inputs = {name: model.create_input_buffer_by_name(self._signature, name) for name in inputs}
         self._outputs = {name: model.create_output_buffer_by_name(self._signature, name) for name in outputs}
-        with _captured_output():
+        with native_log():
             self._compare(reference, inputs)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -142,30 +138,3 @@ def refused_operators(log: str) -> list[str]:
     """The operators that the GPU's compiler leaves to the CPU, each with its reason, as it wrote them."""
     found = re.search(r"not supported by GPU delegate:\n(.*?)\n\d+ operations will run", log, re.DOTALL)
     return [line.strip().rstrip(":. ") for line in found[1].splitlines() if line.strip()] if found else []
-
-
-@contextlib.contextmanager
-def _captured_output() -> Iterator[IO[bytes]]:
-    """The process' stdout and stderr go to a file: the accelerator tells its reasons nowhere else, and chatter of its
-    drivers would end up between the lines that a program writes to standard output."""
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        try:
-            yield log
-        finally:
-            # What the C library still holds would come out later.
-            if libc is not None:
-                libc.fflush(None)
-            for number, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
-
-
-def _text(log: IO[bytes]) -> str:
-    log.seek(0)
-    return log.read().decode(errors="replace")

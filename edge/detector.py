@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.detection import Detection
 from edge.engine import Engine
 from edge.errors import InputError
 from edge.frame_result import FrameResult
@@ -37,7 +38,8 @@ class Detector:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
         runtime: the `edge.runtime.Runtime` in use.
         max_streams: how many streams may be open at once, 64; a state takes some 10 to 100 kB. May be set.
-        idle_seconds: a stream without a frame for longer, 600, is closed when another is opened. May be set.
+        idle_seconds: a stream without a frame for longer, 600, is closed when another is opened, unless a pipeline or a
+            `with` block holds it. May be set.
 
     Raises:
         InputError: no such model, a damaged one, one this runtime or delegate cannot run, or an argument out of range.
@@ -101,10 +103,9 @@ class Detector:
             InputError: the stream is open already, or `max_streams` are.
         """
         with self._opening:
-            now = monotonic()
+            since = monotonic() - self.idle_seconds
             for stream in self._streams.values():
-                if now - stream.last_used > self.idle_seconds:
-                    stream.close()
+                stream.close_if_idle(since)
             self._streams = {name: stream for name, stream in self._streams.items() if not stream.closed}
             if stream_id in self._streams:
                 raise InputError(f"the stream {stream_id!r} is open already. Close it first, or take another id.")
@@ -119,7 +120,8 @@ class Detector:
     @property
     def streams(self) -> tuple[Hashable, ...]:
         """Ids of the streams that are open."""
-        return tuple(name for name, stream in self._streams.items() if not stream.closed)
+        with self._opening:
+            return tuple(name for name, stream in self._streams.items() if not stream.closed)
 
     def reset(self) -> None:
         """Forgets the detector's own stream: a fresh state, and the next frame is number 0."""
@@ -137,6 +139,10 @@ class Detector:
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The network's own answer to the own stream's next frame, see `edge.stream.Stream.raw`."""
         return self._own.raw(frame)
+
+    def decode(self, codes: np.ndarray, logits: np.ndarray, height: int, width: int) -> tuple[Detection, ...]:
+        """The detections in an answer of `raw`, best score first, in pixels of a frame of `height` x `width`."""
+        return self._engine.detections(codes, logits, height, width)
 
     def stream(self, source: Source | Iterable[Source], scene_cut: bool = True) -> Iterator[FrameResult]:
         """Detects in every frame of a source, one after the other in this thread, in a stream of its own.

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.detection import Detection
 from edge.frame_result import FrameResult
+from edge.preprocess import to_bgr
 
 # BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
 COLOURS = (
@@ -42,15 +43,15 @@ def draw_boxes(
     leaves none, a box goes without.
 
     Args:
-        frame: uint8 (height, width, 3), BGR.
+        frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
         boxes: (n, 4): x1, y1, x2, y2 in pixels; best first.
         texts: n texts beside the boxes; an empty one draws no label, one wider than the frame loses its beginning.
         colours: n BGR colours.
 
     Returns:
-        A new frame; line width and letters grow with its size.
+        A new BGR frame; line width and letters grow with its size.
     """
-    canvas = frame.copy()
+    canvas = to_bgr(frame).copy()
     height, width = frame.shape[:2]
     line = max(1, round(min(height, width) / 250))
     # So that the whole line of a box at the border is seen.
@@ -76,7 +77,7 @@ def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None 
     """Draws a result's boxes with label, track number where there is one, and score, in a colour per class.
 
     Args:
-        frame: uint8 (height, width, 3), BGR: the frame the result is about.
+        frame: uint8 (height, width, 3) BGR, gray or BGRA: the frame the result is about.
         scale: of the picture against the frame, above 0; None takes 1, or for a frame of less than `LEAST_SIDE` pixels
             the whole number that brings its shorter side there.
 

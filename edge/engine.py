@@ -16,7 +16,7 @@ from edge.errors import InputError
 from edge.metadata import Metadata
 from edge.postprocess import select_detections
 from edge.prepared_frame import PreparedFrame
-from edge.preprocess import network_input, quantised_network_input
+from edge.preprocess import network_input, quantised_network_input, to_bgr
 from edge.quantised import to_raw, to_real
 from edge.scene_cut import thumbnail
 
@@ -60,14 +60,15 @@ class Engine:
         """Everything before the network: resizing, normalising, entropy.
 
         Args:
-            frame: uint8 (height, width, 3), BGR as OpenCV gives it, any size.
+            frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, or gray or BGRA, see
+                `edge.preprocess.to_bgr`.
             look_for_cuts: also make the thumbnail that `edge.scene_cut` compares.
             decode_ms: what getting the frame took, for the timings.
 
         Raises:
             InputError: `frame` is not such an array.
         """
-        _check_frame(frame)
+        frame = to_bgr(frame)
         metadata, quantization = self.metadata, self._quantization
         timings = {} if decode_ms is None else {"decode": decode_ms}
         start = perf_counter()
@@ -136,12 +137,3 @@ def _fraction(name: str, value: float | None, default: float) -> float:
     if not 0 <= value <= 1:
         raise InputError(f"{name} must be within 0..1. Received: {value}")
     return float(value)
-
-
-def _check_frame(frame: np.ndarray) -> None:
-    expected = "expected a uint8 array of shape (height, width, 3) in BGR order, as cv2.imread gives it."
-    if not isinstance(frame, np.ndarray):
-        # cv2.imread and VideoCapture.read answer None for what they cannot read.
-        raise InputError(f"received {type(frame).__name__} as a frame; {expected}")
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise InputError(f"received a frame of dtype {frame.dtype} and shape {frame.shape}; {expected}")

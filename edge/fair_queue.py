@@ -14,29 +14,48 @@ class FairQueue:
     A lane that is full makes its own producer wait and nobody else; a lane that is empty is passed over.
 
     Args:
-        depth: items that a lane holds at most, at least 1.
+        depth: items that a bounded lane holds at most, at least 1.
     """
 
     def __init__(self, depth: int):
         self._depth = depth
-        self._lanes: dict[Hashable, deque[Any]] = {}
+        # Of (item, whether the next of its kind replaces it).
+        self._lanes: dict[Hashable, deque[tuple[Any, bool]]] = {}
+        self._unbounded: set[Hashable] = set()
         self._ends: dict[Hashable, BaseException | None] = {}
         self._turns: deque[Hashable] = deque()
-        self._closed = False
+        self._closed = self._awaited = False
         self._changed = threading.Condition()
 
-    def add_lane(self, lane: Hashable) -> None:
-        """A lane for a producer; add all before the consumer begins."""
+    def add_lane(self, lane: Hashable, bounded: bool = True) -> None:
+        """A lane for a producer; add all before the consumer begins. One that is not bounded never makes it wait: its
+        producer replaces what would pile up."""
         self._lanes[lane] = deque()
+        if not bounded:
+            self._unbounded.add(lane)
         self._turns.append(lane)
 
-    def put(self, lane: Hashable, item: Any) -> bool:
-        """Waits for room and adds an item; False where the queue was closed and the item is not in it."""
+    def put(self, lane: Hashable, item: Any, replace: bool = False) -> bool:
+        """Waits for room and adds an item; False where the queue was closed and the item is not in it.
+
+        Args:
+            replace: whether it takes the place of the last item put so, if that still waits; it comes behind whatever
+                else was put since.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._lanes[lane]) < self._depth)
+            if replace:
+                self._lanes[lane] = deque(entry for entry in self._lanes[lane] if not entry[1])
+            if lane not in self._unbounded:
+                self._changed.wait_for(lambda: self._closed or len(self._lanes[lane]) < self._depth)
             if not self._closed:
-                self._lanes[lane].append(item)
+                self._lanes[lane].append((item, replace))
                 self._changed.notify_all()
+            return not self._closed
+
+    def wait_for_demand(self) -> bool:
+        """Waits until the consumer waits in `get` and nothing is there for it; False where the queue was closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._awaited and not any(self._lanes.values())))
             return not self._closed
 
     def finish(self, lane: Hashable, error: BaseException | None = None) -> None:
@@ -53,7 +72,8 @@ class FairQueue:
                     lane = self._turns.popleft()
                     if self._lanes[lane]:
                         self._turns.append(lane)
-                        item = self._lanes[lane].popleft()
+                        item, _ = self._lanes[lane].popleft()
+                        self._awaited = False
                         self._changed.notify_all()
                         return lane, item
                     if lane not in self._ends:
@@ -64,6 +84,8 @@ class FairQueue:
                         # What other producers left before they ended comes first.
                         self._turns.append(lane)
                 if self._turns:
+                    self._awaited = True
+                    self._changed.notify_all()
                     self._changed.wait()
             return None
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from edge.detection import Detection
 
+# Of the reasons for a reset. A camera that stalled or was lost shows what it showed; a gap in time the tracker sees.
+_ANOTHER_SCENE = frozenset({"start", "request", "frame_gap", "frame_size", "size_changed", "scene_cut"})
+
 
 @dataclass(frozen=True)
 class FrameResult:
@@ -21,7 +24,8 @@ class FrameResult:
         detections: best score first.
         timings: milliseconds of each stage: decode (of sources only; a live one's includes waiting for the frame),
             preprocess, entropy (where the model has it), invoke, postprocess, and total, their sum.
-        frame: the frame itself as it was given, BGR uint8, not copied; None where it was not kept.
+        frame: the frame, uint8 (height, width, 3) BGR: itself, not copied, or what was made of a gray or BGRA one; None
+            where it was not kept.
         reset: why the state was reset before this frame, None where it was carried. `start`, `request`, `frame_gap`,
             `time_gap`, `frame_size`, `scene_cut`, `not_finite` (see `edge.stream.Stream`), or a `StreamEvent`'s kind.
         stream: the stream's id; None for a detector's own.
@@ -34,6 +38,14 @@ class FrameResult:
     frame: np.ndarray | None = field(default=None, compare=False, repr=False)
     reset: str | None = field(default=None, compare=False)
     stream: Hashable = field(default=None, compare=False)
+
+    @property
+    def another_scene(self) -> bool:
+        """Whether nothing in the frame can be what was seen before it: the stream began, was cut or changed its size.
+
+        After the other resets the same scene goes on, and so do its objects: `edge.tracker.Tracker` needs no word.
+        """
+        return self.reset in _ANOTHER_SCENE
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, without the frame: frame_id, time, reset, detections and `ms`, the timings to microseconds; a

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from time import perf_counter
+from typing import Any
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -15,7 +17,7 @@ from edge.sources.video_source import VideoSource
 from edge.stream import Stream
 from edge.stream_event import StreamEvent
 
-# Prepared frames that wait for the network, and results that wait for the caller. More only adds delay and memory.
+# Of sources with an end: prepared frames that wait for the network, and results that wait for the caller.
 DEPTH = 2
 _JOIN_SECONDS = 15.0
 
@@ -26,6 +28,8 @@ class Pipeline:
 
     A source with an end gives every frame and waits where the network is slower. A live one (`VideoSource.live`) goes
     on, and the network gets its newest frame: the numbers of those in between are missing and counted in `dropped`.
+    With a live source among them, the network begins a frame when the caller asks for a result: no result waits for the
+    caller, and its age is one frame of the source and one run of the network, however slow either is.
     Several sources are served in turn, so a fast one cannot starve a slow one. Results of one source come in its order.
 
     Iterate once; use it as a context manager or close it, which ends all threads and closes streams and sources. Ctrl-C
@@ -63,16 +67,20 @@ class Pipeline:
         self._sources = dict(sources) if isinstance(sources, Mapping) else {None: sources}
         self.dropped: dict[Hashable, int] = dict.fromkeys(self._sources, 0)
         self._streams: dict[Hashable, Stream] = {}
+        self._held = contextlib.ExitStack()
         self._prepared, self._results = FairQueue(DEPTH), FairQueue(DEPTH)
         self._results.add_lane(None)
+        self._live = any(source.live for source in self._sources.values())
         self._reading, self._reading_lock = set(self._sources), threading.Lock()
         self._threads: list[threading.Thread] = []
         try:
             for name in self._sources:
                 # A single source gets an id that no other pipeline on this detector has.
-                self._streams[name] = detector.open(self if name is None else name, scene_cut)
-                self._streams[name].id = name
-                self._prepared.add_lane(name)
+                stream = detector.open(self if name is None else name, scene_cut)
+                # Held: a camera that is silent for long does not lose its stream.
+                self._streams[name] = self._held.enter_context(stream)
+                stream.id = name
+                self._prepared.add_lane(name, bounded=not self._sources[name].live)
         except Exception:
             self.close()
             raise
@@ -105,8 +113,7 @@ class Pipeline:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(_JOIN_SECONDS)
-        for stream in self._streams.values():
-            stream.close()
+        self._held.close()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -126,12 +133,9 @@ class Pipeline:
                 if isinstance(item, StreamEvent):
                     entry = item
                 else:
-                    frame_id, time, frame = item
-                    if source.live:
-                        self.dropped[name] += max(0, frame_id - last - 1)
-                    last = frame_id
-                    entry = stream.prepare(frame, (perf_counter() - start) * 1e3), frame_id, time
-                if not self._prepared.put(name, entry):
+                    last, time, frame = item
+                    entry = stream.prepare(frame, (perf_counter() - start) * 1e3), last, time
+                if not self._prepared.put(name, entry, replace=source.live and entry is not item):
                     return
         except InputError as error:
             if self._ended_last(name):
@@ -151,14 +155,23 @@ class Pipeline:
             self._reading.discard(name)
             return not self._reading
 
+    def _next_prepared(self) -> tuple[Hashable, Any] | None:
+        if self._live and not self._results.wait_for_demand():
+            return None
+        return self._prepared.get()
+
     def _infer(self) -> None:
         events: dict[Hashable, str] = {}
+        last = dict.fromkeys(self._sources, -1)
         try:
-            while (entry := self._prepared.get()) is not None:
+            while (entry := self._next_prepared()) is not None:
                 name, item = entry
                 if isinstance(item, StreamEvent):
                     events[name], result = item.kind, item
                 else:
+                    if self._sources[name].live:
+                        self.dropped[name] += max(0, item[1] - last[name] - 1)
+                    last[name] = item[1]
                     result = self._streams[name].detect(*item, reset=events.pop(name, None))
                 if not self._results.put(None, (name, result)):
                     return

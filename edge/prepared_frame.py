@@ -12,7 +12,8 @@ class PreparedFrame:
     """What `edge.engine.Engine.prepare` made of a frame; it belongs to no stream yet.
 
     Attributes:
-        frame: the frame as it was given. inputs: the network's inputs without the states, by name.
+        frame: the frame itself, or what was made of one that was not BGR.
+        inputs: the network's inputs without the states, by name.
         thumbnail: for `edge.scene_cut`; None where cuts are not looked for.
         timings: milliseconds of the stages so far.
     """

@@ -7,6 +7,35 @@ import functools
 import cv2
 import numpy as np
 
+from edge.errors import InputError
+
+_CONVERSIONS = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}
+
+
+def to_bgr(frame: np.ndarray) -> np.ndarray:
+    """A frame as everything here takes it, from what cameras and OpenCV give.
+
+    Args:
+        frame: uint8 (h, w, 3) BGR, (h, w) or (h, w, 1) gray, (h, w, 4) BGRA, whose alpha is left out.
+
+    Returns:
+        uint8 (h, w, 3) BGR; `frame` itself where it is that.
+
+    Raises:
+        InputError: `frame` is none of these, or empty.
+    """
+    expected = (
+        "expected a uint8 array of shape (height, width, 3) in BGR order, as cv2.imread gives it, or gray "
+        "(height, width) or (height, width, 1), or BGRA (height, width, 4)."
+    )
+    if not isinstance(frame, np.ndarray):
+        # cv2.imread and VideoCapture.read answer None for what they cannot read.
+        raise InputError(f"received {type(frame).__name__} as a frame; {expected}")
+    channels = 1 if frame.ndim == 2 else frame.shape[-1]
+    if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or channels not in (1, 3, 4) or frame.size == 0:
+        raise InputError(f"received a frame of dtype {frame.dtype} and shape {frame.shape}; {expected}")
+    return frame if channels == 3 else cv2.cvtColor(frame, _CONVERSIONS[channels])
+
 
 def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes without letterbox: the sides scale on their own, as the paper's and SSD's inputs do.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import contextlib
+import threading
+from collections.abc import Hashable, Iterator
 from time import monotonic, perf_counter
 
 import numpy as np
@@ -15,7 +17,7 @@ from edge.scene_cut import SceneCut
 
 # After a longer hole in the source the remembered scene is no longer the one in view.
 MAX_GAP_SECONDS = 2.0
-# The same where frames carry numbers only, at 30 frames a second or less.
+# The same where times are not known, at 30 frames a second or less.
 MAX_GAP_FRAMES = 60
 
 
@@ -23,25 +25,28 @@ class Stream:
     """A recurrent state and what decides when it is reset. `edge.Detector.open` makes them; they share its interpreter.
 
     The state is fresh for the first frame (`start`), after `reset()` (`request`), and for a frame
-    - whose number is not above the last one's, or more than `MAX_GAP_FRAMES` above it (`frame_gap`),
     - whose time is before the last one's, or more than `MAX_GAP_SECONDS` after it (`time_gap`),
+    - where either has no time: whose number is not above the last one's, or more than `MAX_GAP_FRAMES` above it
+      (`frame_gap`),
     - whose height or width differs from the last one's (`frame_size`),
     - that begins another scene, where cuts are looked for (`scene_cut`, see `edge.scene_cut`),
     - before which the network left a state with NaN or infinities (`not_finite`; float files).
     `FrameResult.reset` says which, the first that applies.
 
-    One thread at a time may use a stream; several streams may be used at once.
+    One thread at a time may use a stream, and any may close it, at any time; several streams may be used at once.
 
     Args:
         engine: the shared interpreter. stream_id: reported in results. scene_cut: whether to look for cuts.
 
     Attributes:
-        id: the stream's id. closed: whether it can be used no more. last_used: `time.monotonic` of its last frame.
+        id: the stream's id. closed: whether it can be used no more.
     """
 
     def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True):
         self.id, self.closed = stream_id, False
         self._engine = engine
+        # Guards `closed`, the state and what tells an idle stream; never held while the network runs.
+        self._lock, self._leases = threading.Lock(), 0
         self._scene_cut = SceneCut() if scene_cut else None
         self._begin("start")
 
@@ -50,14 +55,24 @@ class Stream:
         self._begin("request")
 
     def close(self) -> None:
-        """Gives the state's memory back and makes room for another stream. A closed stream cannot be used."""
-        self.closed = True
-        self._state = {}
+        """Gives the state's memory back and makes room for another stream. A closed stream cannot be used; a frame
+        that the network has begun gets its result still. Does not wait, and does nothing when called again."""
+        with self._lock:
+            self.closed, self._state = True, {}
+
+    def close_if_idle(self, since: float) -> None:
+        """Closes the stream where nobody holds it and its last frame was before `since`, of `time.monotonic`."""
+        with self._lock:
+            if not self._leases and self._last_used < since:
+                self.closed, self._state = True, {}
 
     def __enter__(self) -> Stream:
+        """Holds the stream: however long it is idle, it stays open within the block."""
+        self._hold()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._release()
         self.close()
 
     @property
@@ -69,7 +84,8 @@ class Stream:
         """Detects in the stream's next frame.
 
         Args:
-            frame: uint8 (height, width, 3), BGR as OpenCV gives it, any size.
+            frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, (height, width) or (height, width, 1)
+                gray, or (height, width, 4) BGRA.
             frame_id: its number; None counts on from the last.
             time: its time in seconds; None says nothing about time, and 0.0 is reported.
 
@@ -80,10 +96,15 @@ class Stream:
         return self.detect(self.prepare(frame), frame_id, time)
 
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's own answer to the next frame: float32 codes (n, 4), logits (n, c + 1). The state moves on,
-        whatever the frame is."""
+        """The network's own answer to the next frame: float32 codes (n, 4), logits (n, c + 1). It counts as any frame
+        does, but the state is carried to it whatever its size and whatever it shows."""
         self._check_open()
-        return self._invoke(self._engine.prepare(frame))
+        prepared = self.prepare(frame)
+        with self._leased():
+            if self._scene_cut is not None:
+                self._scene_cut(prepared.thumbnail)
+            self._move_on(self._last_id + 1, None, prepared.frame.shape[:2])
+            return self._invoke(prepared)
 
     def prepare(self, frame: np.ndarray, decode_ms: float | None = None) -> PreparedFrame:
         """The stages before the network. They need no state, so another thread may run ahead with them.
@@ -109,19 +130,17 @@ class Stream:
         Raises:
             InputError: the stream is closed.
         """
-        self._check_open()
         frame_id = self._last_id + 1 if frame_id is None else frame_id
         size = prepared.frame.shape[:2]
-        reason = self._why_reset(frame_id, time, size, prepared.thumbnail, reset)
-        if reason is not None:
-            self._state = self._engine.fresh_state()
-        self._pending = None
-        self._last_id, self._last_size, self.last_used = frame_id, size, monotonic()
-        self._last_time = self._last_time if time is None else time
-        timings = dict(prepared.timings)
-        start = perf_counter()
-        codes, logits = self._invoke(prepared)
-        invoked = perf_counter()
+        with self._leased():
+            reason = self._why_reset(frame_id, time, size, prepared.thumbnail, reset)
+            if reason is not None:
+                self._keep(self._engine.fresh_state())
+            self._move_on(frame_id, time, size)
+            timings = dict(prepared.timings)
+            start = perf_counter()
+            codes, logits = self._invoke(prepared)
+            invoked = perf_counter()
         detections = self._engine.detections(codes, logits, *size)
         timings["invoke"] = (invoked - start) * 1e3
         timings["postprocess"] = (perf_counter() - invoked) * 1e3
@@ -130,12 +149,12 @@ class Stream:
 
     def _begin(self, reason: str) -> None:
         self._check_open()
-        self._state = self._engine.fresh_state()
+        self._keep(self._engine.fresh_state())
         self._pending: str | None = reason
         self._last_id = -1
         self._last_time: float | None = None
         self._last_size: tuple[int, ...] | None = None
-        self.last_used = monotonic()
+        self._last_used = monotonic()
         if self._scene_cut is not None:
             self._scene_cut.reset()
 
@@ -153,20 +172,52 @@ class Stream:
             return self._pending or given
         if self._last_size is None:
             return None
-        if not 0 < frame_id - self._last_id <= MAX_GAP_FRAMES:
+        if time is not None and self._last_time is not None:
+            if not 0 <= time - self._last_time <= MAX_GAP_SECONDS:
+                return "time_gap"
+        elif not 0 < frame_id - self._last_id <= MAX_GAP_FRAMES:
             return "frame_gap"
-        if time is not None and self._last_time is not None and not 0 <= time - self._last_time <= MAX_GAP_SECONDS:
-            return "time_gap"
         if size != self._last_size:
             return "frame_size"
         return "scene_cut" if cut else None
 
+    def _move_on(self, frame_id: int, time: float | None, size: tuple[int, ...]) -> None:
+        self._pending = None
+        self._last_id, self._last_time, self._last_size = frame_id, time, size
+
     def _invoke(self, prepared: PreparedFrame) -> tuple[np.ndarray, np.ndarray]:
-        codes, logits, self._state = self._engine.invoke(prepared, self._state)
-        if not all(np.isfinite(value).all() for value in self._state.values()):
-            self._state = self._engine.fresh_state()
+        with self._lock:
+            # Closing replaces the state, it does not empty the one that is being read.
+            self._check_open()
+            state = self._state
+        codes, logits, state = self._engine.invoke(prepared, state)
+        if not all(np.isfinite(value).all() for value in state.values()):
+            state = self._engine.fresh_state()
             self._pending = "not_finite"
+        self._keep(state)
         return codes, logits
+
+    def _keep(self, state: dict[str, np.ndarray]) -> None:
+        with self._lock:
+            self._state = {} if self.closed else state
+
+    @contextlib.contextmanager
+    def _leased(self) -> Iterator[None]:
+        self._hold()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _hold(self) -> None:
+        with self._lock:
+            self._check_open()
+            self._leases += 1
+
+    def _release(self) -> None:
+        with self._lock:
+            self._leases -= 1
+            self._last_used = monotonic()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -55,6 +55,8 @@ class Tracker:
     Example:
         tracker = Tracker(detector.metadata.score_threshold)
         for result in detector.stream(source):
+            if result.another_scene:
+                tracker.forget()
             detections = tracker(result.detections, result.time)
     """
 
@@ -68,16 +70,25 @@ class Tracker:
         self._next_number = self._last_number + 1
 
     def forget(self) -> None:
-        """Ends all tracks, after a gap or a cut in the stream; numbers go on and are not used again."""
+        """Ends all tracks, for another scene; numbers go on and are not used again.
+
+        A reset of the network's state is no reason by itself, see `edge.FrameResult.another_scene`.
+        """
         self._tracks: list[_Track] = []
         self._now: float | None = None
+        self._given: float | None = None
 
     def __call__(self, detections: Sequence[Detection], time: float | None = None) -> tuple[Detection, ...]:
         """The next frame's detections in their order, with `track_id` set.
 
         Args:
             time: the frame's, in seconds; None, and times that do not move on, count as 1/30 s after the last frame's.
+                One that is more than `patience` before the last one's is of another recording, and ends all tracks.
         """
+        if time is not None:
+            if self._given is not None and time < self._given - self._patience:
+                self.forget()
+            self._given = time
         self._now = self._moved_on(time)
         self._tracks = [track for track in self._tracks if self._now - track.seen <= self._patience]
         boxes = np.array([detection.box for detection in detections], np.float64).reshape(-1, 4)

@@ -76,9 +76,12 @@ class Scripted:
     def reset(self):
         self._frame = -1
 
-    def __call__(self, frame):
+    def raw(self, frame):
         self._frame += 1
-        return SimpleNamespace(detections=())
+        return np.empty((0, 4), np.float32), np.empty((0, 2), np.float32)
+
+    def decode(self, codes, logits, height, width):
+        return ()
 
     @property
     def state(self):
@@ -110,6 +113,25 @@ def test_laps_go_over_the_same_frames(tiny_tflite, tiny_coco):
     runs = long_run([Detector(tiny_tflite), Detector(tiny_tflite)], videos, 48, laps=3)
     assert len(runs[0].laps) == 3 and len(runs[0].mean_difference) == 48
     assert runs[1].mean_difference.max() == 0 and runs[1].laps == runs[0].laps
+
+
+def test_a_long_run_is_not_reset_where_the_size_changes(tiny_tflite):
+    """Two videos of different sizes: the state after them is that of a network that never began anew."""
+    videos = Video(3)
+    videos.classes = Detector(tiny_tflite).labels[:1]
+    sizes = [(64, 64), (96, 48)]
+    videos.videos = [SimpleNamespace(length=3)] * 2
+    generator = np.random.default_rng(0)
+    pictures = [generator.integers(0, 256, (3, *size, 3), np.uint8) for size in sizes]
+    videos.read = lambda index, start=0, stop=None: pictures[index][start:stop]
+    videos.__class__ = type("Videos", (Video,), {"__len__": lambda self: 2})
+    first, again = Detector(tiny_tflite), Detector(tiny_tflite)
+    long_run([first], videos, 6)
+    for clip in pictures:
+        for frame in clip:
+            again.raw(frame)
+    for name, value in again.state.items():
+        np.testing.assert_array_equal(first.state[name], value)
 
 
 @pytest.fixture(scope="module")

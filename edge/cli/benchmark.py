@@ -10,7 +10,7 @@ import cv2
 from edge.benchmark import run_benchmark
 from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.model_zoo import default_model
-from edge.quiet import quiet_stderr
+from edge.quiet import native_log
 
 EPILOG = """examples:
   sge-edge benchmark                                  the shipped model on frames made up here, without decoding
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = arguments.model or default_model()
     # As detect does: its own threads would take the network's core.
     cv2.setNumThreads(1)
-    with quiet_stderr(active=not arguments.delegate):
+    with native_log(active=not arguments.delegate):
         report = run_benchmark(model, arguments.source, arguments.frames, **model_settings(arguments))
     print(json.dumps(report.to_dict(), indent=1) if arguments.json else report)
     return 0

@@ -14,7 +14,7 @@ from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import default_model, model_path
-from edge.quiet import quiet_stderr
+from edge.quiet import native_log
 from edge.sinks.mjpeg_page import MjpegPage
 from edge.sinks.mosaic import Mosaic
 from edge.sinks.sink import Sink
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     ids, paths = list(entries), files.of(list(entries))
     # A camera's number or a URL, which may have no end.
     live = any(isinstance(entry, int | str) for entry in entries.values())
-    with quiet_stderr(active=not arguments.delegate):
+    with native_log(active=not arguments.delegate):
         detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
     if detector.runtime.note:
         print(f"sge-edge: note: {detector.runtime.note}", file=sys.stderr)

@@ -154,7 +154,6 @@ def _recorders(files: dict[str, Path], source: VideoSource) -> list[Sink]:
 
 
 def _tracked(result: FrameResult, tracker: Tracker) -> FrameResult:
-    # A state with NaN says nothing about the scene; every other reason to reset ends the tracks too.
-    if result.reset not in (None, "not_finite"):
+    if result.another_scene:
         tracker.forget()
     return dataclasses.replace(result, detections=tracker(result.detections, result.time))

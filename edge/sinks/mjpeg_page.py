@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 
 from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.sinks.newest_picture import NewestPicture
-from edge.sinks.page_server import PageServer
 from edge.sinks.page_status import PageStatus
 from edge.sinks.sink import Picture, Sink
 from edge.stream_event import StreamEvent
@@ -23,9 +21,10 @@ class MjpegPage(Sink):
     """A page with the newest frame and its boxes, for up to 16 browsers at once; nothing is drawn while none looks.
 
     `/` is the page, `/stream.mjpg` the motion JPEG alone (`edge.open_source` reads it), `/frame.jpg` one picture,
-    `/status.json` frames a second, counts and the last event. A slow client misses frames and holds nobody up. There is
-    no password: whoever reaches the address sees the pictures, so the default is this machine only; from another one,
-    `ssh -L 8080:127.0.0.1:8080 device` is a safe way.
+    `/status.json` frames a second, counts and the last event. A slow client misses frames and holds nobody up, and
+    neither do many silent or eager ones. There is no password: whoever reaches the address sees the pictures, so the
+    default is this machine only; from another one, `ssh -L 8080:127.0.0.1:8080 device` is a safe way. Requests must
+    name this machine by an address, `localhost`, its own name or the host given here.
 
     Args:
         address: "host:port", or a port alone for 127.0.0.1; port 0 takes a free one. 0.0.0.0 is the whole network.
@@ -45,20 +44,23 @@ class MjpegPage(Sink):
         self.url = ""
 
     def __enter__(self) -> MjpegPage:
+        # Loads asyncio, which only a page needs.
+        from edge.sinks.page_server import PageServer
+
         host, port = self._address
         try:
             self._server = PageServer(self._address, self._newest, self._status, self._title)
         except OSError as error:
-            raise InputError(f"cannot serve at {host}:{port}: {error.strerror}. Give another address.") from error
+            # `socket.create_server` adds the address once more.
+            reason = error.strerror.partition(" (")[0]
+            raise InputError(f"cannot serve at {host}:{port}: {reason}. Give another address.") from error
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._server.end()
-        self._thread.join()
 
     def write(self, result: FrameResult, picture: Picture) -> None:
         self._status.add(result)

@@ -1,20 +1,32 @@
-"""The HTTP side of the page: which address answers with what."""
+"""The HTTP side of the page: who is answered, with what, and how many at once."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
+import http.client
+import io
+import ipaddress
 import json
 import socket
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import threading
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from edge.sinks.newest_picture import NewestPicture
 from edge.sinks.page_status import PageStatus
 
+# Who looks at the stream, and everybody else: a connection that asks for something short, or for nothing yet.
 MOST_CLIENTS = 16
-_BOUNDARY = "sge-edge-frame"
+MOST_OTHERS = 64
+# A client that sends no request or takes nothing for so long is dropped.
+_CLIENT_SECONDS = 10.0
 _SNAPSHOT_SECONDS = 5.0
+# How often it is looked whether a client is still there while no picture comes.
+_CHECK_SECONDS = 1.0
+_LONGEST_REQUEST = 1 << 14
+_BOUNDARY = "sge-edge-frame"
 # What the kernel may hold back for a client: more would show a slow one the past.
 _SEND_BUFFER = 1 << 16
 
@@ -45,116 +57,183 @@ tell();
 """
 
 
-class PageServer(ThreadingHTTPServer):
-    """Serves the page, its pictures and its status; one thread a client, at most `MOST_CLIENTS` of them.
+class PageServer:
+    """Serves the page, its pictures and its status in one thread, however many connections there are.
+
+    At most `MOST_CLIENTS` look at the stream. Of all other connections the oldest is dropped where there would be more
+    than `MOST_OTHERS`: whoever is silent or asks too often locks nobody out. A request must name this machine, see
+    `names_this_machine`.
 
     Args:
         address: (host, port); port 0 takes a free one.
         newest: the pictures. status: the counts. title: of the page.
 
+    Attributes:
+        server_port: the port that was taken.
+
     Raises:
         OSError: the address cannot be had.
     """
 
-    # Their sockets are shut at the end, so that waiting for the threads is short.
-    daemon_threads = False
-
     def __init__(self, address: tuple[str, int], newest: NewestPicture, status: PageStatus, title: str):
-        self.newest, self.status = newest, status
-        self.page = _PAGE.replace("TITLE", html.escape(title)).encode()
-        self._clients: set[socket.socket] = set()
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, _Handler)
+        self._host, self._newest, self._status = address[0], newest, status
+        self._page = _PAGE.replace("TITLE", html.escape(title)).encode()
+        self._others: dict[asyncio.Task, None] = {}
+        self._streams = 0
+        self._started = threading.Event()
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._socket = socket.create_server(address, family=family)
+        self.server_port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="sge-edge-page", daemon=True)
 
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
-        self._clients.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: socket.socket) -> None:
-        self._clients.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        # A client that left or is too slow is no news.
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+    def start(self) -> None:
+        """Begins to answer."""
+        self._thread.start()
+        self._started.wait()
 
     def end(self) -> None:
-        """Stops answering, drops the clients and waits for their threads."""
-        self.newest.close()
-        self.shutdown()
-        for client in tuple(self._clients):
-            with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
-        self.server_close()
+        """Stops answering and drops the clients."""
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
 
-    def full(self) -> bool:
-        """Whether no further client may look."""
-        return self.newest.watchers >= MOST_CLIENTS
+    async def _serve(self) -> None:
+        self._loop, self._over, self._changed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._newest.on_put = self._tell_soon
+        # Leaving the block stops listening; `asyncio.run` then cancels those who answer.
+        server = await asyncio.start_server(self._answer, sock=self._socket, limit=_LONGEST_REQUEST, backlog=128)
+        self._started.set()
+        await self._over.wait()
+        server.close()
 
+    def _tell_soon(self) -> None:
+        # A picture that comes after the end is for nobody.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._tell)
 
-class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
-    # A client that takes nothing for so long is dropped.
-    timeout = 10
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-    def do_GET(self) -> None:
-        answers = {
-            "/": self._index,
-            "/stream.mjpg": self._stream,
-            "/frame.jpg": self._frame,
-            "/status.json": self._status,
-        }
-        answer = answers.get(self.path.partition("?")[0])
-        if answer is None:
-            self.send_error(404)
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        if len(self._others) >= MOST_OTHERS:
+            oldest = next(iter(self._others))
+            del self._others[oldest]
+            oldest.cancel()
+        self._others[client] = None
+        # Draining then waits until the kernel has everything.
+        writer.transport.set_write_buffer_limits(high=0)
+        try:
+            request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _CLIENT_SECONDS)
+            await self._reply(request, reader, writer)
+            writer.close()
+        except (OSError, EOFError, asyncio.TimeoutError, asyncio.LimitOverrunError, http.client.HTTPException):
+            # A client that left, is too slow or speaks something else is no news.
+            pass
+        finally:
+            self._others.pop(client, None)
+            if not writer.is_closing():
+                writer.transport.abort()
+
+    async def _reply(self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line, _, headers = request.partition(b"\r\n")
+        words = line.decode("latin-1").split()
+        if len(words) != 3:
+            return await self._refuse(writer, HTTPStatus.BAD_REQUEST, "no HTTP request")
+        hosts = http.client.parse_headers(io.BytesIO(headers)).get_all("Host", [])
+        if any(not names_this_machine(host, self._host) for host in hosts):
+            advice = "Use its IP address, or name it: --serve NAME:PORT."
+            return await self._refuse(
+                writer, HTTPStatus.MISDIRECTED_REQUEST, f"this machine is not known as {hosts[0]}. {advice}"
+            )
+        if words[0] != "GET":
+            return await self._refuse(writer, HTTPStatus.NOT_IMPLEMENTED, "there is only GET")
+        path = words[1].partition("?")[0]
+        if path == "/":
+            await self._send(writer, "text/html; charset=utf-8", self._page)
+        elif path == "/status.json":
+            await self._send(writer, "application/json", json.dumps(self._status.to_dict()).encode())
+        elif path == "/frame.jpg":
+            await self._frame(writer)
+        elif path == "/stream.mjpg":
+            await self._stream(reader, writer)
         else:
-            answer()
+            await self._refuse(writer, HTTPStatus.NOT_FOUND, "there is nothing here")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _index(self) -> None:
-        self._send("text/html; charset=utf-8", self.server.page)
-
-    def _status(self) -> None:
-        self._send("application/json", json.dumps(self.server.status.to_dict()).encode())
-
-    def _frame(self) -> None:
-        newest = self.server.newest
+    async def _frame(self, writer: asyncio.StreamWriter) -> None:
         # The last picture may be of long ago: none is kept up while nobody looks.
-        with newest.watching():
-            answer = newest.jpeg(newest.number, _SNAPSHOT_SECONDS)
-        if answer is None:
-            self.send_error(503, "no frame comes")
+        try:
+            with self._newest.watching():
+                _, jpeg = await asyncio.wait_for(self._picture_after(self._newest.number), _SNAPSHOT_SECONDS)
+        except asyncio.TimeoutError:
+            await self._refuse(writer, HTTPStatus.SERVICE_UNAVAILABLE, "no frame comes")
         else:
-            self._send("image/jpeg", answer[1])
+            await self._send(writer, "image/jpeg", jpeg)
 
-    def _stream(self) -> None:
-        if self.server.full():
-            self.send_error(503, f"{MOST_CLIENTS} clients look already")
-            return
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        self._begin(f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
-        self.wfile.write(f"--{_BOUNDARY}\r\n".encode())
-        newest = self.server.newest
-        number = newest.number
-        with newest.watching():
-            while (answer := newest.jpeg(number)) is not None:
-                number, jpeg = answer
-                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                # Browsers show a picture when the boundary after it has come.
-                self.wfile.write(head.encode() + jpeg + f"\r\n--{_BOUNDARY}\r\n".encode())
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._streams >= MOST_CLIENTS:
+            return await self._refuse(
+                writer, HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} clients look at the stream already"
+            )
+        self._others.pop(asyncio.current_task(), None)
+        self._streams += 1
+        try:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            writer.write(_head(HTTPStatus.OK, f"multipart/x-mixed-replace; boundary={_BOUNDARY}"))
+            await self._write(writer, f"--{_BOUNDARY}\r\n".encode())
+            number = self._newest.number
+            with self._newest.watching():
+                while not (reader.at_eof() or writer.is_closing()):
+                    try:
+                        number, jpeg = await asyncio.wait_for(self._picture_after(number), _CHECK_SECONDS)
+                    except asyncio.TimeoutError:
+                        continue
+                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    # Browsers show a picture when the boundary after it has come.
+                    await self._write(writer, head.encode() + jpeg + f"\r\n--{_BOUNDARY}\r\n".encode())
+        finally:
+            self._streams -= 1
 
-    def _send(self, content_type: str, body: bytes) -> None:
-        self._begin(content_type, len(body))
-        self.wfile.write(body)
+    async def _picture_after(self, number: int) -> tuple[int, bytes]:
+        while self._newest.number <= number:
+            await self._changed.wait()
+        return self._newest.jpeg()
 
-    def _begin(self, content_type: str, length: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", content_type)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
+    async def _refuse(self, writer: asyncio.StreamWriter, status: HTTPStatus, reason: str) -> None:
+        await self._send(writer, "text/plain; charset=utf-8", f"{reason}\n".encode(), status)
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, content_type: str, body: bytes, status: HTTPStatus = HTTPStatus.OK
+    ) -> None:
+        await self._write(writer, _head(status, content_type, f"Content-Length: {len(body)}\r\n") + body)
+
+    async def _write(self, writer: asyncio.StreamWriter, content: bytes) -> None:
+        writer.write(content)
+        await asyncio.wait_for(writer.drain(), _CLIENT_SECONDS)
+
+
+def names_this_machine(host: str, served: str) -> bool:
+    """Whether a request's Host means this machine: an IP address, `localhost`, its own name, or the name served at.
+
+    Any other name may have been pointed here by a foreign page in the user's browser, to read what it must not
+    (DNS rebinding).
+
+    Args:
+        host: the header, with or without a port. served: the host that the user named.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name.partition("%")[0]))
+    own = socket.gethostname().lower()
+    short = own.partition(".")[0]
+    return name.endswith(".localhost") or name in ("localhost", served.lower(), own, short, f"{short}.local")
+
+
+def _head(status: HTTPStatus, content_type: str, more: str = "") -> bytes:
+    return (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content_type}\r\n{more}Cache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    ).encode()

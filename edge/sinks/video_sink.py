@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.atomic import atomic_path, check_writable
 from edge.errors import InputError
+from edge.preprocess import to_bgr
 from edge.quiet import quiet_opencv
 
 # A longer hole in time is cut short: a camera that was away for an hour leaves no hour of a still picture.
@@ -66,11 +67,12 @@ class VideoSink:
         """Appends a frame.
 
         Args:
-            frame: uint8 (height, width, 3) BGR. An odd side loses its last row or column.
+            frame: uint8 (height, width, 3) BGR, gray or BGRA. An odd side loses its last row or column.
             time: seconds, for sources that skip frames: the frame before is held until then, 2 s at the most, and a
                 frame that comes too early for `fps` is left out, so that the video runs at the speed of life. None
                 writes the frame once.
         """
+        frame = to_bgr(frame)
         if self._writer is None:
             self._begin(frame)
         size = frame.shape[1], frame.shape[0]

@@ -49,7 +49,8 @@ class LiveSource(VideoSource):
     def items(self) -> Iterator[Item | StreamEvent]:
         # Numbers of a new connection go on where the last one's ended.
         frame_id, base, size = -1, 0, (self.height, self.width)
-        taken, self._first = self._first, None
+        # What was read since it was opened is newer.
+        taken, self._first = self._reader.take(0) or self._first, None
         while not self._closed.is_set():
             if taken is None:
                 taken = self._reader.take(self._limits.stall_seconds)

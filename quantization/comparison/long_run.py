@@ -52,6 +52,8 @@ def long_run(
 ) -> list[LongRun]:
     """Runs all detectors side by side over clips behind each other, again and again, without a reset.
 
+    A frame of another size is no reason for one here, as it is for a detector; a state that is not finite is replaced.
+
     Args:
         detectors: with states of one shape, or without states. The first is what the others are held against.
         dataset: its clips are taken at even distances, as many as a lap needs.
@@ -70,7 +72,7 @@ def long_run(
         for frame, label in zip(dataset.read(clip), dataset.labels(clip), strict=True):
             states = []
             for number, detector in enumerate(detectors):
-                found = detector(frame).detections
+                found = detector.decode(*detector.raw(frame), *frame.shape[:2])
                 records[number][lap].append(_record(found, label, class_of))
                 states.append(watchers[number].real())
             for watcher, state in zip(watchers, states, strict=True):

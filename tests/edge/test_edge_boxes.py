@@ -47,7 +47,7 @@ def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
             for j in range(len(boxes))
             if classes[j] == classes[k]
             and scores[j] >= scores[k] / 4
-            and (j == k or plain_iou(boxes[j], boxes[k]) >= threshold)
+            and (j == k or plain_iou(boxes[j], boxes[k]) > threshold)
         ]
         placed.append(sum(scores[j] * boxes[j] for j in voters) / sum(scores[j] for j in voters))
     return placed
@@ -115,6 +115,17 @@ def test_voting_equals_its_twin(threshold):
     kept = suppress(boxes, scores, classes, threshold, 60)
     expected = plain_vote(boxes, scores, classes, kept, threshold)
     np.testing.assert_allclose(vote(boxes, scores, classes, kept, threshold), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("threshold", "suppressed"), [(0.25, True), (0.5, False), (0.75, False)])
+def test_a_box_votes_where_it_is_suppressed_and_nowhere_else(threshold, suppressed):
+    """One rule at the threshold itself: the two boxes overlap by exactly .5."""
+    boxes = np.array([[0, 0, 1, 0.5], [0, 0, 0.5, 0.5]], np.float32)
+    scores, classes = np.array([0.9, 0.8], np.float32), np.zeros(2, int)
+    kept = suppress(boxes, scores, classes, threshold, 10)
+    assert (len(kept) == 1) == suppressed
+    moved = not np.allclose(vote(boxes, scores, classes, kept, threshold), boxes[kept])
+    assert moved == suppressed
 
 
 def test_voting_on_nothing():

@@ -6,16 +6,20 @@ import dataclasses
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from edge.anchors import AnchorMap
 from edge.detector import Detector
+from edge.draw import draw_detections
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import StateTensor, append_metadata
 from edge.model_zoo import DEFAULT_MODEL, default_model, list_models, model_path
 from edge.preprocess import network_input, quantised_network_input, resize_frame
+from edge.sinks.video_sink import VideoSink
+from edge.sources.open_source import open_source
 from edge.stream import MAX_GAP_SECONDS
 
 
@@ -67,6 +71,51 @@ def test_state_is_carried(detector, frames):
     first = detector.raw(frames[0])[1]
     again = detector.raw(frames[0])[1]
     assert np.abs(first - again).max() > 1e-3
+
+
+def test_raw_is_a_frame_of_the_stream(detector, frames, model_file):
+    expected, other = detector, Detector(model_file, score_threshold=0.5)
+    first, second = (expected(frame) for frame in frames[:2])
+    codes, logits = other.raw(frames[0])
+    assert other.decode(codes, logits, *frames[0].shape[:2]) == first.detections
+    received = other(frames[1])
+    assert (received.reset, received.frame_id) == (None, 1) and received == second
+    # Whatever its size.
+    state = other.state["state"]
+    other.raw(frames[0][:24])
+    carried = other.state["state"]
+    other.reset()
+    other.raw(frames[0][:24])
+    assert state.any() and not np.array_equal(carried, other.state["state"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda gray: gray,
+        lambda gray: gray[:, :, None],
+        lambda gray: cv2.cvtColor(gray, cv2.COLOR_GRAY2BGRA),
+        lambda gray: np.asfortranarray(gray),
+        lambda gray: np.repeat(gray, 2, axis=1)[:, ::2],
+    ],
+)
+def test_gray_and_alpha_are_taken_everywhere(model_file, frames, given, tmp_path):
+    gray = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames[:3]]
+    bgr = [cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in gray]
+    received, expected = (Detector(model_file, score_threshold=0.5) for _ in range(2))
+    for frame, plain in zip(gray, bgr, strict=True):
+        result = received(given(frame))
+        assert result == expected(plain) and np.array_equal(result.frame, plain)
+        drawn = [draw_detections(one, result, "status") for one in (given(frame), plain)]
+        np.testing.assert_array_equal(*drawn)
+    np.testing.assert_array_equal(received.raw(given(gray[0]))[1], expected.raw(bgr[0])[1])
+    with received.open("a") as first, expected.open("a") as second:
+        assert first(given(gray[0])) == second(bgr[0])
+    with VideoSink(tmp_path / "gray.mp4", 10) as sink:
+        for frame in gray:
+            sink.write(given(frame))
+    with open_source(tmp_path / "gray.mp4") as source:
+        assert len(list(source)) == 3
 
 
 def test_reset_starts_over(detector, frames):
@@ -147,8 +196,9 @@ def test_a_poisoned_state_is_replaced(detector, frames, monkeypatch):
         (None, "NoneType"),
         ("frame.jpg", "str"),
         (np.zeros((48, 64, 3), np.float32), "float32"),
-        (np.zeros((48, 64), np.uint8), r"\(48, 64\)"),
-        (np.zeros((48, 64, 4), np.uint8), r"\(48, 64, 4\)"),
+        (np.zeros((48, 64), np.uint16), "uint16"),
+        (np.zeros((48, 64, 2), np.uint8), r"\(48, 64, 2\)"),
+        (np.zeros((48, 64, 5), np.uint8), r"\(48, 64, 5\)"),
         (np.zeros((1, 48, 64, 3), np.uint8), r"\(1, 48, 64, 3\)"),
         (np.zeros((0, 64, 3), np.uint8), r"\(0, 64, 3\)"),
     ],

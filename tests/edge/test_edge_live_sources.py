@@ -224,6 +224,16 @@ def test_only_the_newest_frame_waits():
     assert (first[0], second[0]) == (0, 58) and second[2][0, 0, 0] == 59
 
 
+def test_what_comes_between_opening_and_reading_makes_the_first_frame_old():
+    opened, all_read = threading.Event(), Gate()
+    with scripted([frame(1), opened, *[frame(value) for value in range(2, 60)], all_read]) as source:
+        opened.set()
+        assert all_read.reached.wait(20)
+        first = next(iter(source))
+        all_read.set()
+    assert first[0] == 58 and first[2][0, 0, 0] == 59
+
+
 def test_close_from_another_thread_ends_the_iteration():
     hangs = threading.Event()
     limits = dataclasses.replace(QUICK, stall_seconds=30, read_seconds=60)

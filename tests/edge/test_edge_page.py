@@ -21,7 +21,7 @@ from edge import Detection, FrameResult, InputError, StreamEvent, open_source
 from edge.sinks.mjpeg_page import MjpegPage
 from edge.sinks.newest_picture import NewestPicture
 from edge.sinks.outputs import Outputs
-from edge.sinks.page_server import MOST_CLIENTS
+from edge.sinks.page_server import MOST_CLIENTS, MOST_OTHERS, names_this_machine
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 RED = (30, 30, 220)
@@ -103,6 +103,82 @@ def test_several_clients_and_a_limit():
         assert get(page.url + "status.json"), "the status is there for everybody"
 
 
+def connections(page, count, request=b""):
+    """So many open connections that have sent so much."""
+    stack, address = contextlib.ExitStack(), ("127.0.0.1", int(page.url.split(":")[2].strip("/")))
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(address, timeout=20)).sendall(request)
+    return stack
+
+
+def status_of(page, path, host=None):
+    """The status line's number of a request, and the first bytes of the body."""
+    client = http.client.HTTPConnection(page.url.split("/")[2], timeout=20)
+    with contextlib.closing(client):
+        client.request("GET", path, headers={} if host is None else {"Host": host})
+        answer = client.getresponse()
+        return answer.status, answer.read(100)
+
+
+@pytest.mark.parametrize(("count", "request_"), [(60, b""), (MOST_OTHERS + 60, b"GET /status.js")])
+def test_silent_clients_cost_no_thread_and_lock_nobody_out(count, request_):
+    with served() as (page, _):
+        threads = threading.active_count()
+        with connections(page, count, request_):
+            assert status_of(page, "/status.json")[0] == 200
+            assert status_of(page, "/stream.mjpg")[0] == 200
+            assert threading.active_count() == threads
+
+
+def test_many_who_ask_for_single_pictures_do_not_lock_out_the_stream():
+    # No frame comes: everybody who asks for one waits.
+    with MjpegPage("0") as page, connections(page, 40, b"GET /frame.jpg HTTP/1.0\r\n\r\n"):
+        waiting = threading.Event()
+        while page._newest.watchers < 40:
+            waiting.wait(0.01)
+        client = http.client.HTTPConnection(page.url.split("/")[2], timeout=20)
+        with contextlib.closing(client):
+            client.request("GET", "/stream.mjpg")
+            assert client.getresponse().status == 200
+        assert status_of(page, "/status.json")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8080", 200),
+        ("192.168.1.7", 200),
+        ("[::1]:8080", 200),
+        ("localhost:9000", 200),
+        ("page.localhost", 200),
+        (socket.gethostname(), 200),
+        ("rebound.example", 421),
+        ("127.0.0.1.rebound.example:8080", 421),
+        ("localhost.example", 421),
+        ("[::1", 421),
+    ],
+)
+def test_a_foreign_host_is_not_answered(host, status):
+    """A page of the web may point a name of its own at this address; no browser lies about the name it asked for."""
+    with MjpegPage("0") as page:
+        for path in ("/", "/status.json"):
+            assert status_of(page, path, host)[0] == status
+
+
+def test_the_name_served_at_is_answered():
+    with MjpegPage("localhost:0") as page:
+        assert get(page.url)[1]
+    assert names_this_machine("camera.lan:8080", "Camera.lan") and not names_this_machine("other.lan", "camera.lan")
+
+
+def test_what_is_no_request_is_refused():
+    with MjpegPage("0") as page:
+        for request, status in ((b"hello\r\n\r\n", b"400"), (b"POST / HTTP/1.1\r\n\r\n", b"501")):
+            with socket.create_connection(("127.0.0.1", int(page.url.split(":")[2].strip("/"))), timeout=20) as client:
+                client.sendall(request)
+                assert client.recv(20).split()[1] == status
+
+
 def test_a_client_that_reads_nothing_holds_nobody_up():
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     with served(noise, pause=0.001) as (page, _):
@@ -126,16 +202,22 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
         assert json.loads(get(page.url + "status.json")[1])["frames"] == 5
 
 
-def test_pictures_no_faster_than_asked_and_encoded_once(monkeypatch):
+@pytest.mark.parametrize("now", [0.0, 1.0, 1e9])
+def test_pictures_no_faster_than_asked_and_encoded_once(monkeypatch, now):
+    """Also on a machine that started a second ago, which is where its clock began."""
+    clock = [now]
+    monkeypatch.setattr("edge.sinks.newest_picture.monotonic", lambda: clock[0])
     newest = NewestPicture(most_fps=1e-3)
     assert not newest.wanted
     with newest.watching():
         assert newest.wanted
         newest.put(np.zeros((8, 8, 3), np.uint8))
         assert not newest.wanted
-    first = newest.jpeg(0)
+        clock[0] += 1001
+        assert newest.wanted
+    first = newest.jpeg()
     monkeypatch.setattr(cv2, "imencode", None)
-    assert newest.jpeg(0) == first and newest.jpeg(first[0], seconds=0.01) is None
+    assert newest.jpeg() == first and first[0] == 1
 
 
 def test_it_ends_with_clients_connected_and_leaves_no_thread():

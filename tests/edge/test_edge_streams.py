@@ -8,10 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.detection import Detection
 from edge.detector import Detector
 from edge.errors import InputError
+from edge.frame_result import FrameResult
 from edge.scene_cut import SceneCut, thumbnail
 from edge.stream import MAX_GAP_FRAMES
+from edge.tracker import Tracker
 
 
 @pytest.fixture
@@ -84,6 +87,9 @@ def reasons(stream, steps):
         ({"frame_id": 2, "time": 2.05}, None),
         ({"frame_id": 2, "time": 2.15}, "time_gap"),
         ({"frame_id": 2, "time": 0.05}, "time_gap"),
+        # A fast camera of which many frames were left out: where times are known they decide.
+        ({"frame_id": 9 * MAX_GAP_FRAMES, "time": 1.9}, None),
+        ({"frame_id": 9 * MAX_GAP_FRAMES, "time": 2.2}, "time_gap"),
     ],
 )
 def test_gaps_reset(detector, frames, when, reason):
@@ -156,6 +162,50 @@ def test_a_pan_a_flicker_and_noise_are_no_cuts():
         assert not cut(thumbnail(noisy.astype(np.uint8)))
 
 
+def sky(drone, light=1.0, offset=0.0):
+    """A plain sky, a little darker above, with a small dark drone."""
+    picture = np.linspace(150, 165, 240)[:, None, None] + np.array([20.0, 0.0, -30.0]) + np.zeros((240, 320, 3))
+    picture += np.random.default_rng(drone).normal(0, 1.5, picture.shape)
+    cv2.rectangle(picture, (20 + 5 * drone, 100), (36 + 5 * drone, 108), (40, 40, 40), -1)
+    return np.clip(picture * light + offset, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("light", "offset"), [(light, 0) for light in (0.5, 0.8, 0.9, 1.1, 1.2, 1.5)] + [(1, 40), (1.2, -40)]
+)
+def test_another_exposure_is_no_cut(detector, light, offset):
+    """A step in one frame, and back: the network's state and the drone's number live on."""
+    stream, tracker = detector.open("camera"), Tracker()
+    numbers = []
+    for step in range(9):
+        result = stream(sky(step, *((light, offset) if step in (3, 4, 7) else ())), time=step / 30)
+        assert result.reset == (None if step else "start")
+        if result.another_scene:
+            tracker.forget()
+        drone = Detection("drone", 0, 0.9, (20.0 + 5 * step, 100.0, 36.0 + 5 * step, 108.0))
+        numbers.append(tracker([drone], result.time)[0].track_id)
+    assert numbers == [1] * 9
+
+
+def test_a_cut_between_skies_of_other_colours_or_with_another_ground_is_seen():
+    grey = np.full((240, 320, 3), 150, np.uint8)
+    ground = sky(0)
+    ground[160:] = 40
+    for other in (grey, ground):
+        cut = SceneCut()
+        assert [cut(thumbnail(picture)) for picture in (sky(0), other, other)] == [False, True, False]
+
+
+@pytest.mark.parametrize("reset", [None, "not_finite", "time_gap", "stalled", "lost", "reconnected"])
+def test_a_reset_within_a_scene_is_no_other_scene(reset):
+    assert not FrameResult(5, 1.0, (), reset=reset).another_scene
+
+
+@pytest.mark.parametrize("reset", ["start", "request", "frame_gap", "frame_size", "size_changed", "scene_cut"])
+def test_resets_that_mean_another_scene(reset):
+    assert FrameResult(5, 1.0, (), reset=reset).another_scene
+
+
 def test_a_cut_resets_where_it_is_looked_for(detector):
     pictures = [scene(1), scene(1), scene(2), scene(2)]
     looking, carrying = detector.open("looking"), detector.open("carrying", scene_cut=False)
@@ -196,3 +246,52 @@ def test_idle_streams_make_room(detector, frames, monkeypatch):
             call(frames[0])
     with pytest.raises(InputError, match="is closed"):
         idle.reset()
+
+
+def test_a_stream_that_is_held_is_not_idle(detector, frames, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("edge.stream.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edge.detector.monotonic", lambda: clock[0])
+    with detector.open("held") as held:
+        clock[0] += 10 * detector.idle_seconds
+        detector.open("new")
+        assert detector.streams == ("held", "new") and held(frames[0]).reset == "start"
+    assert detector.streams == ("new",)
+
+
+class Gate:
+    """A runtime that begins a step and ends it when told to."""
+
+    def __init__(self, runtime):
+        self.runtime, self.entered, self.over = runtime, threading.Event(), threading.Event()
+
+    def __call__(self, inputs):
+        self.entered.set()
+        assert self.over.wait(60)
+        return self.runtime(inputs)
+
+
+def test_a_stream_may_be_closed_while_it_is_used(detector, frames, monkeypatch):
+    expected = detector(frames[0])
+    gate = Gate(detector._engine.runtime)
+    monkeypatch.setattr(detector._engine, "runtime", gate)
+    stream, received = detector.open("camera"), []
+    user = threading.Thread(target=lambda: received.append(stream(frames[0])))
+    user.start()
+    assert gate.entered.wait(60)
+    stream.close()
+    gate.over.set()
+    user.join(60)
+    assert received == [expected] and stream.state == {}
+    with pytest.raises(InputError, match="is closed"):
+        stream(frames[1])
+
+
+@pytest.mark.parametrize("use", [lambda stream, frame: stream(frame), lambda stream, frame: stream.raw(frame)])
+def test_a_stream_that_is_closed_before_its_network_begins(detector, frames, monkeypatch, use):
+    stream = detector.open("camera")
+    # As late as another thread can come.
+    monkeypatch.setattr(stream, "_scene_cut", lambda small: stream.close())
+    with pytest.raises(InputError, match="'camera' is closed"):
+        use(stream, frames[0])
+    assert stream.state == {}

@@ -93,6 +93,11 @@ def test_forget_goes_on_counting_and_reset_starts_over():
     assert Tracker(last_number=7)([found(0, 0)])[0].track_id == 8
 
 
+def test_a_clock_that_starts_again_is_another_recording():
+    tracker = Tracker()
+    assert [tracker([found(0, 0)], time)[0].track_id for time in (7.0, 7.1, 7.05, 0.0, 0.1)] == [1, 1, 1, 2, 2]
+
+
 @pytest.mark.filterwarnings("error")
 def test_frames_without_times_and_times_that_stand_still():
     for time in (None, 0.0, 7.0):
