@@ -86,6 +86,15 @@ def test_another_split_does_not_write_over_videos(dataset, written):
         write_coco_vid(dataset, written[0], "train")
 
 
+def test_a_video_that_was_there_before_is_kept(dataset, tmp_path):
+    mine = tmp_path / "videos" / f"{dataset.videos[1].name}.mp4"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=f"{mine.name} exists already"):
+        write_coco_vid(dataset, tmp_path, "train")
+    assert files_below(tmp_path) == [f"videos/{mine.name}"] and mine.read_text() == "mine"
+
+
 def test_two_splits_share_a_directory(tmp_path):
     for seed, split in ((0, "train"), (1, "val")):
         write_coco_vid(SyntheticSky(videos=1, frames=2, size=64, seed=seed), tmp_path, split)
@@ -104,8 +113,9 @@ def test_interrupted_run_leaves_no_split_and_can_be_repeated(dataset, tmp_path):
 
     with pytest.raises(InterruptedRunError):
         write_coco_vid(dataset, tmp_path, "train", progress=stop_at_second)
-    assert files_below(tmp_path) == [f"videos/{dataset.videos[0].name}.mp4"]
+    assert files_below(tmp_path) == ["annotations/.train.json.partial", f"videos/{dataset.videos[0].name}.mp4"]
     assert write_coco_vid(dataset, tmp_path, "train").exists()
+    assert not [name for name in files_below(tmp_path) if "partial" in name]
 
 
 def test_half_a_video_has_no_final_name(tmp_path):

@@ -5,8 +5,10 @@ import json
 import sys
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+from evaluated import record, records_of
 
 from edge.detection import Detection
 from edge.detector import Detector
@@ -15,12 +17,14 @@ from edge.metadata import StateTensor
 from keras_sge.data.open_videos import open_videos
 from quantization.agreement import agree, difference
 from quantization.cli import compare as cli
+from quantization.comparison.charts import draw_charts
 from quantization.comparison.compare_files import compare_files
 from quantization.comparison.layer_error import layer_errors
-from quantization.comparison.long_run import WINDOW, long_run
+from quantization.comparison.long_run import WINDOW, LongRun, long_run
 from quantization.comparison.recording_runtime import RecordingRuntime
 from quantization.comparison.replayed_runtime import ReplayedRuntime
-from quantization.comparison.runtime_process import RuntimeProcess
+from quantization.comparison.runtime_process import RuntimeProcess, available_runtimes
+from quantization.comparison.worst_frames import worst_frames
 
 
 def found(box, score=0.9, kind=0):
@@ -193,6 +197,26 @@ def test_a_python_without_a_runtime_is_named(tmp_path):
         RuntimeProcess(tmp_path / "none")
 
 
+def test_no_program_of_the_current_folder_is_run(tmp_path, monkeypatch):
+    python = tmp_path / ".venv-tflite" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert len(available_runtimes()) == 1
+    # Named, it is.
+    with pytest.raises(InputError, match="python cannot run"):
+        available_runtimes(str(python))
+    assert (tmp_path / "ran").exists()
+
+
+def test_another_readme_is_kept(tiny_tflite, half, tiny_coco, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(InputError, match=r"README\.md"):
+        compare_files([tiny_tflite, half], open_videos(tiny_coco, "val"), None, tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
 def test_the_command_writes_a_report(tiny_tflite, half, tiny_coco, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     parser = argparse.ArgumentParser()
@@ -231,3 +255,33 @@ def another_network():
     from edge.model_zoo import list_models, model_path
 
     return model_path(list_models()[0])
+
+
+@pytest.mark.parametrize(("frames", "laps"), [(10, 1), (60, 1), (60, 3)])
+def test_charts_have_no_empty_panel(frames, laps, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: drawn.append(figure) or save(figure, *a, **k))
+    course = np.linspace(0, 1e-3, frames)
+    run = LongRun(course, course, 1 - course, course, course, course, course[: frames // WINDOW], [0.5] * laps)
+    accuracy = SimpleNamespace(
+        frame_index={"1": 0.5, "2-5": None, "31+": None}, motion_weighted={"slow": None, "fast": None}
+    )
+    files = [SimpleNamespace(name=name, run=run, accuracy=accuracy, layers=[]) for name in ("a", "b")]
+    names = draw_charts(SimpleNamespace(files=files, laps=laps), tmp_path)
+    # Too short a run has no course.
+    assert names == ["accuracy.png", "state.png"][: 1 + (frames >= WINDOW)]
+    assert all(axes.has_data() for figure in drawn for axes in figure.axes)
+    assert [label.get_text() for label in drawn[0].axes[0].get_xticklabels()] == ["1"] and len(drawn[0].axes) == 1
+    assert len(drawn) == 1 or len(drawn[1].axes) == 5 + (laps > 1)
+
+
+def test_worst_frames_of_several_shapes(tmp_path):
+    lengths, shapes = [1, 1], [(90, 160), (160, 90)]
+    videos = SimpleNamespace(read=lambda video, start, stop: np.zeros((1, *shapes[video], 3), np.uint8))
+    box = (10, 10, 60, 60)
+    pair = [records_of([record([(box, score, 0)], [(box, 0)]) for _ in lengths], lengths) for score in (0.9, 0.6)]
+    assert len(worst_frames(videos, pair, ("a", "b"), 0.1, tmp_path / "x.png")) == 2
+    assert cv2.imread(str(tmp_path / "x.png")).shape[1] == 3 * 426

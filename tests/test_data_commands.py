@@ -1,5 +1,6 @@
 """`sge data` over every format, from end to end."""
 
+import dataclasses
 import importlib.metadata
 import json
 import shutil
@@ -13,7 +14,9 @@ from video_trees import shades, vid_object, vid_xml, write_sequence, write_vid, 
 from edge.errors import InputError
 from keras_sge.cli.main import main
 from keras_sge.data import CocoVid, ImageNetVid, MotChallenge, check_videos, open_videos
+from keras_sge.data.data_figure import data_figure, sample_sheet
 from keras_sge.data.picked_frames import PickedFrames
+from keras_sge.data.synthetic import SyntheticSky
 
 MOT_LINES = [f"{t},1,{5 + 4 * t},5,20,30,1,1,1" for t in range(1, 5)] + ["1,2,40,30,10,10,1,1,1"]
 
@@ -158,7 +161,7 @@ def test_anchors_are_printed_as_yaml(folder, capsys):
 def test_every_format_is_looked_at(name, folder, capsys):
     arguments = ["data", "look", name, "--split", FORMATS[name][0], "--out", "sheet.png", "--videos", "2"]
     assert main([*arguments, "--frames", "2"]) == 0
-    assert cv2.imread("sheet.png").shape[:2] == ((130, 130) if name == "coco" else (98, 130))
+    assert cv2.imread("sheet.png").shape[:2] == ((386, 386) if name == "coco" else (290, 386))
     assert "x.png" in refused(capsys, *arguments[:-3], "no/x.png")
 
 
@@ -204,3 +207,59 @@ def test_help_of_the_actions(action, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["data", action, "--help"])
     assert caught.value.code == 0 and "--split" in capsys.readouterr().out
+
+
+class Lengths(SyntheticSky):
+    """Synthetic videos cut to lengths of their own and drawn in shapes of their own, (width, height)."""
+
+    def __init__(self, lengths, shapes=((64, 64),)):
+        super().__init__(videos=len(lengths), frames=max(lengths), size=64)
+        self.shapes = [shapes[place % len(shapes)] for place in range(len(lengths))]
+        self.videos = [
+            dataclasses.replace(video, length=length, width=width, height=height)
+            for video, length, (width, height) in zip(self.videos, lengths, self.shapes, strict=True)
+        ]
+
+    def read(self, index, start=0, stop=None):
+        stop = self.videos[index].length if stop is None else stop
+        return np.stack([cv2.resize(frame, self.shapes[index]) for frame in super().read(index, start, stop)])
+
+
+# Rows and columns of a sheet that may have 4 by 5.
+SHEETS = {(1,): (1, 1), (3,): (1, 3), (30,): (4, 5), (2, 2, 2): (3, 2), (7, 30, 1, 3): (3, 5), (1,) * 4: (1, 4)}
+
+
+@pytest.mark.parametrize("lengths", SHEETS)
+def test_a_sheet_has_no_empty_place(lengths):
+    sheet = sample_sheet(Lengths(lengths), range(len(lengths)), 4, 5)
+    rows, columns = SHEETS[lengths]
+    assert sheet.shape == (rows * 194 - 2, columns * 194 - 2, 3)
+    for row in range(rows):
+        for column in range(columns):
+            assert np.ptp(sheet[194 * row :, 194 * column :][:192, :192]) > 20
+
+
+def test_a_frame_of_another_shape_is_not_stretched():
+    sheet = sample_sheet(Lengths((2, 2), ((400, 200), (100, 200))), range(2), 2, 2)
+    assert sheet.shape == (2 * 162 - 2, 2 * 322 - 2, 3)
+    upright = sheet[162:, :320]
+    # Half as wide as high, in the middle.
+    gray = (upright == 200).all(axis=(0, 2))
+    assert gray[:118].all() and gray[202:].all() and not gray[122:198].any()
+
+
+@pytest.mark.parametrize(("lengths", "objects", "panels"), [((1,), True, 3), ((3, 2), True, 4), ((4, 4), False, 1)])
+def test_a_figure_of_little_has_no_empty_panel(lengths, objects, panels, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: drawn.append(figure) or save(figure, *a, **k))
+    dataset = Lengths(lengths)
+    report = check_videos(dataset)
+    if not objects:
+        report = dataclasses.replace(
+            report, boxes=report.boxes[:0], box_classes=report.box_classes[:0], motion=report.motion[:0]
+        )
+    data_figure(dataset, report, tmp_path / "x.png")
+    assert len(drawn[0].axes) == panels and all(axes.has_data() for axes in drawn[0].axes)

@@ -44,9 +44,15 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
         "splits.png",
     }
     text = capsys.readouterr().out
-    assert document["protocol"] in text and "| **mean**" in text and "wrong class" in text
+    assert "| **mean**" in text and "wrong class" in text
+    # One line says how it was run, the whole protocol stands in the JSON.
+    last = text.strip().splitlines()[-1]
+    for word in ("first <= 20", "reset before each frame", "degraded, seed 1", "averaged by track", "--verbose"):
+        assert word in last, word
+    assert len(last.split()) < 50 and "pycocotools" not in text
     # Again, over the same files.
-    assert main(command) == 0
+    assert main([*command, "--verbose"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"{document['protocol']}.")
 
 
 BAD = {

@@ -190,15 +190,41 @@ def test_confusion_by_hand():
     np.testing.assert_array_equal(confusion_matrix(frames, 3, math.nan)[:, 3], [1, 1, 1, 0])
 
 
-@pytest.mark.parametrize("frames", [random_frames(1, 20), [record([], [(BOX, 0)])], [record([(BOX, 0.9, 0)])], []])
-def test_pictures_of_anything(frames, tmp_path):
-    frames = frames or [record()]
+@pytest.mark.parametrize(
+    ("frames", "drawn"),
+    [
+        (random_frames(1, 20), ["precision_recall.png", "confusion.png", "splits.png"]),
+        ([record([], [(BOX, 0)])], ["precision_recall.png", "confusion.png", "splits.png"]),
+        ([record([(BOX, 0.9, 0)])], []),
+        ([record()], []),
+    ],
+)
+def test_pictures_of_anything(frames, drawn, tmp_path):
     records = records_of(frames)
     result = score_records(records)
     paths = evaluation_pictures(records, result, tmp_path / "pictures")
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(path.name for path in paths)
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths) and len(paths) == 3
+    # What there is nothing of is not drawn.
+    assert [path.name for path in paths] == drawn
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(drawn)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     assert all(name in result.table() for name in records.labels)
+
+
+@pytest.mark.parametrize(("frames", "known", "names"), [(3, False, ["1", "2-5"]), (40, True, ["slow", "fast"])])
+def test_splits_show_what_was_measured(frames, known, names, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    shown = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: shown.append(figure) or save(figure, *a, **k))
+    made = random_frames(1, frames)
+    objects = sum(len(frame.true_classes) for frame in made)
+    motion = np.tile([0.95, 0.1], objects)[:objects] if known else np.full(objects, np.nan)
+    records = records_of(made, true_motion=motion.astype(np.float32))
+    evaluation_pictures(records, score_records(records), tmp_path)
+    panels = shown[-1].axes
+    assert len(panels) == 1 + known
+    assert [label.get_text() for label in panels[0].get_xticklabels()] == names
 
 
 def test_pictures_of_many_classes(tmp_path):

@@ -135,6 +135,15 @@ def test_a_planted_operator_fails_and_is_named(planted, name, word, monkeypatch)
     assert word in reasons(found)
 
 
+def test_nothing_of_the_current_folder_is_imported(planted, tmp_path, monkeypatch):
+    trap = f"open({str(tmp_path / 'ran')!r}, 'w')\nraise ImportError\n"
+    for name in ("json", "numpy", "quantization"):
+        (tmp_path / f"{name}.py").write_text(trap)
+    monkeypatch.chdir(tmp_path)
+    found = run_on_gpu(read_graph(planted / "sub.tflite"))
+    assert not (tmp_path / "ran").exists() and found.status != "crashed", found.reasons
+
+
 def test_a_state_update_that_ends_in_add_is_warned_of(planted):
     verdicts = {
         name: next(check for check in inspect_file(planted / f"{name}.tflite", "off").checks if "again" in check.name)

@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomise
 
-from keras_sge.layers import RNN2D, BottleneckLSTMCell, ConvGRUCell, SeparableGRUCell, SeparableLSTMCell
+from keras_sge.layers import (
+    RNN2D,
+    BottleneckLSTMCell,
+    ConvGRUCell,
+    FeatureEnhancement,
+    FoldTime,
+    InformationEntropyMap,
+    SeparableGRUCell,
+    SeparableLSTMCell,
+    SqueezedGRU2D,
+    SqueezedGRUCell,
+    UnfoldTime,
+)
 
 CELLS = (SeparableLSTMCell, SeparableGRUCell, ConvGRUCell, BottleneckLSTMCell)
 
@@ -228,6 +240,92 @@ def test_states_stay_within_their_ranges_from_zero(kind):
     _, *states = layer(np.repeat(clip(1) * 30, 40, axis=1))
     for state, (low, high) in zip(states, RANGES[kind], strict=True):
         assert low <= array(state).min() and 0.9 * high < array(state).max() <= high
+
+
+def masked_clip():
+    """Two clips of four frames; of the first the last two, of the second the second are blank."""
+    sequence, seen = clip(), np.array([[True, True, False, False], [True, False, True, True]])
+    # One black cell is no blank frame.
+    sequence[0, 0, 0, 0] = 0
+    return np.where(seen[:, :, None, None, None], sequence, 0).astype("float32"), seen
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize("kind", [*CELLS, SqueezedGRUCell])
+def test_behind_a_masking_layer(kind, stateful):
+    sequence, seen = masked_clip()
+    inputs = keras.Input(sequence.shape[1:], batch_size=2)
+    layer = RNN2D(kind(FILTERS), return_sequences=True, return_state=True, stateful=stateful)
+    model = keras.Model(inputs, layer(keras.layers.Masking()(inputs)))
+    randomise(layer.cell)
+    output, *states = (array(part) for part in model(sequence))
+    expected = array(RNN2D(layer.cell, return_sequences=True)(sequence[:1, :2]))
+    np.testing.assert_allclose(output[0], expected[0][[0, 1, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(output[1, 1], output[1, 0], atol=1e-6)
+    np.testing.assert_allclose(states[0], output[:, -1], atol=1e-6)
+    assert model.outputs[0]._keras_mask.shape == seen.shape
+
+
+def test_masked_steps_can_be_zeros_and_the_last_output_is_the_last_one_seen():
+    sequence, seen = masked_clip()
+    cell = SqueezedGRUCell(FILTERS)
+    every = array(RNN2D(cell, return_sequences=True, zero_output_for_mask=True)(sequence, mask=seen))
+    assert (every[~seen] == 0).all() and (every[seen] != 0).any()
+    last = array(RNN2D(cell)(sequence, mask=seen))
+    np.testing.assert_allclose(last, np.stack([every[0, 1], every[1, 3]]), atol=1e-6)
+
+
+def test_a_mask_of_steps_passes_what_stands_between_image_and_memory():
+    image = np.random.default_rng(0).uniform(1, 255, (1, 4, 16, 16, 3)).astype("float32")
+    image[0, 2:] = 0
+    inputs = keras.Input(image.shape[1:])
+    seen = keras.layers.Masking()(inputs)
+    frames = FoldTime()(seen)
+    feature = keras.layers.Conv2D(5, 3, 4, "same")(frames)
+    feature = FeatureEnhancement()([feature, InformationEntropyMap()(frames)])
+    remembered = SqueezedGRU2D(FILTERS, return_sequences=True)(UnfoldTime()([feature, seen]))
+    model = keras.Model(inputs, remembered)
+    output = array(model(image))[0]
+    assert np.abs(output[1] - output[0]).max() > 1e-4
+    np.testing.assert_allclose(output[2:], output[[1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("kind", [*CELLS, SqueezedGRUCell])
+def test_other_precisions(kind, dtype):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has float64 only where it was switched on")
+    policy = keras.dtype_policies.get(dtype)
+    plain = recurrent(kind)
+    layer = RNN2D(kind(FILTERS, dtype=dtype), return_sequences=True, return_state=True, stateful=True, dtype=dtype)
+    layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
+    layer.cell.set_weights([array(weight) for weight in plain.cell.weights])
+    assert {keras.backend.standardize_dtype(weight.dtype) for weight in layer.weights} == {policy.variable_dtype}
+    outputs = layer(clip())
+    assert {keras.backend.standardize_dtype(part.dtype) for part in outputs} == {policy.compute_dtype}
+    near = {"mixed_float16": 2e-2, "mixed_bfloat16": 0.15, "float64": 1e-5}[dtype]
+    np.testing.assert_allclose(array(keras.ops.cast(outputs[0], "float32")), array(plain(clip())), atol=near)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_a_whole_mixed_precision_network(dtype, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3)).astype("float32")
+    keras.config.set_dtype_policy(dtype)
+    try:
+        inputs = keras.Input(image.shape[1:])
+        frames = FoldTime()(inputs)
+        entropy = InformationEntropyMap()(frames)
+        feature = FeatureEnhancement()([keras.layers.Conv2D(5, 3, 4, "same")(frames), entropy])
+        remembered = SqueezedGRU2D(FILTERS)(UnfoldTime()([feature, inputs]))
+        model = keras.Model(inputs, [remembered, entropy])
+        model.save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    output, entropy = model(image)
+    assert keras.backend.standardize_dtype(output.dtype) == keras.dtype_policies.get(dtype).compute_dtype
+    exact = InformationEntropyMap()(image.reshape(-1, 16, 16, 3))
+    np.testing.assert_allclose(array(entropy), array(exact), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", CELLS)

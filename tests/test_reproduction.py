@@ -131,9 +131,13 @@ def test_a_row_from_end_to_end(start, tiny_coco, tmp_path, capsys, monkeypatch):
     assert row["map50"] == pytest.approx((measured + 0.5) / 2)
     assert row["map50_std"] == pytest.approx(abs(measured - 0.5) / 2**0.5) and other["seeds"] == [7]
     assert "--seeds 1,7" in (tmp_path / "out" / "table1.md").read_text()
-    # Another budget is another experiment.
+    # Another budget is another experiment: neither its runs nor its report replace these.
+    other = [4 if part == 2 else part for part in command]
+    with pytest.raises(InputError, match=r"another experiment: budget .*--out"):
+        reproduce(*other, "--row", "MNet-SSD")
+    assert row in json.loads((tmp_path / "out" / "table1.json").read_text())["rows"]
     with pytest.raises(InputError, match=r"training\.\w+"):
-        reproduce(*[4 if part == 2 else part for part in command], "--row", "MNet-SSD")
+        reproduce(*other, "--row", "MNet-SSD", "--out", tmp_path / "other")
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_anew(start, tiny_coco, tmp_path, monkeypatch):
@@ -178,6 +182,13 @@ def test_mistakes_are_named(arguments, words, start, tmp_path):
 def test_a_start_with_a_memory_is_refused(tiny_keras, tmp_path):
     with pytest.raises(InputError, match=r"network\.memory\.kind=neck"):
         reproduce("table1", "--from", tiny_keras, "--out", tmp_path, "--runs", tmp_path)
+
+
+def test_a_file_of_the_report_s_name_is_kept(start, tmp_path):
+    (tmp_path / "table1.json").write_text('{"mine": 1}')
+    with pytest.raises(InputError, match=r"no report .*--out"):
+        reproduce("table1", "--from", start, "--out", tmp_path, "--runs", tmp_path)
+    assert (tmp_path / "table1.json").read_text() == '{"mine": 1}'
 
 
 def test_rows_are_listed(capsys):

@@ -1,9 +1,10 @@
-"""The wheel: what is in it, and that it works away from the source tree."""
+"""The wheel: what is in it, and that it works away from the source tree. The source distribution: all of the source."""
 
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -20,16 +21,21 @@ def run(*command, cwd):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def source(tmp_path_factory):
+    """A copy of what belongs to the source: building in the tree leaves build/ and *.egg-info behind."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("no git checkout: what belongs to the source is not known")
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    # A copy: building in the tree leaves build/ and *.egg-info behind.
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
-    for name in listed:
-        if not name.startswith(("tests/", "docs/")) and (ROOT / name).is_file():
+    source = tmp_path_factory.mktemp("source")
+    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines():
+        if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", out, source, cwd=out)
     [path] = out.glob("*.whl")
     return path
@@ -76,6 +82,16 @@ def test_configurations_load_from_the_wheel(installed):
     assert words == ["sge", *sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))]
 
 
+def test_what_commands_start_from_is_in_the_wheel(installed):
+    code = (
+        "from edge.model_zoo import models_folder; from keras_sge.config import load_config; "
+        "from quantization.cli.reproduce import CHECKPOINT; import pathlib; "
+        "print(models_folder() / 'checkpoints' / CHECKPOINT); print(load_config('quickstart').training.start_from)"
+    )
+    for line in run(installed / "bin" / "python", "-c", code, cwd=installed).split():
+        assert line.startswith(str(installed)) and Path(line).is_file(), line
+
+
 def test_shipped_models_run_by_name(installed):
     names = sorted(path.stem for path in (ROOT / "models").glob("*.tflite"))
     code = (
@@ -89,3 +105,16 @@ def test_console_scripts_work(installed):
     for script in ("sge", "sge-edge"):
         assert script in run(installed / "bin" / script, "--version", cwd=installed)
     assert "quickstart" in run(installed / "bin" / "sge", "--help", cwd=installed)
+
+
+def test_the_source_distribution_is_the_source(source, tmp_path):
+    belongs = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    belongs = {path for path in belongs if path.parts[0] != "build" and not path.parts[0].endswith(".egg-info")}
+    options = ["--sdist", "--no-isolation", "--skip-dependency-check", "--outdir", tmp_path]
+    run(sys.executable, "-m", "build", *options, source, cwd=tmp_path)
+    [path] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        held = {Path(*Path(name).parts[1:]): archive.getmember(name) for name in archive.getnames()}
+    assert not belongs - held.keys()
+    # `make test` starts it.
+    assert held[Path(".ci/gpu-driver")].mode & 0o111

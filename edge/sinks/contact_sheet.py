@@ -14,9 +14,11 @@ from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.sinks.sink import Picture, Sink
 
-# Pixels from side to side of a picture in the sheet; smaller frames are enlarged before boxes are drawn.
-CELL_WIDTH = 320
+# Pixels of a picture in the sheet at the most; smaller frames are enlarged before boxes are drawn.
+CELL_WIDTH, CELL_HEIGHT = 320, 480
 _GAP = 4
+# Width over height of a sheet that fills a screen.
+_LANDSCAPE = 1.6
 
 
 class ContactSheet(Sink):
@@ -29,7 +31,7 @@ class ContactSheet(Sink):
     Args:
         path: ends in .png or .jpg.
         frames: how many are shown, at least 1; all, where the run has fewer.
-        columns: of the sheet.
+        columns: of the sheet; None takes those that leave no place empty and make the sheet about as wide as a screen.
 
     Raises:
         InputError: `path` has another ending; when leaving, where the file cannot be written.
@@ -37,7 +39,7 @@ class ContactSheet(Sink):
 
     SUFFIXES = (".png", ".jpg")
 
-    def __init__(self, path: str | os.PathLike[str], frames: int = 6, columns: int = 6):
+    def __init__(self, path: str | os.PathLike[str], frames: int = 6, columns: int | None = None):
         self._path, self._frames, self._columns = Path(path), frames, columns
         if self._path.suffix.lower() not in self.SUFFIXES:
             raise InputError(f"a sheet is a {' or '.join(self.SUFFIXES)} file. Received: {path}")
@@ -56,19 +58,31 @@ class ContactSheet(Sink):
             return
         chosen = np.linspace(0, len(self._kept) - 1, min(self._frames, len(self._kept))).round().astype(int)
         cells = [self._kept[number] for number in chosen]
-        height = max(cell.shape[0] for cell in cells)
-        columns = min(self._columns, len(cells))
+        height, width = (max(cell.shape[axis] for cell in cells) + _GAP for axis in (0, 1))
+        columns = min(self._columns or _columns(len(cells), width / height), len(cells))
         rows = -(-len(cells) // columns)
-        sheet = np.full((rows * (height + _GAP) - _GAP, columns * (CELL_WIDTH + _GAP) - _GAP, 3), 255, np.uint8)
+        sheet = np.full((rows * height - _GAP, columns * width - _GAP, 3), 255, np.uint8)
         for number, cell in enumerate(cells):
-            top, left = (number // columns) * (height + _GAP), (number % columns) * (CELL_WIDTH + _GAP)
-            sheet[top : top + cell.shape[0], left : left + CELL_WIDTH] = cell
+            top, left = number // columns * height, number % columns * width
+            sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
         with atomic_path(self._path) as temporary:
             if not cv2.imwrite(str(temporary), sheet):
                 raise InputError(f"{self._path} could not be written; OpenCV does not say why.")
 
 
+def _columns(cells: int, aspect: float) -> int:
+    """The best number of columns for so many cells of this width over height: empty places weigh most."""
+
+    def cost(columns: int) -> float:
+        rows = -(-cells // columns)
+        empty = 1 - cells / (rows * columns)
+        return 10 * empty + abs(np.log(aspect * columns / rows / _LANDSCAPE))
+
+    return min(range(1, cells + 1), key=cost)
+
+
 def _cell(result: FrameResult) -> np.ndarray:
-    """The frame at the sheet's width, with its boxes, and its time below."""
-    picture = draw_detections(result.frame, result, CELL_WIDTH / result.frame.shape[1])
-    return with_caption(picture, f"{result.time:.1f} s")
+    """The frame at the sheet's size, with its boxes, and its time below."""
+    height, width = result.frame.shape[:2]
+    picture = draw_detections(result.frame, result, min(CELL_WIDTH / width, CELL_HEIGHT / height))
+    return with_caption(picture, f"{result.time:.2f} s")

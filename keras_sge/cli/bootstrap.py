@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B.npz", help="records of another model, or run, on the same frames")
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="how many draws (default: 2000)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the draws (default: 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures, and how they were made, as JSON")
+    parser.add_argument("--verbose", action="store_true", help="also print how each model was run")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,8 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
         progress=lambda chunks: tqdm(chunks, unit="chunk", desc="bootstrap"),
     )
     low, high = result.interval
-    print(f"A: {result.a:.3f}  {arguments.a}: {result.protocol_a}")
-    print(f"B: {result.b:.3f}  {arguments.b}: {result.protocol_b}\n")
+    for name, value, path, protocol in (
+        ("A", result.a, arguments.a, result.protocol_a),
+        ("B", result.b, arguments.b, result.protocol_b),
+    ):
+        print(f"{name}: {value:.3f}  {path}{f': {protocol}' if arguments.verbose else ''}")
+    if result.protocol_a != result.protocol_b and not arguments.verbose:
+        print("A and B were not run alike: --verbose says how")
+    print()
     print(
         f"mAP@.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
         f"{result.share_above_zero:.1%} of {result.resamples:,} resamples of {result.sources} source videos "

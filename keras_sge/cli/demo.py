@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edge.atomic import atomic_path
+from edge.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +21,11 @@ EPILOG = """examples:
   sge demo                               some minutes on two cores; everything lands in runs/demo
   sge demo --out runs/second --config my.yaml
 
-Each step prints the command it stands for, so that it can be repeated alone.
+Each step prints the command it stands for, so that it can be repeated alone. DIR must be new, or an earlier
+demo's folder with no other files in it: those are replaced.
 """
+# In the demo's folder: which files are its own, and when it wrote each.
+_LIST = ".sge-demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,32 +44,70 @@ def run(arguments: argparse.Namespace) -> int:
     need_packages("tensorflow", "keras", "tqdm", "matplotlib")
     config = load_config(arguments.config)
     out, start = Path(arguments.out), time.perf_counter()
-    for part in ("data", "training"):
-        shutil.rmtree(out / part, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
     clip = out / "held_out" / "videos" / "synthetic_3_00001.mp4"
+    at, watched, chosen = (shlex.quote(str(word)) for word in (out, clip, arguments.config))
     shape = f"--frames {config.data.frames} --size {max(config.network.input_size)}"
     steps = [
-        f"sge data synthetic --out {out}/held_out --split test --videos 6 --frames 90 --size 320",
-        f"sge-edge detect {clip} --threads 2 --save {out}/packaged.mp4 --sheet {out}/packaged.jpg",
-        f"sge data synthetic --out {out}/data --split train --videos {config.data.videos} {shape}",
-        f"sge data synthetic --out {out}/data --split val --videos {config.data.validation_videos} {shape}",
-        f"sge train {arguments.config} --data {out}/data --run {out}/training",
-        f"sge export {out}/training --out {out}/sge.tflite",
-        f"sge evaluate {out}/sge.tflite --data {out}/data --split val --json {out}/evaluation.json",
-        f"sge-edge detect {clip} --threads 2 --model {out}/sge.tflite --save {out}/detections.mp4 "
-        f"--sheet {out}/detections.jpg --jsonl {out}/detections.jsonl",
+        f"sge data synthetic --out {at}/held_out --split test --videos 6 --frames 90 --size 320",
+        f"sge-edge detect {watched} --threads 2 --save {at}/packaged.mp4 --sheet {at}/packaged.jpg",
+        f"sge data synthetic --out {at}/data --split train --videos {config.data.videos} {shape}",
+        f"sge data synthetic --out {at}/data --split val --videos {config.data.validation_videos} {shape}",
+        f"sge train {chosen} --data {at}/data --run {at}/training",
+        f"sge export {at}/training --out {at}/sge.tflite",
+        f"sge evaluate {at}/sge.tflite --data {at}/data --split val --json {at}/evaluation.json",
+        f"sge-edge detect {watched} --threads 2 --model {at}/sge.tflite --save {at}/detections.mp4 "
+        f"--sheet {at}/detections.jpg --jsonl {at}/detections.jsonl",
     ]
-    shutil.rmtree(out / "held_out", ignore_errors=True)
-    for number, step in enumerate(steps, start=1):
-        print(f"\n[{number}/{len(steps)}, {time.perf_counter() - start:.0f} s] $ {step}", flush=True)
-        code = _command(shlex.split(step))
-        if code:
-            return code
-    _pictures(out, clip)
-    report = _report(out, steps, time.perf_counter() - start)
-    print(f"\n{report.read_text()}\nAll of it is in {out}; start with {report}.")
+    try:
+        for number, step in enumerate(steps, start=1):
+            print(f"\n[{number}/{len(steps)}, {time.perf_counter() - start:.0f} s] $ {step}", flush=True)
+            code = _command(shlex.split(step))
+            if code:
+                return code
+        _pictures(out, clip)
+        _report(out, steps, time.perf_counter() - start)
+    finally:
+        # Also after Ctrl-C: what is not listed is not the demo's.
+        _write_list(out, _files(out))
     return 0
+
+
+def _clear(out: Path) -> None:
+    """Makes `out` an empty demo's folder; of the files in it only those go that an earlier demo wrote.
+
+    Raises:
+        InputError: there are others, or some were changed since; then none goes.
+    """
+    listed = out / _LIST
+    if not listed.is_file() and out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out} holds files that are no demo's. Give a new folder with --out.")
+    found = _files(out)
+    lines = listed.read_text().splitlines()[1:] if listed.is_file() else []
+    own = {name: int(time) for time, name in (line.split(" ", 1) for line in lines)}
+    for name, changed in sorted(found.items()):
+        if own.get(name) != changed:
+            what = "was changed since the demo wrote it" if name in own else "is no file of a demo"
+            raise InputError(f"{out / name} {what}, and a demo replaces all in its folder. Give a new one with --out.")
+    for name in found:
+        (out / name).unlink()
+        for folder in (out / name).relative_to(out).parents[:-1]:
+            if not any((out / folder).iterdir()):
+                (out / folder).rmdir()
+    out.mkdir(parents=True, exist_ok=True)
+    _write_list(out, {})
+
+
+def _files(out: Path) -> dict[str, int]:
+    """The files below `out` but the list of them, and when each was written."""
+    files = (path for path in sorted(out.rglob("*")) if not path.is_dir() or path.is_symlink())
+    return {path.relative_to(out).as_posix(): path.lstat().st_mtime_ns for path in files if path != out / _LIST}
+
+
+def _write_list(out: Path, files: dict[str, int]) -> None:
+    lines = ["written by `sge demo`, which replaces these files when it runs here again"]
+    with atomic_path(out / _LIST) as temporary:
+        temporary.write_text("\n".join([*lines, *(f"{time} {name}" for name, time in files.items()), ""]))
 
 
 def _command(words: list[str]) -> int:
@@ -101,23 +144,25 @@ def _frames(path: Path) -> list[np.ndarray]:
         return [frame for _, _, frame in source]
 
 
-def _report(out: Path, steps: list[str], seconds: float) -> Path:
+def _report(out: Path, steps: list[str], seconds: float) -> None:
     from keras_sge.evaluation import EvaluationResult
 
     result = EvaluationResult(**json.loads((out / "evaluation.json").read_text()))
     size = (out / "sge.tflite").stat().st_size
     lines = _frame_lines(out / "detections.jsonl")
     milliseconds = sorted(line["ms"]["total"] for line in lines)[len(lines) // 2]
+    found = f"mAP@.5 on {result.clips} held-out synthetic clips ({result.frames:,} frames): {result.map50:.3f}"
+    speed = f"{1000 / milliseconds:.0f} frames a second"
     text = f"""# keras-sge demo
 
-mAP@.5 on {result.clips} held-out synthetic clips ({result.frames:,} frames): **{result.map50:.3f}**,
+{found},
 from the .tflite file ({size / 1e6:.1f} MB, {result.runtime}, Python {sys.version.split()[0]}).
 
 {result.table()}
 
 {result.protocol}.
 
-One held-out clip of 320 x 320 px streamed at {1000 / milliseconds:.0f} frames a second
+One held-out clip of 320 x 320 px streamed at {speed}
 (median {milliseconds:.1f} ms a frame, decoding to boxes, two threads). The whole demo took {seconds / 60:.1f} minutes.
 
 | what | file |
@@ -138,4 +183,4 @@ The steps, to repeat or change:
 """
     path = out / "report.md"
     path.write_text(text)
-    return path
+    print(f"\n{found}; one streamed at {speed}; {seconds / 60:.1f} minutes.\nAll of it is in {out}; start with {path}.")

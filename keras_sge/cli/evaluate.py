@@ -24,8 +24,8 @@ EPILOG = """examples:
   sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
 By default every frame of every clip is run in order with carried state. AP is taken at IoU .5 with all-point
-interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. The last line
-printed says exactly what was done. `sge bootstrap` compares two files of --records.
+interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. --json and
+--verbose say exactly what was done. `sge bootstrap` compares two files of --records.
 """
 
 
@@ -54,9 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average-scores", choices=("clip", "track"), help="average class scores over the past of a clip or a track"
     )
     files = parser.add_argument_group("what is written")
-    files.add_argument("--json", metavar="FILE", help="the figures as JSON")
+    files.add_argument("--json", metavar="FILE", help="the figures, and how they were made, as JSON")
     files.add_argument("--pictures", metavar="DIR", help="curves, confusion matrix and splits as PNG")
     files.add_argument("--records", metavar="FILE.npz", help="every detection and object, for `sge bootstrap`")
+    files.add_argument("--verbose", action="store_true", help="also print the whole protocol")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -104,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pictures:
         evaluation_pictures(records, result, arguments.pictures)
     print(f"{arguments.model} on {protocol.data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
-    print(f"{result.table()}\n\n{result.protocol}.")
+    print(result.table())
+    print(f"\n{result.protocol}." if arguments.verbose else f"\n{protocol.line()} (--verbose: the whole protocol)")
     return 0
 
 

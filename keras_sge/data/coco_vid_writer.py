@@ -42,11 +42,16 @@ def write_coco_vid(
     """
     directory = Path(directory)
     target = directory / "annotations" / f"{split}.json"
+    # Lists the videos while they are written, so that a run that is done again knows its own.
+    partial = target.with_name(f".{target.name}.partial")
     if target.exists():
         raise InputError(f"{target} exists already: delete it, or choose another directory or split name")
     _refuse_shared_names(dataset, directory, split)
+    _refuse_other_videos(dataset, directory, partial)
     target.parent.mkdir(parents=True, exist_ok=True)
     (directory / "videos").mkdir(exist_ok=True)
+    with atomic_path(partial) as temporary:
+        temporary.write_text(json.dumps([video.name for video in dataset.videos]), encoding="utf-8")
 
     content: dict[str, Any] = {
         "info": {"description": f"{split} split, written by keras-sge", "version": "1.0"},
@@ -73,8 +78,9 @@ def write_coco_vid(
         )
         _add_frames(content, video, dataset.labels(index))
 
-    with atomic_path(target) as partial:
-        partial.write_text(json.dumps(content), encoding="utf-8")
+    with atomic_path(target) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+    partial.unlink()
     return target
 
 
@@ -95,18 +101,34 @@ def _refuse_shared_names(dataset: VideoDataset, directory: Path, split: str) -> 
             )
 
 
+def _refuse_other_videos(dataset: VideoDataset, directory: Path, partial: Path) -> None:
+    """A video that no interrupted run of this split left behind must not be written over either."""
+    try:
+        own = set(json.loads(partial.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        own = set()
+    for video in dataset.videos:
+        path = directory / "videos" / f"{video.name}.mp4"
+        if path.exists() and video.name not in own:
+            raise InputError(f"{path} exists already and would be written over: choose another directory")
+
+
 def _write_video(dataset: VideoDataset, index: int, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        _encode(dataset, index, temporary)
+
+
+def _encode(dataset: VideoDataset, index: int, path: Path) -> None:
     video = dataset.videos[index]
-    with atomic_path(target) as partial:
-        writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
-        if not writer.isOpened():
-            raise InputError(f"cannot write {target}: check that the folder is writable and OpenCV can encode mp4v")
-        try:
-            for start in range(0, video.length, _CHUNK):
-                for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
-                    writer.write(np.ascontiguousarray(picture))
-        finally:
-            writer.release()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
+    if not writer.isOpened():
+        raise InputError(f"cannot write {path}: check that the folder is writable and OpenCV can encode mp4v")
+    try:
+        for start in range(0, video.length, _CHUNK):
+            for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
+                writer.write(np.ascontiguousarray(picture))
+    finally:
+        writer.release()
 
 
 def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLabels]) -> None:

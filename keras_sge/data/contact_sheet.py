@@ -21,7 +21,7 @@ def contact_sheet(
     """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top.
 
     Args:
-        dataset: any videos; frames of another size than the first row's are stretched to it.
+        dataset: any videos; frames of another shape than the first row's are fitted into it.
         videos: indices of the videos, one a row.
         frames: frame numbers, the same for all rows or one sequence for each row, all of one length.
         scale: size of a frame in the sheet as a multiple of its own.
@@ -47,18 +47,27 @@ def contact_sheet(
 
 
 def _cell(picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    factor = np.array(size, np.float64) / picture.shape[1::-1]
-    method = cv2.INTER_CUBIC if factor[0] > 1 else cv2.INTER_AREA
-    picture = cv2.resize(picture, size, interpolation=method)
+    picture, factor, shift = _fitted(picture, size)
     for box, class_index in zip(labels.boxes, labels.classes, strict=True):
         colour = _COLOURS[class_index % len(_COLOURS)]
-        x1, y1, x2, y2 = np.round(box * np.tile(factor, 2)).astype(int).tolist()
+        x1, y1, x2, y2 = np.round(box * factor + np.tile(shift, 2)).astype(int).tolist()
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
         baseline = y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3)
-        corner = max(x1, 1), baseline
         (width, height), below = cv2.getTextSize(classes[class_index], cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
+        corner = max(min(x1, size[0] - width - 1), 1), baseline
         # Dark letters on a plate of the class's colour are readable on any picture.
         plate = corner[0] - 1, corner[1] - height - 1, width + 2, height + below + 1
         cv2.rectangle(picture, plate, colour, cv2.FILLED)
         cv2.putText(picture, classes[class_index], corner, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)
     return cv2.copyMakeBorder(picture, _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
+def _fitted(picture: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float, tuple[int, int]]:
+    """The picture in the middle of a gray one of `size`, and where a point of it is there: factor * point + shift."""
+    factor = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
+    width, height = (max(1, round(side * factor)) for side in picture.shape[1::-1])
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    fitted = np.full((size[1], size[0], 3), 200, np.uint8)
+    method = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    fitted[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=method)
+    return fitted, factor, (left, top)

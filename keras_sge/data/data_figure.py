@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -15,28 +16,51 @@ from keras_sge.data.motion import FAST, SLOW
 from keras_sge.data.picked_frames import PickedFrames
 from keras_sge.data.video_dataset import VideoDataset
 
-_CELL_PX = 320
+# The longer side of a frame in a sheet: enlarged to the first, so that labels can be read, reduced to the second.
+_CELL_PX = 192, 320
+# Of the sheet within the figure.
+_SHEET_ASPECT, _SHEET_FRAMES = 1.25, 20
 
 
-def sample_sheet(dataset: VideoDataset, videos: list[int], rows: int, columns: int) -> np.ndarray:
-    """A contact sheet of videos and frames spread evenly.
+def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, columns: int) -> np.ndarray:
+    """A contact sheet of videos and frames spread evenly, without an empty place.
+
+    Where a video is shorter than `columns`, either the others are shown or fewer frames of all, whichever is more.
+    Where there are fewer videos than `rows`, each goes on in further rows as far as it has frames; still pictures,
+    videos of one frame, stand side by side.
 
     Args:
         dataset: where they come from. videos: the indices to choose from, at least one.
-        rows: videos at the most. columns: frames of each, as far as the shortest of them goes.
+        rows: of the sheet at the most. columns: frames in a row at the most.
 
     Returns:
-        uint8 (height, width, 3), BGR; a frame is at most 320 px wide.
+        uint8 (height, width, 3), BGR; a frame is 192 to 320 px long.
     """
-    chosen = [videos[place] for place in _spread(len(videos), rows)]
-    columns = min(columns, *(dataset.videos[video].length for video in chosen))
-    picked = PickedFrames(dataset, [(video, _spread(dataset.videos[video].length, columns)) for video in chosen])
-    scale = min(1.0, _CELL_PX / picked.videos[0].width)
-    return contact_sheet(picked, range(len(chosen)), range(columns), scale)
+    lengths = np.array([dataset.videos[video].length for video in videos])
+    wanted = columns
+    columns = max(range(1, wanted + 1), key=lambda number: number * min(rows, int((lengths >= number).sum())))
+    beside = wanted if columns == 1 else 1
+    long_enough = [video for video, length in zip(videos, lengths, strict=True) if length >= columns]
+    chosen = [long_enough[place] for place in _spread(len(long_enough), rows * beside)]
+    picks = []
+    for video in chosen:
+        length = dataset.videos[video].length
+        frames = _spread(length, columns * max(1, min(rows // len(chosen), length // columns)))
+        picks += [(video, frames[start : start + columns]) for start in range(0, len(frames), columns)]
+    beside = min(beside, len(picks))
+    picks = picks[: len(picks) // beside * beside]
+
+    picked = PickedFrames(dataset, picks)
+    longest = max(picked.videos[0].width, picked.videos[0].height)
+    scale = float(np.clip(longest, *_CELL_PX)) / longest
+    groups = [range(start, len(picks), beside) for start in range(beside)]
+    sheets = [contact_sheet(picked, group, range(columns), scale) for group in groups]
+    gap = np.full((sheets[0].shape[0], 2, 3), 255, np.uint8)
+    return np.hstack([part for sheet in sheets for part in (gap, sheet)][1:])
 
 
 def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:
-    """Draws a report and frames of the videos that have no problem.
+    """Draws a report and frames of the videos that have no problem; what there is nothing of has no panel.
 
     Args:
         dataset, report: what was checked and what was found. path: the picture to write.
@@ -47,32 +71,20 @@ def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> 
     from matplotlib.figure import Figure
 
     check_picture_name(path)
-    figure = Figure(figsize=(15, 8), layout="constrained")
-    grid = figure.add_gridspec(3, 2, width_ratios=(1, 2))
-    sizes = report.relative_sizes
-    axes = figure.add_subplot(grid[0, 0], title=f"{len(sizes):,} boxes: size", xlabel="sqrt(box area / frame area)")
-    axes.hist(sizes, bins=np.linspace(0, 1, 51), color="tab:blue")
-    for percentile, style in (("5", ":"), ("50", "-"), ("95", "--")):
-        if (value := report.size_percentiles[percentile]) is not None:
-            axes.axvline(value, color="black", linewidth=1, linestyle=style, label=f"{percentile} %: {value:.3f}")
-            axes.legend()
-    _draw_classes(figure.add_subplot(grid[1, 0], title="boxes a class"), report)
-    known = report.motion[~np.isnan(report.motion)]
-    axes = figure.add_subplot(grid[2, 0], title="speed", xlabel="motion IoU: left is fast", xlim=(0, 1))
-    bins = np.linspace(0, 1, 51)
-    for name, colour, own in (
-        ("slow", "tab:green", known > SLOW),
-        ("medium", "tab:orange", (known >= FAST) & (known <= SLOW)),
-        ("fast", "tab:red", known < FAST),
-    ):
-        share = report.speed[name]
-        axes.hist(known[own], bins=bins, color=colour, label=name if share is None else f"{name} {share:.0%}")
-    axes.legend()
+    panels = []
+    if len(report.boxes):
+        panels += [_draw_sizes, _draw_classes]
+    if not np.isnan(report.motion).all():
+        panels.append(_draw_speeds)
     videos = [index for index in range(len(dataset)) if index not in report.wrong_videos]
+    sheet = _fitting_sheet(dataset, videos) if videos else np.full((80, 100, 3), 255, np.uint8)
+    size = (15, 8) if panels else (10, float(np.clip(10 * sheet.shape[0] / sheet.shape[1], 2, 12)))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(max(1, len(panels)), 2, width_ratios=(1 if panels else 1e-3, 2))
+    for row, draw in enumerate(panels):
+        draw(figure.add_subplot(grid[row, 0]), report)
     axes = figure.add_subplot(grid[:, 1])
-    if videos:
-        sheet = sample_sheet(dataset, videos, rows=4, columns=5)
-        axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
+    axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
     axes.axis("off")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)
@@ -87,12 +99,50 @@ def check_picture_name(path: str | Path) -> None:
         raise InputError(f"cannot draw pictures of the kind of {path}. Give a .png or .jpg name.")
 
 
+def _fitting_sheet(dataset: VideoDataset, videos: Sequence[int]) -> np.ndarray:
+    """A sheet of as many rows as suit the frames' shape."""
+    aspect = dataset.videos[videos[0]].width / dataset.videos[videos[0]].height
+    rows = int(np.clip(round((_SHEET_FRAMES * aspect / _SHEET_ASPECT) ** 0.5), 2, 10))
+    return sample_sheet(dataset, videos, rows, max(1, round(_SHEET_FRAMES / rows)))
+
+
+def _draw_sizes(axes, report: DataReport) -> None:
+    sizes = report.relative_sizes
+    axes.set(
+        title=f"size of {len(sizes):,} box{'es' * (len(sizes) != 1)}",
+        xlabel="sqrt(box area / frame area)",
+        ylabel="boxes",
+    )
+    axes.hist(sizes, bins=np.linspace(0, max(1.05 * float(sizes.max()), 0.05), 51), color="tab:blue")
+    for percentile, style in (("5", ":"), ("50", "-"), ("95", "--")):
+        value = report.size_percentiles[percentile]
+        axes.axvline(value, color="black", linewidth=1, linestyle=style, label=f"{percentile} %: {value:.3f}")
+    axes.legend()
+    axes.locator_params(axis="y", integer=True)
+
+
 def _draw_classes(axes, report: DataReport) -> None:
     counts = report.boxes_by_class
+    axes.set(title="boxes by class", ylabel="boxes")
     axes.bar(range(len(counts)), list(counts.values()), color="tab:blue")
     # Thirty names fit upright only.
     upright = {"rotation": 90, "fontsize": 7} if len(counts) > 6 else {}
     axes.set_xticks(range(len(counts)), list(counts), **upright)
+    axes.locator_params(axis="y", integer=True)
+
+
+def _draw_speeds(axes, report: DataReport) -> None:
+    known = report.motion[~np.isnan(report.motion)]
+    axes.set(title="speed", xlabel="motion IoU: left is fast", ylabel="boxes", xlim=(0, 1))
+    for name, colour, own in (
+        ("slow", "tab:green", known > SLOW),
+        ("medium", "tab:orange", (known >= FAST) & (known <= SLOW)),
+        ("fast", "tab:red", known < FAST),
+    ):
+        label = f"{name} {report.speed[name]:.0%}"
+        axes.hist(known[own], bins=np.linspace(0, 1, 51), color=colour, label=label)
+    axes.legend()
+    axes.locator_params(axis="y", integer=True)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -24,7 +24,8 @@ _MANY_CLASSES = 12
 
 
 def evaluation_pictures(records: DetectionRecords, result: EvaluationResult, directory: str | Path) -> list[Path]:
-    """Draws `precision_recall.png`, `confusion.png` (at the score of the best F1) and `splits.png`.
+    """Draws `precision_recall.png`, `confusion.png` (at the score of the best F1) and `splits.png`, each where there is
+    something to show: without an object there is nothing.
 
     Args:
         records: what was found. result: their figures. directory: made if it is not there.
@@ -43,10 +44,11 @@ def evaluation_pictures(records: DetectionRecords, result: EvaluationResult, dir
         "confusion.png": _confusion(records, result.best_f1["threshold"]),
         "splits.png": _splits(result),
     }
-    for name, figure in pictures.items():
-        with atomic_path(directory / name) as temporary:
+    drawn = {directory / name: figure for name, figure in pictures.items() if figure is not None}
+    for path, figure in drawn.items():
+        with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=110)
-    return [directory / name for name in pictures]
+    return list(drawn)
 
 
 def check_pictures_path(directory: str | Path) -> None:
@@ -57,9 +59,11 @@ def check_pictures_path(directory: str | Path) -> None:
         raise InputError(f"cannot write pictures to {directory}: {reason}. Give another place.")
 
 
-def _precision_recall(records: DetectionRecords, result: EvaluationResult) -> Figure:
+def _precision_recall(records: DetectionRecords, result: EvaluationResult) -> Figure | None:
     from matplotlib.figure import Figure
 
+    if not any(result.boxes.values()):
+        return None
     matches = match(records)
     figure = Figure(figsize=(6.4, 5), layout="constrained")
     axes = figure.add_subplot(title=f"mAP@.5 {result.map50:.3f}", xlabel="recall", ylabel="precision at IoU .5")
@@ -71,15 +75,16 @@ def _precision_recall(records: DetectionRecords, result: EvaluationResult) -> Fi
         axes.plot(recall, precision, color=colour, label=f"{name} {result.ap50[name]:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend(title="class, AP", fontsize=6 if len(axes.lines) > _MANY_CLASSES else None, loc="lower left")
+    axes.legend(title="class, AP", fontsize=6 if len(axes.lines) > _MANY_CLASSES else None, loc="lower left")
     return figure
 
 
-def _confusion(records: DetectionRecords, threshold: float | None) -> Figure:
+def _confusion(records: DetectionRecords, threshold: float | None) -> Figure | None:
     from matplotlib.figure import Figure
 
     counts = confusion_matrix(records, len(records.labels), float("nan") if threshold is None else threshold)
+    if not counts.any():
+        return None
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few, size = len(records.labels) <= _MANY_CLASSES, 2.2 + 0.75 * min(len(counts), _MANY_CLASSES)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
@@ -98,24 +103,43 @@ def _confusion(records: DetectionRecords, threshold: float | None) -> Figure:
     return figure
 
 
-def _splits(result: EvaluationResult) -> Figure:
+def _splits(result: EvaluationResult) -> Figure | None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    _bars(left, {"every false positive counts": result.motion, "weighted": result.motion_weighted})
-    left.set(title="by motion of the object", ylabel="mAP@.5", ylim=(0, 1))
-    left.legend()
-    _bars(right, {"": result.frame_index})
-    right.set(title="by frame in the clip", xlabel="frame, from 1")
+    panels = [
+        (
+            "by motion of the object",
+            "",
+            {"every false positive counts": result.motion, "weighted": result.motion_weighted},
+        ),
+        ("by frame in the clip", "frame, from 1", {"": result.frame_index}),
+    ]
+    panels = [panel for panel in panels if _measured(panel[2])]
+    if not panels:
+        return None
+    figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained")
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, label, series) in zip(every, panels, strict=True):
+        _bars(axes, series)
+        axes.set(title=title, xlabel=label)
+        if len(series) > 1:
+            axes.legend()
+    every[0].set(ylabel="mAP@.5", ylim=(0, 1.05))
     return figure
 
 
+def _measured(series: dict[str, Figures]) -> list[str]:
+    """The groups of which one of the series has a figure: a short clip has no 31st frame."""
+    return [name for name in next(iter(series.values())) if any(one[name] is not None for one in series.values())]
+
+
 def _bars(axes: Axes, series: dict[str, Figures]) -> None:
-    width = 0.8 / len(series)
+    width, names = 0.8 / len(series), _measured(series)
     for number, (label, figures) in enumerate(series.items()):
-        values = [0 if value is None else value for value in figures.values()]
+        values = [figures[name] for name in names]
         left = np.arange(len(values)) + (number - (len(series) - 1) / 2) * width
-        bars = axes.bar(left, values, width, label=label)
-        axes.bar_label(bars, ["-" if value is None else f"{value:.2f}" for value in figures.values()], fontsize=8)
-        axes.set_xticks(range(len(values)), list(figures))
+        bars = axes.bar(left, [value or 0 for value in values], width, label=label)
+        axes.bar_label(bars, ["-" if value is None else f"{value:.2f}" for value in values], fontsize=8)
+    axes.set_xticks(range(len(names)), names)
+    # A single bar keeps its width.
+    axes.set_xlim(-1 if len(names) == 1 else -0.5, max(len(names) - 0.5, 1))

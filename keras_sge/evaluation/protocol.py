@@ -63,8 +63,29 @@ class Protocol:
             dataset = development_split(dataset, self.development)[1]
         return dataset if self.degrade is None else DegradedVideos(dataset, self.degrade)
 
+    def line(self) -> str:
+        """What is run, in a few words; `text` says all of it."""
+        parts = [
+            self._order(),
+            "" if self.degrade is None else f"frames degraded, seed {self.degrade}",
+            f"scores averaged by {self.average_scores}" if self.average_scores else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
     def text(self, metadata: Metadata) -> str:
         """What is done to get from the data set to the detections, in words."""
+        parts = [
+            self.data,
+            f"development split: {self.development} source videos" if self.development else "",
+            "" if self.degrade is None else _degraded(self.degrade),
+            f"{self._order()}{_AVERAGES[self.average_scores]}",
+            f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"
+            f"{' with box voting' * metadata.box_voting}, at most "
+            f"{metadata.max_detections} detections a frame",
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def _order(self) -> str:
         which = {
             "all": "every frame of every clip in order",
             "reference": "of each clip the first <= 20 frames with objects scored, frames run in order from its start",
@@ -75,16 +96,7 @@ class Protocol:
         state = (
             "state reset before each frame" if self.reset_every_frame else "state zero at the clip's start and carried"
         )
-        parts = [
-            self.data,
-            f"development split: {self.development} source videos" if self.development else "",
-            "" if self.degrade is None else _degraded(self.degrade),
-            f"{which}, {state}{_AVERAGES[self.average_scores]}",
-            f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"
-            f"{' with box voting' * metadata.box_voting}, at most "
-            f"{metadata.max_detections} detections a frame",
-        ]
-        return "; ".join(part for part in parts if part)
+        return f"{which}, {state}"
 
 
 def _degraded(seed: int) -> str:

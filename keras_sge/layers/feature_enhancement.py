@@ -33,6 +33,7 @@ class FeatureEnhancement(keras.layers.Layer):
         self.pooling = pooling
         self.stride = stride
         self.gain = gain
+        self.supports_masking = True
 
     def build(self, input_shape):
         feature, entropy = input_shape
@@ -53,6 +54,9 @@ class FeatureEnhancement(keras.layers.Layer):
         if self.gain != 1:
             attention = self.gain * attention
         return ops.cast(attention, feature.dtype) * feature
+
+    def compute_mask(self, inputs, mask=None):
+        return mask[0] if mask else None
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

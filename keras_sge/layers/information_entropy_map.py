@@ -43,6 +43,7 @@ class InformationEntropyMap(keras.layers.Layer):
         self.border = border
         self.opening = opening
         self.value_range = tuple(value_range)
+        self.supports_masking = True
 
     def build(self, input_shape):
         if len(input_shape) != 4 or input_shape[-1] not in (1, 3):

@@ -65,6 +65,9 @@ class MapCell(keras.layers.Layer):
         self.parts = type(self).make_parts(
             keras.layers, filters, kernel_size=kernel_size, prefix=f"{self.name}_", **options, **(part_options or {})
         )
+        for part in self.parts.values():
+            # Of the cell's own precision: a state that changed its dtype from step to step could not be looped over.
+            part.dtype_policy = self.dtype_policy
 
     def _initializers(self):
         return {

@@ -6,6 +6,11 @@ import keras
 from keras import ops
 
 
+def step_mask(mask):
+    """(batch, time, ...) -> (batch, time): a step counts where anything of it does. None stays None."""
+    return mask if mask is None or len(mask.shape) <= 2 else ops.any(mask, axis=list(range(2, len(mask.shape))))
+
+
 @keras.saving.register_keras_serializable("keras_sge")
 class RNN2D(keras.layers.RNN):
     """Runs a convolutional cell over time; `keras.layers.RNN` for maps instead of vectors.
@@ -21,7 +26,8 @@ class RNN2D(keras.layers.RNN):
     Call arguments:
         sequences: (batch, time, rows, columns, channels).
         initial_state: list of state tensors; zeros when left out.
-        mask: bool (batch, time); a step where it is False keeps the state and repeats the output.
+        mask: bool (batch, time); a step where it is False keeps the state and repeats the output. One with more axes,
+            such as that of `keras.layers.Masking`, counts as True at a step where it is True anywhere.
 
     Input shape:
         (batch, time, rows, columns, channels)
@@ -42,8 +48,12 @@ class RNN2D(keras.layers.RNN):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if mask is not None:
             # Keras' loop under JAX broadcasts a mask over vectors only.
-            mask = ops.reshape(mask, (-1, ops.shape(mask)[1], 1, 1, 1))
+            mask = step_mask(mask)[:, :, None, None, None]
         return super().inner_loop(sequences, initial_state, mask, training)
+
+    def compute_mask(self, sequences, mask):
+        # Of the sequences alone: initial states, which come behind them, have none.
+        return super().compute_mask(sequences, step_mask(keras.tree.flatten(mask)[0]))
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         state_shape = (sequences_shape[0], *sequences_shape[2:4], self.cell.filters)

@@ -36,7 +36,7 @@ class Reproduction:
             rows and seeds, which it adds up over calls.
 
     Raises:
-        InputError: an unknown row, or the start holds no network.
+        InputError: an unknown row, the start holds no network, or `out` holds the report of another experiment.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Reproduction:
             )
         self._start = start
         self._networks = {row.name: self._network(row) for row in self.rows}
+        self._before = self._earlier_rows()
 
     def run(
         self,
@@ -154,15 +155,35 @@ class Reproduction:
             "rows": rows,
         }
 
+    def _earlier_rows(self) -> list[dict[str, Any]]:
+        """The rows of the report that is there already.
+
+        Raises:
+            InputError: it was made under other conditions: this one would replace it.
+        """
+        path = self._out / f"{self.name}.json"
+        if not path.is_file():
+            return []
+        now = self._document([])
+        try:
+            before = json.loads(path.read_text())
+            other = [key for key in ("data", "protocol", "budget", "network") if before[key] != now[key]]
+            rows = before["rows"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is no report of `sge reproduce`. Give another folder with --out.") from error
+        if other:
+            raise InputError(
+                f"{path} is a report of another experiment: {other[0]} is {before[other[0]]!r} there and "
+                f"{now[other[0]]!r} now. Give another folder with --out."
+            )
+        return rows
+
     def _with_reported(self, done: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What is done now and what an earlier call reported under the same conditions, in the table's order."""
-        path, rows = self._out / f"{self.name}.json", {row["name"]: row for row in done}
-        if path.is_file():
-            before, now = json.loads(path.read_text()), self._document([])
-            if all(before.get(key) == now[key] for key in ("data", "protocol", "budget", "network")):
-                for row in before["rows"]:
-                    name = row["name"]
-                    rows[name] = joined_figures(row, rows[name]) if name in rows else row
+        """What is done now and what an earlier call reported, in the table's order."""
+        rows = {row["name"]: row for row in done}
+        for row in self._before:
+            name = row["name"]
+            rows[name] = joined_figures(row, rows[name]) if name in rows else row
         return [rows[row.name] for row in self.table.rows if row.name in rows]
 
 

@@ -9,10 +9,10 @@ EPILOG = """examples:
   sge compare float32.tflite float16.tflite int8.tflite --data data/sky --split val --out report
   sge compare float32.tflite int8.tflite --data data/sky --split train --development 12 --out report
   sge compare float32.tflite int8.tflite --data data/sky --long 10000 --out report    ten laps without a reset
-  sge compare float32.tflite int8.tflite --data data/sky --tflite-runtime old/bin/python --out report
+  sge compare float32.tflite int8.tflite --data data/sky --tflite-runtime .venv-tflite/bin/python --out report
 
 Everything is held against the first file. Written into the folder: README.md, comparison.json and pictures. A second
-runtime is measured where there is one: that of --tflite-runtime, or of .venv-tflite (`make test-tflite-runtime`).
+runtime is measured where --tflite-runtime names a Python that has one; `make test-tflite-runtime` makes .venv-tflite.
 """
 
 

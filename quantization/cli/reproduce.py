@@ -36,7 +36,7 @@ relative to the first row. TABLE.json, TABLE.md and TABLE.png in --out are writt
 
 Stopped with Ctrl-C, or killed: the same command goes on, with the row that it was in. More seeds or rows later use what
 is there, and the report keeps the rows and seeds that it has. Other clips or another start are another experiment:
-give it --runs of its own. docs/paper.md reads the results.
+give it --runs and --out of its own. docs/paper.md reads the results.
 """
 
 
@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("table1", "table2", "table3", "figure2"), help="of the paper")
     parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: the built-in synthetic set)")
     parser.add_argument("--split", default="val", metavar="NAME", help="that is measured on (default: val)")
-    parser.add_argument("--out", default="docs/results", metavar="DIR", help="of the report (default: docs/results)")
+    parser.add_argument(
+        "--out", default="runs/reproduce", metavar="DIR", help="of the report (default: runs/reproduce)"
+    )
     table = parser.add_argument_group("tables")
     table.add_argument("--clips", type=int, default=2000, metavar="N", help="to train a row on (default: 2000)")
     table.add_argument("--seeds", default="1", metavar="N,N", help="of the trainings (default: 1)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.atomic import atomic_path
-from quantization.comparison.comparison import Comparison, windows
+from quantization.comparison.comparison import ComparedFile, Comparison, windows
 from quantization.comparison.long_run import WINDOW
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def draw_charts(comparison: Comparison, folder: str | Path) -> list[str]:
-    """Draws `accuracy.png`, and where there is a memory `state.png`, and where layers could be matched `layers.png`.
+    """Draws `accuracy.png`; `state.png` where a memory ran long enough; `layers.png` where layers could be matched.
 
     Returns:
         The names of the files written.
     """
     charts = {"accuracy.png": _accuracy(comparison)}
-    if any(file.run is not None and file.run.mean_difference.size for file in comparison.files):
+    if any(_has_course(file) for file in comparison.files):
         charts["state.png"] = _state(comparison)
     if any(file.layers for file in comparison.files):
         charts["layers.png"] = _layers(comparison)
@@ -32,50 +32,66 @@ def draw_charts(comparison: Comparison, folder: str | Path) -> list[str]:
     return list(charts)
 
 
+def _has_course(file: ComparedFile) -> bool:
+    return file.run is not None and len(windows(file.run.mean_difference)) > 0
+
+
 def _accuracy(comparison: Comparison) -> Figure:
-    figure, (left, right) = _figure(1, 2, (10, 3.8), sharey=True)
-    groups = [(left, "frame_index", "frame since the reset"), (right, "motion_weighted", "speed of the object")]
-    for axes, which, label in groups:
+    groups = []
+    for which, label in (("frame_index", "frame since the reset"), ("motion_weighted", "speed of the object")):
+        figures = [getattr(file.accuracy, which) for file in comparison.files]
+        # A short clip has no 31st frame, and no known speeds.
+        names = [name for name in figures[0] if any(one[name] is not None for one in figures)]
+        groups.append((label, names, [[one[name] or 0 for name in names] for one in figures]))
+    groups = [group for group in groups if group[1]] or groups[:1]
+    figure, axes = _figure(1, len(groups), (5 * len(groups), 3.8), sharey=True, squeeze=False)
+    for panel, (label, names, values) in zip(axes[0], groups, strict=True):
         width = 0.8 / len(comparison.files)
-        for number, file in enumerate(comparison.files):
-            values = [value or 0 for value in getattr(file.accuracy, which).values()]
-            axes.bar(np.arange(len(values)) + (number + 0.5) * width - 0.4, values, width, label=file.name)
-        names = list(getattr(comparison.files[0].accuracy, which))
-        axes.set_xticks(range(len(names)), names)
-        axes.set(xlabel=label, ylim=(0, 1))
-        axes.grid(axis="y", alpha=0.3)
-    left.set_ylabel("mAP@.5")
-    _legend(figure, left)
+        for number, (file, heights) in enumerate(zip(comparison.files, values, strict=True)):
+            panel.bar(np.arange(len(names)) + (number + 0.5) * width - 0.4, heights, width, label=file.name)
+        panel.set_xticks(range(len(names)), names)
+        panel.set(xlabel=label, ylim=(0, 1))
+        panel.grid(axis="y", alpha=0.3)
+    axes[0, 0].set_ylabel("mAP@.5")
+    _legend(figure, axes[0, 0])
     return figure
 
 
 def _state(comparison: Comparison) -> Figure:
-    laps = comparison.laps > 1
-    figure, axes = _figure(2, 3, (13, 6.4))
-    panels: list[tuple[Any, str, Any]] = [
-        (axes[0, 0], "mean |difference| to the first file", lambda run: windows(run.mean_difference)),
-        (axes[0, 1], "correlation with the first file", lambda run: windows(run.correlation)),
-        (axes[1, 0], "share of cells at the limit of int8", lambda run: windows(run.at_limit)),
-        (axes[1, 1], "share clipped: there, and the first file's not", lambda run: windows(run.clipped)),
-        (axes[1, 2], "share of frozen cells", lambda run: run.frozen),
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 6)
+    courses: list[tuple[str, Any]] = [
+        ("mean |difference| to the first file", lambda run: windows(run.mean_difference)),
+        ("correlation with the first file", lambda run: windows(run.correlation)),
+        ("share of cells at the limit of int8", lambda run: windows(run.at_limit)),
+        ("share clipped: there, and the first file's not", lambda run: windows(run.clipped)),
+        ("share of frozen cells", lambda run: run.frozen),
     ]
-    for panel, title, values in panels:
+    # Three above, and below them two or, with the laps, three.
+    places = [grid[0, 0:2], grid[0, 2:4], grid[0, 4:6]]
+    places += [grid[1, 0:2], grid[1, 2:4]] if comparison.laps > 1 else [grid[1, 0:3], grid[1, 3:6]]
+    for place, (title, values) in zip(places, courses, strict=True):
+        panel = figure.add_subplot(place, title=title, xlabel="frames since the only reset")
         for number, file in enumerate(comparison.files):
-            if file.run is None or not file.run.mean_difference.size:
-                continue
-            course = values(file.run)
-            panel.plot((np.arange(len(course)) + 0.5) * WINDOW, course, label=file.name, color=f"C{number}")
-        panel.set(title=title, xlabel="frames since the only reset")
-    if laps:
+            if _has_course(file):
+                course = values(file.run)
+                # Of few points a line alone shows little, of one nothing.
+                style = {"color": f"C{number}", "marker": "." if len(course) <= 20 else None}
+                panel.plot((np.arange(len(course)) + 0.5) * WINDOW, course, label=file.name, **style)
+        panel.set_xlim(left=0)
+        low, high = panel.get_ylim()
+        # Scales that do not blow nothing up: shares from 0, a correlation up to 1.
+        panel.set_ylim((min(low, 0.99), 1.0005) if "correlation" in title else (0, max(high, 1e-3)))
+    if comparison.laps > 1:
+        panel = figure.add_subplot(grid[1, 4:6], title="mAP@.5 of each lap over the same frames", xlabel="lap")
         for number, file in enumerate(comparison.files):
             if file.run is not None:
-                axes[0, 2].plot(range(1, len(file.run.laps) + 1), file.run.laps, ".-", color=f"C{number}")
-        axes[0, 2].set(title="mAP@.5 of each lap over the same frames", xlabel="lap")
-    else:
-        axes[0, 2].axis("off")
-    for panel in axes.ravel():
+                panel.plot(range(1, len(file.run.laps) + 1), file.run.laps, ".-", color=f"C{number}")
+    for panel in figure.axes:
         panel.grid(alpha=0.3)
-    _legend(figure, axes[0, 0])
+    _legend(figure, figure.axes[0])
     return figure
 
 

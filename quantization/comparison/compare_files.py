@@ -71,10 +71,12 @@ def compare_files(
         command: what made the report, for its head. progress: wraps an iteration, called with it and a name.
 
     Raises:
-        InputError: fewer than two files, two of one name, files of different networks, or data of other classes.
+        InputError: fewer than two files, two of one name, files of different networks, or data of other classes, or
+            `out` holds another README.md.
     """
     paths = [model_path(file) for file in files]
     _check_names(paths)
+    _check_folder(Path(out))
     with tempfile.TemporaryDirectory() as folder:
         # Minutes pass between the first figure and the last: a file written anew meanwhile must not get into some.
         copies = [Path(shutil.copy(path, folder)) for path in paths]
@@ -159,6 +161,12 @@ def _check_names(paths: Sequence[Path]) -> None:
     names = [path.stem for path in paths]
     if len(set(names)) != len(names):
         raise InputError(f"the files need names of their own. Received: {', '.join(names)}")
+
+
+def _check_folder(out: Path) -> None:
+    """A report is written over an older one, not over the README of something else."""
+    if (out / "README.md").exists() and not (out / "comparison.json").exists():
+        raise InputError(f"{out} holds a README.md that is no comparison's. Give a folder of the report's own.")
 
 
 def _check_networks(paths: Sequence[Path], detectors: Sequence[Detector]) -> None:

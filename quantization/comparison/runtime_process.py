@@ -17,8 +17,6 @@ from edge.metadata import Metadata, read_model
 
 _WORKER = Path(__file__).with_name("runtime_worker.py")
 _SECONDS = 3600
-# Where `make` puts the environment with the old runtime.
-OTHER_PYTHON = Path(".venv-tflite/bin/python")
 
 
 class RuntimeProcess:
@@ -96,12 +94,9 @@ class RuntimeProcess:
 
 
 def available_runtimes(other: str | None = None) -> list[RuntimeProcess]:
-    """This environment's runtime, then another's: that of the Python `other`, or of `.venv-tflite` where there is one.
+    """This environment's runtime, then that of the Python `other` where one is named: nothing else is ever started.
 
     Raises:
         InputError: `other` has no runtime.
     """
-    runtimes = [RuntimeProcess()]
-    if other or OTHER_PYTHON.is_file():
-        runtimes.append(RuntimeProcess(other or OTHER_PYTHON.absolute()))
-    return runtimes
+    return [RuntimeProcess(python) for python in (sys.executable, other) if python]

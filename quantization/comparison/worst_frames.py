@@ -63,6 +63,9 @@ def worst_frames(
         pictures.append(np.hstack(panels))
         told.append((records[0].video_names[video], frame_id, float(differences[place])))
     if pictures:
+        # Frames of several shapes make rows of several widths.
+        width = max(picture.shape[1] for picture in pictures)
+        pictures = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures]
         with atomic_path(path) as temporary:
             cv2.imwrite(str(temporary), np.vstack(pictures))
     return told
@@ -78,7 +81,8 @@ def _detections(frame: FrameRecord, labels: Sequence[str], threshold: float) -> 
 
 def _panel(frame: np.ndarray, boxes: list, title: str) -> np.ndarray:
     scale = _SIDE / max(frame.shape[:2])
-    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=method)
     canvas = draw_boxes(
         small, [np.array(box) * scale for box, _, _ in boxes], [text for _, text, _ in boxes], [c for _, _, c in boxes]
     )

@@ -18,6 +18,8 @@ from quantization.graph import Graph
 
 # Where `make gpu-driver` puts SwiftShader: within the environment, so that it goes when that goes.
 DRIVER_FOLDER = Path(sys.prefix) / "share" / "swiftshader"
+# Started as a file: with -m Python would import from the current folder first.
+_WORKER = Path(__file__).with_name("gpu_worker.py")
 STEPS = 8
 # Of an output's largest value. SwiftShader stays near 1e-6; a wrong kernel is off by the values themselves.
 TOLERANCE = 1e-3
@@ -64,7 +66,7 @@ def run_on_gpu(graph: Graph, steps: int = STEPS, seed: int = 0) -> GpuRun:
         model.write_bytes(graph.flatbuffer)
         carried = {state.input: {"output": state.output, "reset": state.reset} for state in states}
         task.write_text(json.dumps({"model": str(model), "steps": steps, "seed": seed, "states": carried}))
-        command = [sys.executable, "-m", "quantization.inspection.gpu_worker", str(task), str(report)]
+        command = [sys.executable, str(_WORKER), str(task), str(report)]
         try:
             done = subprocess.run(command, capture_output=True, env=_environment(), timeout=_SECONDS, check=False)
         except subprocess.TimeoutExpired:
@@ -75,8 +77,6 @@ def run_on_gpu(graph: Graph, steps: int = STEPS, seed: int = 0) -> GpuRun:
 
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
-    # The worker must find this package wherever the command was started.
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     driver = DRIVER_FOLDER / "vk_swiftshader_icd.json"
     if not {"VK_ICD_FILENAMES", "VK_DRIVER_FILES"} & set(environment) and driver.is_file():
         environment["VK_ICD_FILENAMES"] = str(driver)

@@ -1,6 +1,6 @@
 """The process that `run_on_gpu` starts: one file on the GPU and on the CPU, step by step. A bad file may kill it.
 
-    python -m quantization.inspection.gpu_worker TASK.json REPORT.jsonl
+    PYTHON gpu_worker.py TASK.json REPORT.jsonl
 
 Each stage that was reached is a line of the report, so that the last line says how far a process that died had come.
 """

@@ -291,6 +291,14 @@ def test_benchmark(clip, model_file, capfd):
     fails(capfd, ["benchmark", "--model", str(model_file), "--frames", "0"], "frames must be at least 1")
 
 
+def test_benchmark_imports_nothing_of_the_current_folder(tmp_path, model_file, monkeypatch):
+    (tmp_path / "numpy.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise ImportError\n")
+    model = model_file.resolve()
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark", "--model", str(model), "--frames", "3"]) == 0
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("command", [[], ["detect"], ["benchmark"], ["info"]])
 def test_help_has_examples(command, capfd):
     with pytest.raises(SystemExit) as ended:

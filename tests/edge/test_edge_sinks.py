@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from edge import Detection, FrameResult, InputError, StreamEvent, open_source
+from edge.draw import with_caption
 from edge.sinks.annotated_video import AnnotatedVideo
 from edge.sinks.callback import Callback
-from edge.sinks.contact_sheet import CELL_WIDTH, ContactSheet
+from edge.sinks.contact_sheet import CELL_HEIGHT, CELL_WIDTH, ContactSheet
 from edge.sinks.json_lines import JsonLines, read_json_lines
 from edge.sinks.mjpeg_page import MjpegPage
 from edge.sinks.outputs import Outputs
@@ -206,7 +207,18 @@ def test_lines_on_a_full_disk():
         sink.write(result(), None)
 
 
-@pytest.mark.parametrize("count, columns, cells, shape", [(1, 3, 1, (1, 1)), (2, 3, 2, (1, 2)), (50, 3, 6, (2, 3))])
+@pytest.mark.parametrize(
+    "count, columns, cells, shape",
+    [
+        (1, None, 1, (1, 1)),
+        (2, None, 2, (1, 2)),
+        (3, None, 3, (1, 3)),
+        (4, None, 4, (2, 2)),
+        (50, None, 6, (2, 3)),
+        (2, 3, 2, (1, 2)),
+        (50, 6, 6, (1, 6)),
+    ],
+)
 def test_a_sheet_shows_frames_evenly_spread(tmp_path, count, columns, cells, shape):
     path = tmp_path / "o.png"
     with Outputs([ContactSheet(path, frames=6, columns=columns)]) as outputs:
@@ -222,6 +234,18 @@ def test_a_sheet_shows_frames_evenly_spread(tmp_path, count, columns, cells, sha
     shown = (corners[:cells].astype(int) - 20) // 4
     assert len(shown) == cells and shown[0] == 0 and shown[-1] >= 0.85 * (count - 1)
     assert cells < 3 or np.ptp(np.diff(shown)) <= 4
+
+
+@pytest.mark.parametrize(("size", "shape"), [((20, 640), (6, 1)), ((640, 20), (1, 6)), ((360, 640), (3, 2))])
+def test_a_sheet_suits_the_frames(size, shape, tmp_path):
+    with Outputs([ContactSheet(tmp_path / "o.png")]) as outputs:
+        for frame_id in range(50):
+            outputs.write(result(frame_id, size=size))
+    height, width = cv2.imread(os.fspath(tmp_path / "o.png")).shape[:2]
+    cell = min(CELL_WIDTH / size[1], CELL_HEIGHT / size[0])
+    picture = np.zeros((round(size[0] * cell), round(size[1] * cell), 3), np.uint8)
+    sides = with_caption(picture, "0.00 s").shape
+    assert (height, width) == tuple(n * (side + 4) - 4 for n, side in zip(shape, sides, strict=False))
 
 
 def test_a_sheet_has_the_boxes_and_is_written_after_ctrl_c(tmp_path):

@@ -92,7 +92,7 @@ def _track(
         # Haze makes far objects fainter.
         paints=actor.paints(_colour(rng, sky)) * (rng.uniform(0.85, 0.97) - 0.12 * far),
         softness=extent * size * (0.008 + 0.045 * far),
-        smear=(np.gradient(path, axis=0) * size * shutter).astype(np.float32),
+        smear=(_slope(path) * size * shutter).astype(np.float32),
     )
 
 
@@ -116,7 +116,7 @@ def _flight(
         path = linger(frames, when, where, rng.uniform(8, 50), rng)
         moves = jerks(rng, frames, rng.uniform(0.006, 0.016))
         # It leans into every move.
-        lean = np.clip(np.gradient(moves[:, 0]) * 18, -0.3, 0.3)
+        lean = np.clip(_slope(moves[:, 0]) * 18, -0.3, 0.3)
         return path + moves, lean, np.cumsum(rng.normal(0, 0.02, frames))
     if rng.random() < 0.5:
         path = cruise(frames, when, where, ahead * rng.uniform(0.004, 0.011))
@@ -124,6 +124,11 @@ def _flight(
         path = linger(frames, when, where, rng.uniform(8, 50), rng)
     path += sway(rng, frames, rng.uniform(0.003, 0.01), (25, 50))
     return path, 0.08 * np.sin(time / 12 + rng.uniform(0, 6)), 0.15 * np.sin(time / 20 + rng.uniform(0, 6))
+
+
+def _slope(values: np.ndarray) -> np.ndarray:
+    """The change from frame to frame, of the values' shape; of a single frame none."""
+    return np.gradient(values, axis=0) if len(values) > 1 else np.zeros_like(values)
 
 
 def _colour(rng: np.random.Generator, sky: np.ndarray) -> np.ndarray:
