@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 import edge
+from edge.missing_packages import missing_package
 
 VIDEO, FRAME = 0, 8
 
@@ -38,7 +39,7 @@ def main() -> None:
     except edge.InputError as error:
         parser.error(str(error))
     except ModuleNotFoundError as error:
-        parser.error(f"{error.name} is not installed. Run: pip install 'keras-sge[test]'")
+        parser.error(str(missing_package(error.name) or error))
     if arguments.json:
         print(json.dumps(figures, indent=1))
         return

@@ -87,3 +87,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise InputError(f"cannot write {path}: it is a folder. Give a file's name.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: permission denied. Give another place.")
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where `path` is no folder and cannot become one, or nothing can be written into it."""
+    there = Path(path).absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"cannot write into {path}: {there} is a file. Give another folder.")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"cannot write into {path}: permission denied. Give another folder.")

@@ -24,11 +24,11 @@ class Detection:
     track_id: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: the score to 4 decimals, the box to hundredths of a pixel, `track_id` where it is known."""
-        document = {
+        """JSON-ready: the score to 4 decimals, the box to hundredths of a pixel."""
+        return {
             "label": self.label,
             "class_id": self.class_id,
             "score": round(self.score, 4),
             "box": [round(side, 2) for side in self.box],
+            "track_id": self.track_id,
         }
-        return document if self.track_id is None else {**document, "track_id": self.track_id}

@@ -23,6 +23,9 @@ COLOURS = (
     (80, 150, 30),
 )
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Pixels: a frame whose shorter side has fewer is enlarged, or its labels would hide what they name.
+LEAST_SIDE = 320
+_CAPTION_COLOUR = (40, 40, 40)
 
 
 def class_colour(class_id: int) -> tuple[int, int, int]:
@@ -36,48 +39,73 @@ def draw_boxes(
     texts: Sequence[str],
     colours: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
-    """Draws boxes with a text each.
+    """Draws boxes with a text each. No text hides another: the first boxes get the best places, and where a crowd
+    leaves none, a box goes without.
 
     Args:
         frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
-        boxes: (n, 4): x1, y1, x2, y2 in pixels.
-        texts: n texts above the boxes; an empty one draws no label.
+        boxes: (n, 4): x1, y1, x2, y2 in pixels; best first.
+        texts: n texts beside the boxes; an empty one draws no label, one wider than the frame loses its beginning.
         colours: n BGR colours.
 
     Returns:
         A new BGR frame; line width and letters grow with its size.
     """
     canvas = to_bgr(frame).copy()
-    line = max(1, round(min(frame.shape[:2]) / 250))
-    # The best box comes first and is drawn last, on top.
-    for box, text, colour in reversed(list(zip(boxes, texts, colours, strict=True))):
-        x1, y1, x2, y2 = (round(float(side)) for side in box)
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, line, cv2.LINE_AA)
-        if text:
-            _draw_label(canvas, text, x1, y1, colour)
+    height, width = frame.shape[:2]
+    line = max(1, round(min(height, width) / 250))
+    # So that the whole line of a box at the border is seen.
+    most = np.tile([width - 1 - line // 2, height - 1 - line // 2], 2)
+    corners = np.clip(np.reshape(boxes, (-1, 4)).round().astype(int), line // 2, most)
+    entries = list(zip(corners, texts, colours, strict=True))
+    # The best box is drawn last, on top; all labels are above all boxes.
+    for box, _, colour in reversed(entries):
+        cv2.rectangle(canvas, tuple(box[:2].tolist()), tuple(box[2:].tolist()), colour, line, cv2.LINE_AA)
+    taken = np.empty((0, 4), int)
+    for box, text, colour in entries:
+        if not text:
+            continue
+        text, size = _fitting(text, canvas)
+        place = _free_place(box, size, (width, height), taken, corners)
+        if place is not None:
+            taken = np.vstack([taken, place])
+            _draw_plate(canvas, text, place, colour)
     return canvas
 
 
-def draw_detections(frame: np.ndarray, result: FrameResult, status: str = "") -> np.ndarray:
+def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None = None) -> np.ndarray:
     """Draws a result's boxes with label, track number where there is one, and score, in a colour per class.
 
     Args:
         frame: uint8 (height, width, 3) BGR, gray or BGRA: the frame the result is about.
-        status: a line for the upper left corner, for example the frame rate.
+        scale: of the picture against the frame, above 0; None takes 1, or for a frame of less than `LEAST_SIDE` pixels
+            the whole number that brings its shorter side there.
 
     Returns:
-        A new frame.
+        A new picture.
     """
+    height, width = frame.shape[:2]
+    if scale is None:
+        scale = -(-LEAST_SIDE // min(height, width))
+    if scale != 1:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     found = result.detections
-    canvas = draw_boxes(
+    return draw_boxes(
         frame,
-        [detection.box for detection in found],
+        [[scale * side for side in detection.box] for detection in found],
         [_text(detection) for detection in found],
         [class_colour(detection.class_id) for detection in found],
     )
-    if status:
-        _draw_label(canvas, status, 0, 0, (40, 40, 40))
-    return canvas
+
+
+def with_caption(picture: np.ndarray, text: str) -> np.ndarray:
+    """The picture with a line of text in a strip of its own below it; a text that is too wide loses its beginning."""
+    text, (_, height) = _fitting(text, picture)
+    strip = np.empty((height, *picture.shape[1:]), np.uint8)
+    strip[:] = _CAPTION_COLOUR
+    _draw_plate(strip, text, (0, 0, strip.shape[1], height), _CAPTION_COLOUR, like=picture)
+    return np.vstack([picture, strip])
 
 
 def _text(detection: Detection) -> str:
@@ -85,18 +113,70 @@ def _text(detection: Detection) -> str:
     return f"{detection.label}{number} {detection.score:.2f}"
 
 
-def _draw_label(canvas: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
-    """A line of text on a filled plate, its lower left corner at (x, y) where the frame has room for it."""
-    height, width = canvas.shape[:2]
-    size = min(max(min(height, width) / 900, 0.35), 2.0)
-    thickness = max(1, round(size * 1.6))
-    (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, size, thickness)
-    pad = max(2, baseline // 2)
-    plate = text_width + 2 * pad, text_height + baseline + 2 * pad
-    left = max(0, min(x, width - plate[0]))
-    top = y - plate[1] if y >= plate[1] else max(0, min(y, height - plate[1]))
-    cv2.rectangle(canvas, (left, top), (left + plate[0], top + plate[1]), colour, cv2.FILLED)
+def _letters(picture: np.ndarray) -> tuple[float, int, int]:
+    """Size and thickness of a picture's letters, and the room around them in pixels."""
+    size = min(max(min(picture.shape[:2]) / 900, 0.4), 2.0)
+    return size, max(1, round(size * 1.6)), max(2, round(size * 6))
+
+
+def _fitting(text: str, picture: np.ndarray) -> tuple[str, tuple[int, int]]:
+    """The text, or what of its end the picture has room for, and (width, height) of its plate."""
+    size, thickness, pad = _letters(picture)
+    cut = text
+    while True:
+        (width, _), _ = cv2.getTextSize(cut, _FONT, size, thickness)
+        # Every text of a picture has the height of the same letters.
+        (_, height), baseline = cv2.getTextSize("Ag", _FONT, size, thickness)
+        if width + 2 * pad <= picture.shape[1] or len(text) < 2:
+            return cut, (width + 2 * pad, height + baseline + pad)
+        text = text[1:]
+        cut = f"..{text}"
+
+
+def _free_place(
+    box: np.ndarray, size: tuple[int, int], frame: tuple[int, int], taken: np.ndarray, boxes: np.ndarray
+) -> np.ndarray | None:
+    """Where a label of (width, height) goes: the place beside or in its box that hides no other label and the least of
+    all boxes; None where every place is taken.
+
+    Args:
+        frame: (width, height). taken: (k, 4), the labels so far. boxes: (n, 4), all of them.
+    """
+    (x1, y1, x2, y2), (width, height) = box.tolist(), size
+    right, below = x2 - width + 1, y2 - height + 1
+    corners = [
+        (x1, y1 - height), (x1, y2 + 1), (right, y1 - height), (right, y2 + 1),
+        (x2 + 1, y1), (x1 - width, y1), (x2 + 1, below), (x1 - width, below),
+        (x1, y1), (x1, below), (right, y1), (right, below),
+    ]  # fmt: skip
+    left_top = np.clip(corners, 0, np.maximum(np.subtract(frame, size), 0))
+    places = np.hstack([left_top, left_top + size])
+    free = places[_overlaps(places, taken).sum(1) == 0]
+    if not len(free):
+        return None
+    return free[_overlaps(free, boxes).sum(1).argmin()]
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(len(a), len(b)): pixels that two rectangles have in common."""
+    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    return np.maximum(sides, 0).prod(2)
+
+
+def _draw_plate(
+    canvas: np.ndarray,
+    text: str,
+    place: Sequence[int] | np.ndarray,
+    colour: tuple[int, int, int],
+    like: np.ndarray | None = None,
+) -> None:
+    """A line of text on a filled plate at x1, y1, x2, y2; letters are those of the picture `like`, or of the canvas."""
+    size, thickness, pad = _letters(canvas if like is None else like)
+    left, top, right, bottom = (int(side) for side in place)
+    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
     # ITU-R BT.601 luma of the plate decides between black and white letters.
     dark = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2] > 128
     ink = (0, 0, 0) if dark else (255, 255, 255)
-    cv2.putText(canvas, text, (left + pad, top + pad + text_height), _FONT, size, ink, thickness, cv2.LINE_AA)
+    (_, _), baseline = cv2.getTextSize("Ag", _FONT, size, thickness)
+    origin = left + pad, bottom - baseline - pad // 2
+    cv2.putText(canvas, text, origin, _FONT, size, ink, thickness, cv2.LINE_AA)

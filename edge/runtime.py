@@ -15,6 +15,7 @@ import numpy as np
 from edge.anchors import anchor_boxes
 from edge.errors import InputError
 from edge.metadata import Metadata, StateTensor
+from edge.missing_packages import install_command
 
 # Import name and distribution name, best first. The last one takes seconds and 500 MB: only where nothing else is.
 RUNTIMES = (
@@ -95,7 +96,9 @@ def _find_runtime() -> tuple[ModuleType, str]:
             continue
         # TensorFlow keeps its interpreter in `lite`, the small packages are nothing else.
         return getattr(module, "lite", module), distribution
-    raise InputError("no TFLite runtime is installed. Run `pip install ai-edge-litert` (or tflite-runtime).")
+    raise InputError(
+        f"no TFLite runtime is installed. Run: {install_command('ai_edge_litert')}   (or install tflite-runtime)"
+    )
 
 
 def _load_delegate(module: ModuleType, path: str) -> Any:

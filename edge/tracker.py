@@ -48,25 +48,26 @@ class Tracker:
     Objects with Irregular Motions and Similar Appearances? Make It Easier by Buffering the Matching Space".
 
     Args:
-        start_score: from which score a detection starts a track.
+        start_score: from which score a detection starts a track; by default each one does that the detector gives.
         patience: seconds for which a track is remembered unseen.
+        last_number: the highest number given before, where a record of earlier tracks goes on.
 
     Example:
-        tracker = Tracker()
+        tracker = Tracker(detector.metadata.score_threshold)
         for result in detector.stream(source):
             if result.another_scene:
                 tracker.forget()
             detections = tracker(result.detections, result.time)
     """
 
-    def __init__(self, start_score: float = 0.5, patience: float = 1.0):
-        self._start_score, self._patience = start_score, patience
+    def __init__(self, start_score: float = 0.0, patience: float = 1.0, last_number: int = 0):
+        self._start_score, self._patience, self._last_number = start_score, patience, last_number
         self.reset()
 
     def reset(self) -> None:
-        """Starts over, as a new tracker: the next track is number 1."""
+        """Starts over, as a new tracker: the next track is number 1, or the one after `last_number`."""
         self.forget()
-        self._next_number = 1
+        self._next_number = self._last_number + 1
 
     def forget(self) -> None:
         """Ends all tracks, for another scene; numbers go on and are not used again.

@@ -1,9 +1,18 @@
 """`sge`: mistakes give exit code 2, one clear line and nothing left behind."""
 
 import importlib.metadata
+import importlib.util
+import json
+import shlex
+import shutil
+import signal
+import sys
+from pathlib import Path
 
 import pytest
 
+from edge.atomic import atomic_path
+from edge.missing_packages import install_command
 from keras_sge.cli.main import main
 
 COMMANDS = sorted(entry.name for entry in importlib.metadata.entry_points(group="sge.commands"))
@@ -184,9 +193,9 @@ def test_unknown_precision_is_named(folder, capsys, tiny_keras):
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("tensorflow", "train"), ("keras.src.backend", "train"), ("tqdm", "train"), ("tf_keras", "qat")],
+    [("tensorflow", "train"), ("keras.src.backend", "train"), ("tqdm", "train"), ("tf_keras", "qat"), ("cv2", "")],
 )
-def test_missing_extra_says_what_to_install(module, extra, capsys, monkeypatch):
+def test_missing_package_says_what_to_install(module, extra, capsys, monkeypatch):
     from keras_sge.cli import summary
 
     def run(_):
@@ -194,7 +203,92 @@ def test_missing_extra_says_what_to_install(module, extra, capsys, monkeypatch):
 
     monkeypatch.setattr(summary, "run", run)
     line = refused(capsys, "summary", "quickstart")
-    assert f"keras-sge[{extra}]" in line and module in line
+    assert f"this needs {module.split('.')[0]}, which is not installed. Run: " in line
+    # No index has a package of the name alone.
+    assert "'keras-sge[" not in line and (f"[{extra}]'" in line if extra else "opencv-python" in line)
+
+
+class Distribution:
+    """What pip noted of an installation."""
+
+    def __init__(self, note):
+        self._note = note
+
+    def read_text(self, _):
+        return self._note and json.dumps(self._note)
+
+
+def test_what_installs_an_extra_follows_the_installation(folder, monkeypatch):
+    source, packages = folder / "its source", folder / "site-packages"
+    source.mkdir()
+    (source / "setup.cfg").touch()
+    note = {"url": source.as_uri(), "dir_info": {}}
+    needs = ["numpy>=1.24", "keras<4,>=3.12; extra == 'train'", 'jax; python_version > "3" and extra == "jax"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: needs)
+    for home, noted, what in (
+        (source, None, ["-e", "./its source[train]"]),
+        (packages, note, ["./its source[train]"]),
+        # The folder is gone, a wheel, an index: then the packages themselves.
+        (packages, {**note, "url": (folder / "gone").as_uri()}, ["keras<4,>=3.12"]),
+        (packages, {"url": "file:///tmp/keras_sge-0.1.0-py3-none-any.whl", "archive_info": {}}, ["keras<4,>=3.12"]),
+        (packages, None, ["keras<4,>=3.12"]),
+    ):
+        monkeypatch.setattr("edge.missing_packages._HOME", home)
+        monkeypatch.setattr(importlib.metadata, "distribution", lambda _, noted=noted: Distribution(noted))
+        words = shlex.split(install_command("tensorflow"))
+        assert words[1:4] == ["-m", "pip", "install"] and words[4:] == what
+        assert shlex.split(install_command("numpy"))[4:] == ["numpy>=1.24"]
+    # Inside the folder, and with its environment active.
+    monkeypatch.chdir(source)
+    monkeypatch.setattr("edge.missing_packages._HOME", source)
+    monkeypatch.setattr(shutil, "which", lambda _: str(Path(sys.executable).with_name("pip")))
+    assert install_command("keras") == "pip install -e '.[train]'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["demo"], "tensorflow"),
+        (["demo"], "matplotlib"),
+        (["export", "runs/none", "--out", "x.tflite"], "tqdm"),
+        (["evaluate", "none.tflite", "--pictures", "p"], "matplotlib"),
+        (["compare", "a.tflite", "--data", "d", "--out", "r"], "matplotlib"),
+        (["reproduce", "table1"], "matplotlib"),
+        (["reproduce", "figure2"], "matplotlib"),
+        (["qat", "quickstart", "--from", "runs/none", "--run", "q"], "tensorflow_model_optimization"),
+    ],
+)
+def test_what_a_later_step_needs_is_missed_at_once(arguments, missing, folder, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == missing else find(name, *rest))
+    assert f"this needs {missing}, which is not installed" in refused(capsys, *arguments)
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "quickstart", "--run", "{}"],
+        ["qat", "quickstart", "--from", "runs/none", "--run", "{}"],
+        ["data", "synthetic", "--out", "{}"],
+        ["data", "convert", "no/data", "--out", "{}"],
+        ["compare", "a.tflite", "--data", "no/data", "--out", "{}"],
+        ["reproduce", "table1", "--out", "{}"],
+        ["reproduce", "figure2", "--out", "{}"],
+        ["reproduce", "table1", "--out", "r", "--runs", "{}"],
+    ],
+)
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_a_folder_that_cannot_be_is_refused_first(arguments, place, folder, capsys):
+    (folder / "taken").write_text("mine")
+    line = refused(capsys, *(argument.format(place) for argument in arguments))
+    assert line.startswith(f"sge: error: cannot write into {place}: ") and "is a file. Give another folder" in line
+    assert files(folder) == ["taken"] and (folder / "taken").read_text() == "mine"
+
+
+def test_a_sheet_of_an_unknown_kind_is_refused_before_the_data_is_read(folder, capsys):
+    assert "x.gift" in refused(capsys, "data", "look", "no/data", "--out", "x.gift")
+    assert "no folder" in refused(capsys, "data", "look", "no/data", "--out", "no/x.png")
 
 
 def test_a_missing_module_of_ours_is_no_user_s_mistake(monkeypatch):
@@ -216,6 +310,36 @@ def test_interrupted_command_exits_with_130(capsys, monkeypatch):
 
     monkeypatch.setattr(summary, "run", run)
     assert main(["summary", "quickstart"]) == 130
+
+
+def test_sigterm_closes_files_and_exits_with_0(folder, capsys, monkeypatch):
+    from keras_sge.cli import bootstrap, summary
+
+    def run(_):
+        with atomic_path("half.txt"):
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(summary, "run", run)
+    assert main(["summary", "quickstart"]) == 0
+    assert capsys.readouterr().err == "sge: stopped\n" and files(folder) == []
+    # A command that runs others, as the demo does, goes on with none of them.
+    steps = []
+    monkeypatch.setattr(bootstrap, "run", lambda _: steps.append(main(["summary", "quickstart"])))
+    assert main(["bootstrap", "a.npz", "b.npz"]) == 0
+    assert steps == [] and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_reader_that_left_is_no_error(monkeypatch, tmp_path):
+    from keras_sge.cli import summary
+
+    def run(_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(summary, "run", run)
+    with (tmp_path / "out").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        assert main(["summary", "quickstart"]) == 0
 
 
 def test_summary_writes_json(folder, capsys):

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 # With TensorFlow installed Keras itself loads parts of it under any backend; here it is as if it were not.
 NO_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
 
-pytestmark = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed: keras-sge[jax]")
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed: the extra jax")
 
 
 def run(code, *arguments):

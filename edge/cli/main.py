@@ -1,15 +1,15 @@
-"""`sge-edge`: finds the subcommand and turns errors into one line and an exit code."""
+"""`sge-edge`: finds the subcommand."""
 
 from __future__ import annotations
 
 import argparse
 import functools
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 import edge
+from edge.cli.run_command import run_command
 
 # One module in edge/cli each; it is imported, with OpenCV behind it, only when its command is asked for.
 COMMANDS = {
@@ -24,7 +24,8 @@ EXAMPLES = """examples:
   sge-edge benchmark --threads 4                          how fast is this machine
   sge-edge info model.tflite                              what is in the file
 
-exit codes: 0 done, 2 something to mend in the command or a file, 130 stopped with Ctrl-C
+exit codes: 0 done, or ended by SIGTERM with every file closed; 2 something to mend in the command, a file or the
+installation; 130 stopped with Ctrl-C
 `sge-edge COMMAND --help` explains a command.
 """
 
@@ -39,25 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes the process' own.
 
     Returns:
-        The exit code: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+        The exit code, see `edge.cli.run_command.run_command`.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        arguments = _parser(argv).parse_args(argv)
-        return arguments.run(arguments)
-    except edge.InputError as error:
-        print(f"sge-edge: error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of a pipe left, as `head` does; Python must not try to flush to it at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"sge-edge: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sge-edge: stopped", file=sys.stderr)
-        return 130
+    return run_command("sge-edge", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = _parser(argv).parse_args(argv)
+    return arguments.run(arguments)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

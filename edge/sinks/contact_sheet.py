@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.draw import draw_detections
+from edge.draw import draw_detections, with_caption
 from edge.errors import InputError
 from edge.frame_result import FrameResult
 from edge.sinks.sink import Picture, Sink
@@ -83,13 +82,7 @@ def _columns(cells: int, aspect: float) -> int:
 
 
 def _cell(result: FrameResult) -> np.ndarray:
-    """The frame at the sheet's size, with its boxes and its time."""
+    """The frame at the sheet's size, with its boxes, and its time below."""
     height, width = result.frame.shape[:2]
-    scale = min(CELL_WIDTH / width, CELL_HEIGHT / height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    frame = cv2.resize(result.frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    scaled = tuple(
-        dataclasses.replace(detection, box=tuple(scale * side for side in detection.box))
-        for detection in result.detections
-    )
-    return draw_detections(frame, dataclasses.replace(result, detections=scaled), f"{result.time:.2f} s")
+    picture = draw_detections(result.frame, result, min(CELL_WIDTH / width, CELL_HEIGHT / height))
+    return with_caption(picture, f"{result.time:.2f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from edge.errors import InputError
 from edge.frame_result import FrameResult
@@ -12,6 +13,8 @@ from edge.sinks.sink import Picture, Sink
 from edge.stream_event import StreamEvent
 
 _MOST_FPS = 25.0
+# Between two pictures for those who look when no more frames come.
+_HOLD_SECONDS = 0.5
 
 
 class MjpegPage(Sink):
@@ -37,6 +40,7 @@ class MjpegPage(Sink):
     def __init__(self, address: str = "127.0.0.1:8080", title: str = "sge-edge"):
         self._address, self._title = _parse(address), title
         self._newest, self._status = NewestPicture(_MOST_FPS), PageStatus(title)
+        self._last: Picture | None = None
         self.url = ""
 
     def __enter__(self) -> MjpegPage:
@@ -60,8 +64,16 @@ class MjpegPage(Sink):
 
     def write(self, result: FrameResult, picture: Picture) -> None:
         self._status.add(result)
+        self._last = picture
         if self._newest.wanted:
             self._newest.put(picture())
+
+    def hold(self) -> None:
+        """Goes on showing the last picture, also to those who come later, until an exception such as Ctrl-C ends it."""
+        while True:
+            if self._last is not None and self._newest.wanted:
+                self._newest.put(self._last())
+            time.sleep(_HOLD_SECONDS)
 
     def event(self, event: StreamEvent) -> None:
         self._status.tell(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from edge.draw import draw_detections
 from edge.frame_result import FrameResult
@@ -17,7 +17,7 @@ class Outputs:
 
     Args:
         sinks: any number of them.
-        status: gives the line for the upper left corner of drawn pictures; None draws none.
+        shared: sinks that are fed as well, but entered and left by whoever shares them among several of these.
 
     Example:
         with Outputs([JsonLines("out.jsonl"), AnnotatedVideo("out.mp4", source.fps)]) as outputs:
@@ -27,12 +27,12 @@ class Outputs:
                     break
     """
 
-    def __init__(self, sinks: Sequence[Sink], status: Callable[[], str] | None = None):
-        self._sinks, self._status = tuple(sinks), status
+    def __init__(self, sinks: Sequence[Sink], shared: Sequence[Sink] = ()):
+        self._own, self._sinks = tuple(sinks), (*sinks, *shared)
 
     def __enter__(self) -> Outputs:
         with contextlib.ExitStack() as stack:
-            for sink in self._sinks:
+            for sink in self._own:
                 stack.enter_context(sink)
             self._stack = stack.pop_all()
         return self
@@ -47,9 +47,7 @@ class Outputs:
 
     def write(self, result: FrameResult) -> None:
         """Hands a result, with its frame, to all of them."""
-        picture = functools.cache(
-            lambda: draw_detections(result.frame, result, self._status() if self._status is not None else "")
-        )
+        picture = functools.cache(lambda: draw_detections(result.frame, result))
         for sink in self._sinks:
             sink.write(result, picture)
 

@@ -82,7 +82,7 @@ class VideoSink:
                     f"frame {self._count} is {size[0]} x {size[1]}, the video {self._path} was begun at "
                     f"{self._size[0]} x {self._size[1]}. Give frames of one size."
                 )
-            frame = _letterbox(frame, self._size)
+            frame = letterbox(frame, self._size)
             self.fitted += 1
         for _ in range(1 if time is None else self._due(time)):
             self._writer.write(frame)
@@ -120,7 +120,7 @@ class VideoSink:
         return f"only {max(count, 0)} of {self._count} frames reached {self._path}. Is the disk full?"
 
 
-def _letterbox(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def letterbox(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The frame, shrunk or enlarged to fit (width, height), in the middle of black bars."""
     height, width = frame.shape[:2]
     scale = min(size[0] / width, size[1] / height)

@@ -111,8 +111,10 @@ def _open(arguments: argparse.Namespace, of_run: str = "val") -> VideoDataset:
 
 
 def _synthetic(arguments: argparse.Namespace) -> int:
+    from edge.atomic import check_folder
     from keras_sge.data import synthetic_split, write_coco_vid
 
+    check_folder(arguments.out)
     for split in [arguments.split] if arguments.split else ["train", "val"]:
         dataset = synthetic_split(split, arguments.size, arguments.videos, arguments.frames)
         with _bar(split) as bar:
@@ -179,24 +181,29 @@ def _check(arguments: argparse.Namespace) -> int:
 def _look(arguments: argparse.Namespace) -> int:
     import cv2
 
-    from edge.atomic import atomic_path
+    from edge.atomic import atomic_path, check_writable
     from edge.errors import InputError
     from keras_sge.data.data_figure import sample_sheet
 
     if arguments.videos < 1 or arguments.frames < 1:
         raise InputError(f"--videos and --frames must be above 0. Received: {arguments.videos} and {arguments.frames}")
+    check_writable(arguments.out)
+    if not cv2.haveImageWriter(arguments.out):
+        raise InputError(f"OpenCV cannot write pictures of the kind of {arguments.out}. Give a .png or .jpg name.")
     dataset = _open(arguments)
     sheet = sample_sheet(dataset, range(len(dataset)), arguments.videos, arguments.frames)
     with atomic_path(arguments.out) as temporary:
         if not cv2.imwrite(str(temporary), sheet):
-            raise InputError(f"OpenCV cannot write pictures of the kind of {arguments.out}. Give a .png or .jpg name.")
+            raise InputError(f"{arguments.out} could not be written; OpenCV does not say why.")
     print(f"wrote {arguments.out}")
     return 0
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    from edge.atomic import check_folder
     from keras_sge.data import write_coco_vid
 
+    check_folder(arguments.out)
     dataset = _open(arguments)
     with _bar("convert") as bar:
         path = write_coco_vid(dataset, arguments.out, arguments.split, bar)

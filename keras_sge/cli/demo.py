@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
@@ -37,8 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
+    from edge.missing_packages import need_packages
     from keras_sge.config import load_config
 
+    # Of all steps: the last ones are reached after minutes.
+    need_packages("tensorflow", "keras", "tqdm", "matplotlib")
     config = load_config(arguments.config)
     out, start = Path(arguments.out), time.perf_counter()
     _clear(out)
@@ -125,8 +128,13 @@ def _pictures(out: Path, clip: Path) -> None:
 
 
 def _best_scores(path: Path) -> list[float]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [max((found["score"] for found in line["detections"]), default=0) for line in lines]
+    return [max((found["score"] for found in line["detections"]), default=0) for line in _frame_lines(path)]
+
+
+def _frame_lines(path: Path) -> list[dict[str, Any]]:
+    from edge.sinks.json_lines import read_json_lines
+
+    return [line for line in read_json_lines(path) if "detections" in line]
 
 
 def _frames(path: Path) -> list[np.ndarray]:
@@ -141,7 +149,7 @@ def _report(out: Path, steps: list[str], seconds: float) -> None:
 
     result = EvaluationResult(**json.loads((out / "evaluation.json").read_text()))
     size = (out / "sge.tflite").stat().st_size
-    lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
+    lines = _frame_lines(out / "detections.jsonl")
     milliseconds = sorted(line["ms"]["total"] for line in lines)[len(lines) // 2]
     found = f"mAP@.5 on {result.clips} held-out synthetic clips ({result.frames:,} frames): {result.map50:.3f}"
     speed = f"{1000 / milliseconds:.0f} frames a second"

@@ -72,7 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from edge.atomic import check_writable
+    from edge.missing_packages import need_packages
 
+    if arguments.pictures:
+        need_packages("matplotlib")
     for path in (arguments.json, arguments.records):
         if path:
             check_writable(path)

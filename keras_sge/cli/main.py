@@ -1,4 +1,4 @@
-"""`sge`: finds the subcommand and turns errors into one line and an exit code."""
+"""`sge`: finds the subcommand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import argparse
 import importlib.metadata
 import importlib.util
 import os
-import sys
 from collections.abc import Sequence
 
-from edge.errors import InputError
+from edge.cli.run_command import run_command
 
 EXAMPLES = """the road, in order:
   sge demo                                                     all of it on the built-in data, in minutes
@@ -26,20 +25,10 @@ EXAMPLES = """the road, in order:
   sge compare a.tflite b.tflite --data DIR --out report        what precision costs, side by side
   sge-edge detect clip.mp4 --model first.tflite --save out.mp4
 
-exit codes: 0 done, 1 a check of `sge inspect` failed, 2 something to mend in the command or a file, 130 Ctrl-C
+exit codes: 0 done, or ended by SIGTERM with every file closed; 1 a check of `sge inspect` failed; 2 something to mend
+in the command, a file or the installation; 130 stopped with Ctrl-C. A training that was stopped keeps its last epoch.
 `sge COMMAND --help` explains a command.
 """
-# Import name -> the extra that brings it.
-_EXTRAS = {
-    "keras": "train",
-    "tensorflow": "train",
-    "tqdm": "train",
-    "matplotlib": "train",
-    "pycocotools": "train",
-    "jax": "jax",
-    "tf_keras": "qat",
-    "tensorflow_model_optimization": "qat",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,31 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes the process' own.
 
     Returns:
-        The exit code: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+        The exit code, see `edge.cli.run_command.run_command`.
     """
     _quiet_backends()
-    try:
-        arguments = _parser().parse_args(argv)
-        return arguments.execute(arguments)
-    except InputError as error:
-        print(f"sge: error: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        print(
-            f"sge: error: this command needs {error.name}, which is not installed. "
-            f"Run: pip install 'keras-sge[{extra}]'",
-            file=sys.stderr,
-        )
-        return 2
-    except OSError as error:
-        print(f"sge: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sge: stopped", file=sys.stderr)
-        return 130
+    return run_command("sge", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    return arguments.execute(arguments)
 
 
 def _quiet_backends() -> None:

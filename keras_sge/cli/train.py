@@ -7,6 +7,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from edge.atomic import check_folder
 from edge.errors import InputError
 from keras_sge.cli.own_data import print_next
 from keras_sge.cli.quiet_keras import import_keras
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         folder.check_free()
         check_start(config.training.start_from)
+
+    check_folder(folder)
 
     import_keras()
 

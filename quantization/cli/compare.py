@@ -44,6 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from pathlib import Path
 
+    from edge.atomic import check_folder
+    from edge.missing_packages import need_packages
+
+    need_packages("tqdm", "matplotlib")
+    check_folder(arguments.out)
+
     from tqdm import tqdm
 
     from edge.errors import InputError

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.calibrate or arguments.precision in ("dynamic", "int8"):
         take_own_data(arguments, "calibrate", training=True)
 
-    need_tensorflow("export")
+    need_tensorflow("export", "tqdm")
 
     from keras_sge.models import load_clip_model
 

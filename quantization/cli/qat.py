@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from edge.atomic import check_writable
+from edge.atomic import check_folder, check_writable
 from edge.errors import InputError
 from keras_sge.cli.own_data import evaluate_command, print_next
 from keras_sge.cli.train import check_start
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out or folder / "qat_int8.tflite")
     float_io = out.name.endswith(FLOAT_IO_ENDING)
     check_file_name(out, float_io)
+    check_folder(folder)
     if arguments.out:
         check_writable(out)
     config = _config(arguments, folder)

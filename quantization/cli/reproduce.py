@@ -12,6 +12,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.atomic import check_folder
+from edge.missing_packages import need_packages
 from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
@@ -72,10 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         print("\n".join(row.name for row in TABLES[arguments.what].rows))
         return 0
+    check_folder(arguments.out)
     if arguments.what == "figure2":
+        need_packages("matplotlib")
         return _figure2(arguments)
+    check_folder(arguments.runs)
     seeds = _seeds(arguments.seeds)
-    need_tensorflow("reproduce")
+    need_tensorflow("reproduce", "tqdm", "matplotlib")
 
     from tqdm import tqdm
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from edge.errors import InputError
+from edge.missing_packages import need_packages
 from keras_sge.cli.quiet_keras import import_keras
 
 
@@ -15,12 +14,9 @@ def need_tensorflow(command: str, *packages: str) -> None:
         command: for the message. packages: that the command needs beside TensorFlow.
 
     Raises:
-        ModuleNotFoundError: a package is missing; `sge` says which extra brings it.
-        InputError: KERAS_BACKEND names another backend.
+        InputError: a package is missing, or KERAS_BACKEND names another backend.
     """
-    for package in ("tensorflow", *packages):
-        if importlib.util.find_spec(package) is None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    need_packages("tensorflow", "keras", *packages)
     import_keras()
 
     import keras

@@ -71,7 +71,7 @@ def test_page_picture_and_status():
             headers, body = get(page.url + "frame.jpg")
         assert headers["Content-Type"] == "image/jpeg"
         picture = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
-        assert picture.shape == (96, 128, 3) and np.abs(picture[5, 5].astype(int) - RED).max() < 25
+        assert picture.shape == (4 * 96, 4 * 128, 3) and np.abs(picture[5, 5].astype(int) - RED).max() < 25
         outputs.event(StreamEvent("stalled", 2.5, 7, "no frame for 2 s"))
         status = json.loads(get(page.url + "status.json")[1])
         assert status["model"] == "<tiny> model" and status["frames"] > 0 and status["fps"] > 0
@@ -83,7 +83,7 @@ def test_page_picture_and_status():
 def test_our_own_source_reads_the_stream():
     with served() as (page, _), open_source(page.url + "stream.mjpg") as source:
         frames = [frame for (_, _, frame), _ in zip(source, range(5), strict=False)]
-    assert source.live and frames[0].shape == (96, 128, 3)
+    assert source.live and frames[0].shape == (4 * 96, 4 * 128, 3)
     assert all(np.abs(frame[5, 5].astype(int) - RED).max() < 25 for frame in frames)
 
 

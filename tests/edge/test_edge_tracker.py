@@ -61,13 +61,14 @@ def test_dropped_frames_move_it_on_by_time():
 
 def test_a_weak_detection_continues_but_never_starts():
     frames = [[found(5 * step, 20, score=0.9 if step < 3 else 0.2)] for step in range(10)]
-    assert numbers(Tracker(), frames) == [[1]] * 10
-    assert numbers(Tracker(), [[found(0, 0, score=0.49)]] * 5) == [[None]] * 5
-    assert numbers(Tracker(start_score=0.3), [[found(0, 0, score=0.49)]] * 5) == [[1]] * 5
+    assert numbers(Tracker(0.5), frames) == [[1]] * 10
+    assert numbers(Tracker(0.5), [[found(0, 0, score=0.49)]] * 5) == [[None]] * 5
+    # Whatever a detector gives has passed its threshold.
+    assert numbers(Tracker(), [[found(0, 0, score=0.05)]] * 5) == [[1]] * 5
 
 
 def test_a_strong_detection_comes_before_a_weak_one():
-    tracker = Tracker()
+    tracker = Tracker(0.5)
     tracker([found(50, 50)], 0.0)
     weak, strong = tracker([found(50, 50, score=0.3), found(56, 50, score=0.8)], 1 / 30)
     assert strong.track_id == 1 and weak.track_id is None
@@ -89,6 +90,7 @@ def test_forget_goes_on_counting_and_reset_starts_over():
     assert tracker([found(0, 0)], 0.0)[0].track_id == 2
     tracker.reset()
     assert tracker([found(0, 0)], 0.0)[0].track_id == 1
+    assert Tracker(last_number=7)([found(0, 0)])[0].track_id == 8
 
 
 def test_a_clock_that_starts_again_is_another_recording():
@@ -137,8 +139,8 @@ def test_the_synthetic_set_with_lost_and_shaken_boxes():
     assert seen > 300 and switches <= 2
 
 
-def test_the_number_is_told_only_where_there_is_one():
-    assert "track_id" not in found(0, 0).to_dict()
+def test_the_number_is_told_and_drawn_where_there_is_one():
+    assert found(0, 0).to_dict()["track_id"] is None
     [numbered] = Tracker()([found(0, 0)])
     assert numbered.to_dict()["track_id"] == 1
     frame = np.zeros((120, 160, 3), np.uint8)

@@ -282,9 +282,9 @@ def test_atomic_path_follows_links_and_spares_devices(tmp_path):
 
 
 def test_drawing_leaves_the_frame_alone():
-    frame = np.full((120, 160, 3), 90, np.uint8)
+    frame = np.full((320, 400, 3), 90, np.uint8)
     result = FrameResult(0, 0.0, (Detection("disc", 1, 0.87, (-5.0, -3.0, 170.0, 100.0)),))
-    drawn = draw_detections(frame, result, "12.0 fps")
+    drawn = draw_detections(frame, result)
     assert (frame == 90).all() and drawn.shape == frame.shape and (drawn != 90).any()
     assert (draw_detections(frame, FrameResult(0, 0.0, ())) == frame).all()
 
