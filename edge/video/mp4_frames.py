@@ -16,6 +16,7 @@ import numpy as np
 
 _LARGEST_INDEX = 256 << 20
 _MOST_FRAMES = 1 << 26
+_FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 
 
@@ -37,26 +38,39 @@ def mp4_frame_times(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray | N
         return None
 
 
+def mp4_is_whole(path: str | os.PathLike[str]) -> bool:
+    """Whether an mp4's parts end where the file does; of one that is cut off the last one would go on."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        return all(start + size <= end for _, start, size in _parts(file))
+
+
 def _movie(file: BinaryIO) -> bytes | None:
     """The body of the box `moov`, wherever in the file it stands."""
+    for number, (kind, start, size) in enumerate(_parts(file)):
+        if number == 0 and kind not in _FIRST:
+            return None
+        if kind == b"moov":
+            file.seek(start)
+            return file.read(size) if size <= _LARGEST_INDEX else None
+    return None
+
+
+def _parts(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and size of the bodies of a file's outermost boxes; the last one may go on behind the file's end."""
     end, at = file.seek(0, os.SEEK_END), 0
     while at + 8 <= end:
         file.seek(at)
         head = file.read(16)
         size, kind = struct.unpack_from(">I4s", head)
-        if at == 0 and kind not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
-            return None
         start = 8
         if size == 1:
             size, start = struct.unpack_from(">Q", head, 8)[0], 16
         size = size or end - at
-        if kind == b"moov":
-            file.seek(at + start)
-            return file.read(size - start) if size <= _LARGEST_INDEX else None
         if size < start:
-            return None
+            return
+        yield kind, at + start, size - start
         at += size
-    return None
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -14,10 +14,10 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.quiet import quiet_opencv
-from edge.video.mp4_frames import mp4_frame_times
+from edge.video.mp4_frames import mp4_frame_times, mp4_is_whole
 from edge.video.orientation import OF_ROTATION, UPRIGHT
 
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 DEFAULT_FPS = 30.0
 _SAME_SECONDS = 1e-4
 
@@ -97,8 +97,17 @@ class VideoReader:
         """
         if self.length is None or self._start or not self._ended:
             return 0
-        came = self._count if self._times is not None else max(self._count, round(self._reached * self.fps) + 1)
+        came = self._count if self._times is not None else self._by_time(self._count, self._reached)
         return self.length - came if self.length - came > slack(self.length) else 0
+
+    def count(self) -> int | None:
+        """How many frames of a file can be seen, found without decoding it; None where its end is missing, by the
+        measure of `missing`."""
+        if self._times is not None:
+            return self.length if mp4_is_whole(self._path) else None
+        packets = self._packets()
+        came = self._by_time(len(packets), packets.max(initial=0.0))
+        return None if self.length is not None and self.length - came > slack(self.length) else len(packets)
 
     def close(self) -> None:
         """Gives the file back, from any thread; a read after it finds the end."""
@@ -125,9 +134,12 @@ class VideoReader:
     def _seek(self, start: int) -> Item | None:
         """Goes to frame `start` and takes it; None where the video ends before."""
         if self._times is None:
-            self._times = _packet_times(self._path, os.stat(self._path).st_mtime_ns)
+            self._times = self._packet_times()
         place = None
-        if self._times is not None and start < len(self._times):
+        if self._times is not None:
+            if start >= len(self._times):
+                self._ended = True
+                return None
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, start)
             landed = self._decode()
             place = None if landed is None else self._place(landed[0])
@@ -155,6 +167,22 @@ class VideoReader:
             return None
         self._count, self._reached = self._count + 1, max(self._reached, seconds)
         return seconds, frame
+
+    def _by_time(self, count: int, reached: float) -> int:
+        """Up to which frame a video came, by its header's rate, that of a duration only: `count` at least."""
+        return max(count, round(reached * self.fps) + 1)
+
+    def _packets(self) -> np.ndarray:
+        return _read_packets(self._path, os.stat(self._path).st_mtime_ns)
+
+    def _packet_times(self) -> np.ndarray | None:
+        """When the frames are seen by their packets; None where these do not tell: an avi says when frames are decoded,
+        which some codecs do in another order."""
+        times = np.unique(self._packets())
+        first = open_capture(self._path)
+        told = first.grab() and len(times) and abs(first.get(cv2.CAP_PROP_POS_MSEC) / 1e3 - times[0]) < _SAME_SECONDS
+        first.release()
+        return times if told else None
 
     def _place(self, seconds: float) -> int | None:
         """The number of the frame that is seen at a time; None where none is, or the times are not known."""
@@ -215,19 +243,12 @@ def _orientation(capture: cv2.VideoCapture) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _packet_times(path: str, modified: int) -> np.ndarray | None:
-    """When the frames of a file are seen, found by reading it through without decoding it; `modified` is its time.
-
-    None where it does not tell: an avi says when frames are decoded, which some codecs do in another order.
-    """
+def _read_packets(path: str, modified: int) -> np.ndarray:
+    """The times of a file's packets in seconds, as they come; `modified` is when it was written."""
     with quiet_opencv():
         packets = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     times = []
     while packets.grab():
         times.append(packets.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
     packets.release()
-    times = np.unique(times)
-    frames = open_capture(path)
-    told = frames.grab() and len(times) and abs(frames.get(cv2.CAP_PROP_POS_MSEC) / 1e3 - times[0]) < _SAME_SECONDS
-    frames.release()
-    return times if told else None
+    return np.array(times)

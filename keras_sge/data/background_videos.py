@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
-from edge.video.reader import VIDEO_SUFFIXES, VideoReader, is_video, slack
+from edge.video.reader import VIDEO_SUFFIXES, VideoReader, is_video
 from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 # A window's side as a share of the frame's shorter side.
@@ -81,27 +81,17 @@ class BackgroundVideos(VideoDataset):
 
 
 def _shape(path: Path) -> tuple[int, float, int, int]:
-    """How many frames of a video can be read, frames a second, width and height; not without looking at its end."""
+    """How many frames of a video there are, frames a second, width and height."""
     try:
         with VideoReader(path) as reader:
-            length, fps, width, height = reader.length, reader.fps, reader.width, reader.height
+            count = reader.count()
     except InputError as error:
         raise InputError(
             f"cannot read the background video {path}. Remove it from the folder or copy it again."
         ) from error
-    if length is None:
-        raise InputError(f"the background video {path} does not say how long it is. Encode it anew, or remove it.")
-    # Headers count a little generously.
-    for end in (length, length - slack(length)):
-        if end > 0 and _has_frame(path, end - 1):
-            return end, fps, width, height
-    raise InputError(
-        f"the background video {path} is cut short or damaged: its header announces {length} frames, and frame "
-        f"{max(0, length - 1 - slack(length))} cannot be decoded. Copy it again, or remove it from the folder."
-    )
-
-
-def _has_frame(path: Path, number: int) -> bool:
-    with VideoReader(path, number) as reader:
-        item = reader.read()
-        return item is not None and item[0] == number
+    if not count:
+        raise InputError(
+            f"the background video {path} is cut short or damaged: its header announces {reader.length} frames, which "
+            "are not there. Copy it again, or remove it from the folder."
+        )
+    return count, reader.fps, reader.width, reader.height

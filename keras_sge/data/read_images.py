@@ -98,10 +98,12 @@ def upright_video(video: Video, labels: Sequence[FrameLabels], path: Path) -> tu
 def labels_orientation(path: Path, width: int, height: int) -> int:
     """EXIF's number of the turn that labels for frames of `width` x `height` need: 1 for none, as ever where the size
     does not tell, for squares and for turns by 180 degrees."""
+    if width == height:
+        return UPRIGHT
     try:
         is_image = is_picture(path)
         orientation = picture_orientation(path) if is_image else video_orientation(path)
-        if not turns_sides(orientation) or width == height:
+        if not turns_sides(orientation):
             return UPRIGHT
         if is_image:
             upright = read_picture(path).shape[:2]
