@@ -325,7 +325,7 @@ def test_the_best_epoch_is_kept_beside_the_last_and_training_ends_early(tmp_path
     # A run that ended early has ended; with more patience it goes on.
     train(config, folder.path, resume=True, verbose=0)
     assert len(folder.measured()) == 4
-    more = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping=3))
+    more = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping=3, epochs=5))
     train(more, folder.path, resume=True, verbose=0)
     assert folder.measured()[4] == 0.9 and folder.best_epoch() == 4
     assert int(load_clip_model(folder.best, compile=True).optimizer.iterations) == 10
