@@ -259,3 +259,54 @@ def test_weights_need_the_right_ending(folder, capsys, tiny_keras):
 def test_boxes_are_scaled_within_reason(folder, capsys, tiny_keras):
     assert "0.5 to 2. Received: 5.0" in refused(capsys, "weights", tiny_keras, "--out", "tiny.npz", "--box-scale", "5")
     assert files(folder) == []
+
+
+@pytest.fixture
+def stopped_run(folder, monkeypatch):
+    """A run of `quickstart` of which nothing but its configuration is real; importing Keras is forbidden."""
+    from keras_sge.config import load_config
+    from keras_sge.config.run_folder import RunFolder
+
+    run = RunFolder(folder / "my run")
+    run.write_config(load_config("quickstart"))
+    run.model.touch()
+
+    def forbidden():
+        raise AssertionError("Keras was imported")
+
+    monkeypatch.setattr("keras_sge.cli.train.import_keras", forbidden)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["skyzoom192", "--resume"], ["network.input_size", "training.clip_length", "data.path", "'my run'"]),
+        (["quickstart", "--set", "training.epochs=9", "--resume", "--set", "training.seed=3"], ["training.seed"]),
+        (["nonexist.yaml", "--resume"], ["nonexist.yaml"]),
+    ],
+)
+def test_a_run_is_not_resumed_under_another_configuration(words, named, stopped_run, capsys):
+    line = refused(capsys, "train", *words, "--run", "my run")
+    assert all(name in line for name in named), line
+
+
+@pytest.mark.parametrize(
+    "words", [["quickstart"], ["quickstart", "--set", "training.epochs=9"], ["--set", "training.epochs=9"], []]
+)
+def test_a_run_is_resumed_under_its_own_configuration(words, stopped_run):
+    with pytest.raises(AssertionError, match="Keras was imported"):
+        main(["train", *words, "--resume", "--run", "my run"])
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--data", "no/data", "--run", "x"], "no/data"),
+        (["--set", "data.background=no/sky", "--run", "x"], "data.background"),
+        (["--from", "mobilenet_v1_0.5_160_quant.tflite", "--run", "x"], "google-coral/test_data"),
+        (["--run", "my run"], "--resume"),
+    ],
+)
+def test_what_can_be_said_at_once_is_said_before_keras_is_imported(words, named, stopped_run, capsys):
+    assert named in refused(capsys, "train", "quickstart", *words)

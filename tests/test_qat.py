@@ -209,6 +209,35 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     assert written.epoch == 2
 
 
+@pytest.mark.parametrize("lost", ["memory_update_x_pointwise/bias", "optimiser", "validation"])
+def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finished, tmp_path, monkeypatch, capsys):
+    """The finished run goes on for an epoch at whose end something is lost."""
+    for name in ("config.yaml", "qat.npz", "log.csv"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    state, validate = TwinTrainer.optimizer_state, TwinTrainer.validate
+
+    def step(self, batch):
+        if lost in self.variables:
+            self.variables[lost].assign(self.variables[lost] * np.nan)
+        return {"boxes": 1.0}
+
+    def optimizer_state(self):
+        return [value * np.nan for value in state(self)] if lost == "optimiser" else state(self)
+
+    def no_number(self, batches):
+        return {"boxes": float("nan")} if lost == "validation" else validate(self, batches)
+
+    monkeypatch.setattr(TwinTrainer, "step", step)
+    monkeypatch.setattr(TwinTrainer, "optimizer_state", optimizer_state)
+    monkeypatch.setattr(TwinTrainer, "validate", no_number)
+    before = (tmp_path / "qat.npz").read_bytes()
+    words = ["qat", "--resume", "--run", str(tmp_path), "--epochs", "3", "--out", str(tmp_path / "x_int8.tflite")]
+    assert main([*words, "--quiet"]) == 2
+    expected = "no longer a number in the validation of epoch 3" if lost == "validation" else "after epoch 3: "
+    assert expected in capsys.readouterr().err
+    assert (tmp_path / "qat.npz").read_bytes() == before and not (tmp_path / "x_int8.tflite").exists()
+
+
 class Written:
     """Stands for the converter and stops the command there."""
 

@@ -15,7 +15,7 @@ from keras_sge.models import SGENet
 from keras_sge.models.network_metadata import entropy_settings
 from keras_sge.models.step_model import weight_name
 from keras_sge.models.weights_file import read_weights_file, save_weights
-from keras_sge.training.starting_weights import set_starting_weights
+from keras_sge.training.starting_weights import set_starting_weights, trained_weights
 
 NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
 MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
@@ -104,3 +104,48 @@ def test_every_memory_starts_where_the_detector_stands(single, videos, memory, l
     after = joined.predict_on_batch(inputs)
     for key in before:
         assert np.corrcoef(before[key][:, -1].ravel(), after[key][:, -1].ravel())[0, 1] > least, key
+
+
+def test_frozen_layers_that_nobody_trained_are_refused(videos, tmp_path):
+    wide = randomise(SGENet(tiny_config(alpha=0.5)))
+    save_weights(wide, tmp_path / "wide.npz")
+    for start in (None, str(tmp_path / "wide.npz")):
+        for frozen in ({"freeze_until": "conv6"}, {"freeze_batch_norm": True}):
+            model = SGENet(tiny_config(alpha=0.25), **frozen)
+            with pytest.raises(InputError) as caught:
+                set_starting_weights(model, TrainingConfig(start_from=start, **frozen), videos)
+            text = str(caught.value)
+            assert f"training.{next(iter(frozen))}" in text and "--from FILE" in text and "mobilenet_v1_" in text
+            assert "network.alpha=0.25 (none is shipped)" in text
+    assert "quickstart_start.npz" in trained_weights(0.5)
+
+
+def test_layers_that_are_trained_may_start_at_random(videos):
+    set_starting_weights(SGENet(tiny_config()), TrainingConfig(), videos)
+
+
+@pytest.mark.parametrize("clip_length", [None, 1, 3])
+@pytest.mark.parametrize("place", ["conv4", "conv13"])
+def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, monkeypatch):
+    """The statistics of folded batch norms are filled in, and the network answers as before."""
+    folded = randomise(SGENet(tiny_config()))
+    weights = {weight_name(w): keras.ops.convert_to_numpy(w) for w in folded.weights}
+    weights = {name: value for name, value in weights.items() if name.startswith("conv")}
+    for name, value in weights.items():
+        layer, _, part = name.partition("/")
+        if layer.endswith("_bn"):
+            plain = {"gamma": np.sqrt(1 + 1e-3), "moving_mean": 0.0, "moving_variance": 1.0}
+            weights[name] = np.full_like(value, plain[part]) if part in plain else value
+    monkeypatch.setattr("keras_sge.training.starting_weights.read_weights", lambda path: (None, weights))
+    config = tiny_config(entropy=EntropyConfig(place=place))
+    model = SGENet(config, clip_length, freeze_until="conv6")
+    set_starting_weights(model, TrainingConfig(start_from="trunk.tflite", freeze_until="conv6"), videos)
+    values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    assert not np.allclose(values["conv4_depthwise_bn/moving_mean"], 0)
+    plain = SGENet(config, clip_length)
+    for weight in plain.weights:
+        name = weight_name(weight)
+        weight.assign(weights.get(name, values[name]))
+    inputs = random_clip(config, frames=clip_length or 3)
+    for key, before in plain.predict_on_batch(inputs).items():
+        np.testing.assert_allclose(model.predict_on_batch(inputs)[key], before, atol=1e-3 * np.abs(before).max())

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_sge.config import NetworkConfig
+    from keras_sge.data import VideoDataset
 
 HELP = "make, check, look at and convert data sets; propose anchors"
 EPILOG = """examples:
@@ -17,9 +23,10 @@ EPILOG = """examples:
   sge data look data/synthetic --split val --out look.png      a contact sheet with the labels drawn in
   sge data convert data/mot17 --split train --out data/coco    any format to COCO-VID
   sge data anchors data/sky --split train --config my.yaml     anchors for these boxes, as YAML
+  sge data anchors runs/first                                  the same for what a run is trained on, beside its own
 
 DIR is COCO-VID (annotations/NAME.json), ImageNet VID (Data/VID/NAME and Annotations/VID/NAME) or MOTChallenge
-(NAME/SEQUENCE/gt/gt.txt); the layout tells which.
+(NAME/SEQUENCE/gt/gt.txt); the layout tells which. Or a run folder of `sge train`, for the data of that run.
 """
 _SHOWN_PROBLEMS = 20
 
@@ -59,14 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     anchors = actions.add_parser("anchors", help="propose network.anchors for a data set's boxes")
     _add_data(anchors)
-    anchors.add_argument("--config", metavar="CONFIG", required=True, help="input size and detection maps are its")
+    anchors.add_argument("--config", metavar="CONFIG", help="input size and detection maps are its (default: a run's)")
     anchors.add_argument("--ratios", type=int, metavar="N", help="aspect ratios (default: as many as now)")
     anchors.set_defaults(run_action=_anchors)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge")
-    parser.add_argument("--split", default="val", metavar="NAME", help="such as train (default: val)")
+    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge, or a run folder")
+    parser.add_argument("--split", metavar="NAME", help="such as train (default: val; for a run's anchors train)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,14 +90,28 @@ def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
         yield lambda videos: bars.enter_context(tqdm(videos, unit="video", desc=name))
 
 
-def _open(arguments: argparse.Namespace) -> Any:
-    from keras_sge.config import load_config
-    from keras_sge.data import data_notes, open_videos
+def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
+    """The videos meant; of a run, unless --split names others, those of its part `of_run`, `train` or `val`."""
+    from keras_sge.config.run_folder import RunFolder, run_data
+    from keras_sge.data import open_dataset, open_videos
 
+    own = run_data(arguments.data)
+    if own is None:
+        arguments.split = arguments.split or "val"
+    elif own.path is None or arguments.split is None:
+        arguments.split = arguments.split or of_run
+        print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
+        return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
     with _bar("index") as bar:
-        dataset = open_videos(arguments.data, arguments.split, bar)
-    config = getattr(arguments, "config", None)
-    for note in data_notes(dataset, load_config(config).network) if config else dataset.notes:
+        return open_videos(own.path if own else arguments.data, arguments.split, bar)
+
+
+def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkConfig | None = None) -> VideoDataset:
+    """`_videos`, what they have to say said; with `network`, also what that one makes of them."""
+    from keras_sge.data import data_notes
+
+    dataset = _videos(arguments, of_run)
+    for note in data_notes(dataset, network) if network else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     return dataset
 
@@ -123,7 +144,7 @@ def _check(arguments: argparse.Namespace) -> int:
         # Before the minutes that a large set takes.
         check_picture_name(arguments.out)
     network = load_config(arguments.config).network if arguments.config else None
-    dataset = _open(arguments)
+    dataset = _open(arguments, network=network)
     with _bar("check") as bar:
         report = check_videos(dataset, not arguments.no_frames, bar)
     print(f"{arguments.data}, {arguments.split}: {type(dataset).__name__}\n\n{report.text()}")
@@ -189,6 +210,15 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _run_config(folder: str) -> Path:
+    from edge.errors import InputError
+    from keras_sge.config.run_folder import RunFolder, run_data
+
+    if run_data(folder) is None:
+        raise InputError(f"--config CONFIG is missing, which a run folder alone can do without. Received: {folder}")
+    return RunFolder(folder).config
+
+
 def _anchors(arguments: argparse.Namespace) -> int:
     import dataclasses
 
@@ -198,12 +228,14 @@ def _anchors(arguments: argparse.Namespace) -> int:
     from keras_sge.data import check_videos, propose_anchors
     from keras_sge.data.anchor_fit import anchor_fit
 
+    arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network
-    dataset = _open(arguments)
+    dataset = _open(arguments, of_run="train", network=network)
     with _bar("labels") as bar:
         report = check_videos(dataset, read_frames=False, progress=bar)
     if report.problems:
-        raise InputError(f"{report.problems[0]} Run `sge data check {arguments.data}` for all such problems.")
+        command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
+        raise InputError(f"{report.problems[0]} For all of them: {command}")
     proposal = propose_anchors(report.boxes, network, arguments.ratios)
     print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU .5\n")
     print("| anchors | a cell | recall | mean best IoU |\n|---|---:|---:|---:|")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
-  sge evaluate runs/first                                      on the built-in synthetic validation clips
+  sge evaluate runs/first                                      on the validation split that the run was trained beside
+  sge evaluate runs/first/best.keras                           the epoch with the best mAP on validation clips
   sge evaluate runs/first --data data/sky --split val          reads data/sky/annotations/val.json
   sge evaluate first.tflite --data data/sky --split val --json val.json
   sge evaluate first.tflite --data data/sky --degrade 1        half of the frames spoilt, the same for every model
@@ -34,9 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras or .npz file, a run folder, a shipped name")
-    parser.add_argument("--data", metavar="DIR", help="a data set's directory (default: the built-in synthetic set)")
     parser.add_argument(
-        "--split", default="val", metavar="NAME", help="such as DIR/annotations/NAME.json (default: val)"
+        "--data",
+        metavar="DIR",
+        help="a data set's directory (default: that of the model's run, or else the built-in synthetic set)",
+    )
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        help="such as DIR/annotations/NAME.json (default: the run's, or val)",
     )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the .tflite runtime (default: 2)")
     what = parser.add_argument_group("what is run")
@@ -81,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.evaluation.evaluation_pictures import check_pictures_path
     from keras_sge.evaluation.open_detector import needs_keras
 
+    take_own_data(arguments, "data", training=False)
     if needs_keras(arguments.model):
         import_keras()
     if arguments.records:

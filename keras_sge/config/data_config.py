@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.errors import InputError
 
@@ -41,3 +42,12 @@ class DataConfig:
                 raise InputError(f"data.{name} must not be below 0. Received: {getattr(self, name)}")
         if self.background_windows < 1:
             raise InputError(f"data.background_windows must be at least 1. Received: {self.background_windows}")
+
+    def check_folders(self) -> None:
+        """InputError where a folder that is named is missing: said before anything heavy is imported or read."""
+        for key in ("path", "background"):
+            folder = getattr(self, key)
+            if folder is not None and not Path(folder).is_dir():
+                raise InputError(
+                    f"no data set in {folder}, which is no folder (data.{key}). Name another with --set data.{key}=DIR."
+                )

@@ -32,7 +32,10 @@ class TrainingConfig:
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
         freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset of the start throughout; on a CPU a
             step of the large network then takes about 2/3 of the time. Asks for a lower rate: docs/training.md.
-        validation_steps: batches of the validation split looked at after each epoch, 0 for none.
+        validation_steps: batches of the validation split looked at after each epoch, 0 for none, then no mAP either.
+        evaluation_epochs: mAP on validation clips is measured every so many epochs and after the last; 0 for never.
+        evaluation_frames: how many validation frames it is measured on at the most.
+        early_stopping: measurements in a row without a better mAP after which the run ends; null for none.
         seed: of weights, clips and augmentation.
     """
 
@@ -55,13 +58,16 @@ class TrainingConfig:
     freeze_until: str | None = None
     freeze_batch_norm: bool = False
     validation_steps: int = 20
+    evaluation_epochs: int = 2
+    evaluation_frames: int = 192
+    early_stopping: int | None = None
     seed: int = 1
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
     def __post_init__(self):
         for name in (
             *("epochs", "steps_per_epoch", "batch_size", "clip_length", "frame_stride"),
-            *("learning_rate", "gradient_clip", "negatives_per_positive"),
+            *("learning_rate", "gradient_clip", "negatives_per_positive", "evaluation_frames"),
         ):
             positive(f"training.{name}", getattr(self, name))
         one_of("training.precision", self.precision, ("float32", "mixed_bfloat16"))
@@ -72,7 +78,15 @@ class TrainingConfig:
                 raise InputError(f"training.{name} must be from 0 to below 1. Received: {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"training.seed must be from 0 to 4294967295. Received: {self.seed}")
-        if self.single_frame_epochs < 0 or self.validation_steps < 0:
-            raise InputError("training.single_frame_epochs and training.validation_steps must not be below 0.")
+        for name in ("single_frame_epochs", "validation_steps", "evaluation_epochs"):
+            if getattr(self, name) < 0:
+                raise InputError(f"training.{name} must not be below 0. Received: {getattr(self, name)}")
+        if self.early_stopping is not None:
+            positive("training.early_stopping", self.early_stopping)
+            if not (self.validation_steps and self.evaluation_epochs):
+                raise InputError(
+                    "training.early_stopping goes by the mAP on validation clips: training.validation_steps and "
+                    "training.evaluation_epochs must be above 0 with it."
+                )
         if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:
             raise InputError(f"training.freeze_until must be conv1 to conv13 or null. Received: {self.freeze_until!r}")

@@ -6,6 +6,7 @@ Besides the trunk (conv1 to conv13) they hold its last block, `conv14`, and the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 
 from edge.errors import InputError
 from keras_sge.models.sge_net import SGENet
+from keras_sge.models.step_model import copy_weights
 
 # The epsilon of every batch norm in the trunk.
 _EPSILON = 1e-3
@@ -92,19 +94,23 @@ def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
     return weights
 
 
-def measure_batch_norm(model: SGENet, images: np.ndarray) -> None:
+def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
     """Gives folded batch norms the statistics of real images, so that training may go on from them.
 
     A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
     gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs.
 
     Args:
-        model: a clip model whose trunk came from a folded file. images: float32 (n, height, width, 3) in -1 .. 1.
+        model: a clip model, for clips of any length, whose trunk came from a folded file.
+        inputs: single frames as the model takes clips: `image` float32 (n, 1, height, width, 3) in -1 .. 1 and, with
+            entropy, `attention` (n, 1, rows, columns, 1).
     """
-    inputs = next(tensor for tensor in model.inputs if tensor.name == "image")
-    norms = [layer for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
-    probe = keras.Model(inputs, [norm.input for norm in norms])
-    for norm, values in zip(norms, probe.predict(images[:, None], verbose=0), strict=True):
+    single = SGENet(model.config, clip_length=1)
+    copy_weights(model, single)
+    names = [layer.name for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
+    probe = keras.Model(single.inputs, [single.get_layer(name).input for name in names])
+    measured = probe.predict({tensor.name: inputs[tensor.name] for tensor in single.inputs}, verbose=0)
+    for norm, values in zip(map(model.get_layer, names), measured, strict=True):
         mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
         beta = keras.ops.convert_to_numpy(norm.beta)
         norm.gamma.assign(np.sqrt(variance + norm.epsilon))

@@ -9,7 +9,8 @@ import keras
 
 from edge.errors import InputError
 from keras_sge.models.sge_net import SGENet
-from keras_sge.models.weights_file import assign_weights, read_weights_file
+from keras_sge.models.weight_name import weight_name
+from keras_sge.models.weights_file import assign_weights, check_finite, read_weights_file
 
 
 def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
@@ -20,7 +21,7 @@ def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
             `.npz` does not hold.
 
     Raises:
-        InputError: no such file, damaged, or not an SGE-Net.
+        InputError: no such file, damaged, not an SGE-Net, or a weight is no finite number.
     """
     path = Path(path)
     if path.suffix == ".npz":
@@ -41,4 +42,9 @@ def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
         raise InputError(f"{file} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(model, SGENet):
         raise InputError(f"{file} holds a {type(model).__name__}, expected an SGENet written by `sge train`.")
+    check_finite(
+        {weight_name(weight): weight for weight in model.weights},
+        str(file),
+        "Train again with a lower training.learning_rate or gradient_clip.",
+    )
     return model

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 
 from keras_sge.boxes.anchor_maps import attention_map_size
@@ -28,6 +31,7 @@ class SGENet(keras.Model):
             goes on from window to window. None: the whole clip.
         freeze_until: trunk layers up to this one, such as `conv6`, are not trained and keep their batch statistics.
         freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset where its convolutions are trained.
+        precision: the layers' dtype policy, such as `mixed_bfloat16`; None for the one in force.
 
     Call arguments:
         inputs: a mapping: `image` (batch, time, height, width, 3) RGB in -1 .. 1, and with entropy `attention`
@@ -38,11 +42,34 @@ class SGENet(keras.Model):
     """
 
     def __init__(
-        self, config, clip_length=None, freeze_until=None, backprop_window=None, freeze_batch_norm=False, **kwargs
+        self,
+        config,
+        clip_length=None,
+        freeze_until=None,
+        backprop_window=None,
+        freeze_batch_norm=False,
+        precision=None,
+        **kwargs,
     ):
         config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
         if backprop_window is not None and clip_length is None:
             raise ValueError(f"`backprop_window` needs a `clip_length`. Received: backprop_window={backprop_window}")
+        precision = precision or keras.config.dtype_policy().name
+        with dtype_policy(precision):
+            inputs, outputs = self._clip_graph(config, clip_length, backprop_window)
+            super().__init__(inputs=inputs, outputs=outputs, **{"name": config.name, **kwargs})
+        self.config = config
+        self.clip_length = clip_length
+        self.freeze_until = freeze_until
+        self.backprop_window = backprop_window
+        self.freeze_batch_norm = freeze_batch_norm
+        self.precision = precision
+        for layer in self.layers:
+            if is_frozen(layer.name, freeze_until) or (freeze_batch_norm and is_trunk_batch_norm(layer.name)):
+                layer.trainable = False
+
+    @classmethod
+    def _clip_graph(cls, config, clip_length, window):
         image = keras.Input((clip_length, *config.input_size, 3), name="image")
         inputs = {"image": image}
         if config.entropy:
@@ -51,22 +78,13 @@ class SGENet(keras.Model):
             keras.layers,
             config,
             FoldTime(name="fold_image")(image),
-            attend=lambda x: self._attend(x, inputs, config),
-            remember=lambda x: self._remember(x, image, config, backprop_window),
+            attend=lambda x: cls._attend(x, inputs, config),
+            remember=lambda x: cls._remember(x, image, config, window),
         )
-        outputs = {
+        return inputs, {
             "boxes": UnfoldTime(name="clip_boxes")([boxes, image]),
             "scores": UnfoldTime(name="clip_scores")([scores, image]),
         }
-        super().__init__(inputs=inputs, outputs=outputs, **{"name": config.name, **kwargs})
-        self.config = config
-        self.clip_length = clip_length
-        self.freeze_until = freeze_until
-        self.backprop_window = backprop_window
-        self.freeze_batch_norm = freeze_batch_norm
-        for layer in self.layers:
-            if is_frozen(layer.name, freeze_until) or (freeze_batch_norm and is_trunk_batch_norm(layer.name)):
-                layer.trainable = False
 
     @staticmethod
     def _attend(x, inputs, config):
@@ -96,9 +114,21 @@ class SGENet(keras.Model):
             "freeze_until": self.freeze_until,
             "backprop_window": self.backprop_window,
             "freeze_batch_norm": self.freeze_batch_norm,
+            "precision": self.precision,
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Keras' dtype policy for what is made within the block, such as `mixed_bfloat16`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -16,8 +16,10 @@ from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.memory_kind import MEMORY_KINDS
 from keras_sge.models.memory_parts import memory_filters, memory_parts
 from keras_sge.models.weight_name import weight_name
+from keras_sge.models.weights_file import check_finite
 
 ENTROPY_PLACES = ("host", "graph")
+_TRAIN_AGAIN = "Nothing can be made of such a network: train again with a lower training.learning_rate."
 
 
 def build_step_model(
@@ -78,7 +80,12 @@ def build_step_model(
 def step_model_from(
     clip_model: keras.Model, batch_size: int | None = 1, entropy: str = "host", update: str = "subtract"
 ) -> keras.Model:
-    """The step model of a trained `SGENet`, with its weights; arguments as for `build_step_model`."""
+    """The step model of a trained `SGENet`, with its weights; arguments as for `build_step_model`.
+
+    Raises:
+        InputError: a weight is no finite number.
+    """
+    check_finite({weight_name(weight): weight for weight in clip_model.weights}, clip_model.name, _TRAIN_AGAIN)
     step = build_step_model(clip_model.config, batch_size=batch_size, entropy=entropy, update=update)
     copy_weights(clip_model, step)
     return step

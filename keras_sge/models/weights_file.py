@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from edge.errors import InputError
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
 from keras_sge.models.sge_net import SGENet
-from keras_sge.models.step_model import weight_name
+from keras_sge.models.weight_name import weight_name
 
 _CONFIG_KEY = "config.json"
 
@@ -28,9 +29,7 @@ def save_weights(model: SGENet, path: str | Path) -> None:
         InputError: a weight is not finite, or too large for half precision.
     """
     arrays = {weight_name(w): keras.ops.convert_to_numpy(w).astype(np.float16) for w in model.weights}
-    wrong = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    if wrong:
-        raise InputError(f"{len(wrong)} weights have no finite value in half precision, {wrong[0]} among them.")
+    check_finite(arrays, "in half precision", "Train again with a lower training.learning_rate or gradient_clip.")
     document = json.dumps(config_to_dict(model.config))
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **{_CONFIG_KEY: np.array(document)}, **arrays)
@@ -54,7 +53,23 @@ def read_weights_file(path: str | Path) -> tuple[NetworkConfig, dict[str, np.nda
         raise InputError(
             f"{path} is damaged, or no weights of `sge weights` (records of `sge evaluate` are .npz too): {error}"
         ) from error
+    check_finite(weights, str(path), "Write it again from a checkpoint that is whole.")
     return validate(NetworkConfig, document, "network"), weights
+
+
+def stored_network(path: str | Path) -> NetworkConfig:
+    """The network alone of what `save_weights` wrote, without reading the weights."""
+    with np.load(path) as stored:
+        return validate(NetworkConfig, json.loads(str(stored[_CONFIG_KEY])), "network")
+
+
+def check_finite(weights: Mapping[str, Any], where: str, advice: str) -> None:
+    """Raises InputError where a weight is infinite or not a number; `where` begins the message, `advice` ends it."""
+    wrong = [name for name, value in weights.items() if not np.isfinite(keras.ops.convert_to_numpy(value)).all()]
+    if wrong:
+        raise InputError(
+            f"{where}: {len(wrong)} of {len(weights)} weights are no finite numbers, {wrong[0]} among them. {advice}"
+        )
 
 
 def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> tuple[list[str], list[str]]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
+from edge.model_zoo import models_folder
 from edge.preprocess import resize_frame
-from keras_sge.config import NetworkConfig, TrainingConfig
+from keras_sge.config import NetworkConfig, TrainingConfig, builtin_configs
 from keras_sge.config.places import feature_map_number
 from keras_sge.data.clip_loader import normalise
 from keras_sge.data.video_dataset import VideoDataset
@@ -19,7 +20,7 @@ from keras_sge.models.memory_parts import LSTM_ANSWER, pass_through_weights
 from keras_sge.models.network_metadata import entropy_settings
 from keras_sge.models.read_weights import read_weights
 from keras_sge.models.weight_name import weight_name
-from keras_sge.models.weights_file import assign_weights
+from keras_sge.models.weights_file import assign_weights, stored_network
 from keras_sge.training.widened_weights import widened_weights
 
 _SQUEEZE, _NECK = "memory_squeeze/", "neck_squeeze/"
@@ -37,10 +38,11 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
             statistics and the attention's mean on.
 
     Raises:
-        InputError: `start_from` cannot be read, or nothing in it fits.
+        InputError: `start_from` cannot be read, nothing in it fits, or a layer that is not trained is not in it.
     """
     config = model.config
     start, weights, loaded = _take_over(model, training, videos) if training.start_from else (None, {}, set())
+    _check_frozen(model, loaded)
     attention = _new_attention(model, start, videos)
     if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
         reduction = _reduction(model, weights, attention)
@@ -66,12 +68,42 @@ def _take_over(
     loaded = set(assign_weights(model, weights)[0])
     print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
     if not loaded:
-        raise InputError(f"{path} has no weight that fits this network: is network.alpha the same?")
+        raise InputError(
+            f"{path} has no weight that fits this network, whose network.alpha is {model.config.alpha:g}. Give "
+            f"{trained_weights(model.config.alpha)}."
+        )
     if model.config.recurrent and "conv13_pointwise/kernel" in loaded:
         loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
     if Path(path).suffix == ".tflite":
-        measure_batch_norm(model, normalise(_sample_frames(model, videos)))
+        measure_batch_norm(model, _single_frames(model, videos))
     return start, weights, loaded
+
+
+def _check_frozen(model: SGENet, loaded: set[str]) -> None:
+    """InputError where a layer that will not be trained has weights that nobody else has trained."""
+    frozen = [weight_name(weight) for layer in model.layers if not layer.trainable for weight in layer.weights]
+    random = [name for name in frozen if name not in loaded]
+    if random:
+        keys = [f"training.{name}" for name in ("freeze_until", "freeze_batch_norm") if getattr(model, name)]
+        raise InputError(
+            f"{len(random)} of the {len(frozen)} weights that {' and '.join(keys)} keep as they are were taken over "
+            f"from nowhere and would stay random, {random[0]} the first. Start from trained ones with --from FILE: "
+            f"{trained_weights(model.config.alpha)}. Or train all layers: --set training.freeze_until=null"
+            f"{' --set training.freeze_batch_norm=false' * model.freeze_batch_norm}"
+        )
+
+
+def trained_weights(alpha: float) -> str:
+    """Where trained weights for a trunk of this width come from, in words."""
+    shipped = []
+    for folder in (builtin_configs()["quickstart"].parent, models_folder() / "checkpoints"):
+        names = [file.name for file in sorted(folder.glob("*.npz")) if stored_network(file).alpha == alpha]
+        shipped += [f"in {folder} {', '.join(names)}"] if names else []
+    return (
+        f"a run or .npz with network.alpha={alpha:g} ({'; '.join(shipped) or 'none is shipped'}), or a public ImageNet "
+        "classifier of this alpha (0.25, 0.5, 0.75 and 1 exist): TensorFlow's mobilenet_v1_ALPHA_SIZE_quant.tflite or "
+        "the .weights.h5 of keras.applications.MobileNet, see docs/training.md"
+    )
 
 
 def _reduction(
@@ -96,6 +128,15 @@ def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoData
     settings = entropy_settings(model.config)
     frames = _sample_frames(model, videos)
     return entropy.gain * float(np.mean([entropy_attention(frame, settings) for frame in frames]))
+
+
+def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
+    """Sample frames as clips of one frame each, the attention with them where the network takes it."""
+    frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
+    inputs = {"image": normalise(frames)[:, None]}
+    if settings:
+        inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
+    return inputs
 
 
 def _multiply(model: SGENet, layers: set[str], loaded: set[str], factor: float) -> None:

@@ -8,33 +8,43 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from edge.errors import InputError
 from keras_sge.config import Config, TrainingConfig
+from keras_sge.config.run_folder import RunFolder
 from keras_sge.data import data_notes, open_dataset
 from keras_sge.data.cached_videos import CachedVideos
 from keras_sge.data.clip_loader import ClipLoader, check_classes
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, copy_weights, load_clip_model
-from keras_sge.training.checkpoint import Checkpoint
+from keras_sge.models.sge_net import dtype_policy
+from keras_sge.training.checkpoint import Checkpoint, FiniteWeights, Log
 from keras_sge.training.data_wait import DataWait
-from keras_sge.training.run_folder import RunFolder
 from keras_sge.training.starting_weights import set_starting_weights
+from keras_sge.training.validation import Validation
 
 
 def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 1) -> SGENet:
-    """Trains the configured network, or goes on with a run that stopped; the losses are then those of an unbroken run.
+    """Trains the configured network, or goes on with a run that stopped; the losses, the mAP on validation clips and
+    the best epoch are then those of an unbroken run.
 
     Args:
         config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
         verbose: Keras' progress bar: 0 none, 1 bar, 2 a line an epoch.
 
     Returns:
-        The trained clip model; `run/model.keras` holds it too.
+        The clip model after the last epoch; `run/model.keras` holds it too, `run/best.keras` that with the best mAP.
+
+    Raises:
+        InputError: data, start or folder do not fit the configuration, or the training ended in numbers that are none;
+            the last whole epoch is kept.
     """
     folder = RunFolder(run)
     training = config.training
+    if resume:
+        folder.check_resumable(config)
+    else:
+        folder.check_free()
+    config.data.check_folders()
     keras.utils.set_random_seed(training.seed)
     videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
     check_classes(videos, config.network)
@@ -43,47 +53,48 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
         for note in data_notes(videos, config.network):
             print(f"note: {note}", file=sys.stderr)
     held_out = open_dataset(config.data, config.network, "val") if training.validation_steps else None
-    default_policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(training.precision)
     try:
-        if resume:
-            folder.check_resumable(config)
-            model = _resumed(folder, training)
-        else:
-            folder.check_free()
-            model = _clip_model(config, stage_of(training, 0).clip_length)
-            set_starting_weights(model, training, videos)
-            compile_for_training(model, training)
-        folder.write_config(config)
-        epoch = int(model.optimizer.iterations) // training.steps_per_epoch
-        folder.trim_log(epoch)
-        while epoch < training.epochs:
-            stage = stage_of(training, epoch)
-            if model.clip_length != stage.clip_length:
-                model = with_clip_length(model, stage.clip_length, config)
-            loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
-            history = model.fit(
-                loader,
-                validation_data=held_out
-                and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
-                epochs=stage.epochs,
-                initial_epoch=epoch,
-                steps_per_epoch=training.steps_per_epoch,
-                shuffle=False,
-                callbacks=_callbacks(folder, training, loader, append=epoch > 0),
-                verbose=verbose,
-            )
-            if not np.isfinite(history.history["loss"][-1]):
-                raise InputError(
-                    f"the loss is no longer a number in epoch {history.epoch[-1] + 1}; {folder.model} holds the epoch "
-                    "before, if there was one. Start again with a lower training.learning_rate or gradient_clip."
-                )
-            epoch = stage.epochs
+        with dtype_policy(training.precision):
+            return _trained(config, folder, resume, videos, held_out, verbose)
     finally:
-        keras.config.set_dtype_policy(default_policy)
         # TensorFlow never lets go of a generator that it was fed from, nor of what hangs on it.
         videos.clear()
-    return model
+
+
+def _trained(config, folder, resume, videos, held_out, verbose):
+    training = config.training
+    if resume:
+        model = _resumed(folder, training)
+    else:
+        model = _clip_model(config, stage_of(training, 0).clip_length)
+        set_starting_weights(model, training, videos)
+        compile_for_training(model, training)
+    validation = None
+    if held_out and training.evaluation_epochs:
+        with dtype_policy("float32"):
+            validation = Validation(folder, config.network, training, held_out)
+    folder.write_config(config)
+    epoch = int(model.optimizer.iterations) // training.steps_per_epoch
+    folder.trim_log(epoch)
+    while epoch < training.epochs and not folder.stopped_early(training.early_stopping):
+        stage = stage_of(training, epoch)
+        if model.clip_length != stage.clip_length:
+            model = with_clip_length(model, stage.clip_length, config)
+        loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
+        history = model.fit(
+            loader,
+            validation_data=held_out
+            and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
+            epochs=stage.epochs,
+            initial_epoch=epoch,
+            steps_per_epoch=training.steps_per_epoch,
+            shuffle=False,
+            callbacks=_callbacks(folder, training, loader, validation),
+            verbose=verbose,
+        )
+        epoch = history.epoch[-1] + 1
+    # An average is given to the model in an epoch that is known to be the last, and only then.
+    return load_clip_model(folder.model, compile=True) if folder.stopped_early(training.early_stopping) else model
 
 
 def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
@@ -157,13 +168,14 @@ def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
 
 
 def _callbacks(
-    folder: RunFolder, training: TrainingConfig, loader: ClipLoader, append: bool
+    folder: RunFolder, training: TrainingConfig, loader: ClipLoader, validation: Validation | None
 ) -> list[keras.callbacks.Callback]:
     callbacks = [keras.callbacks.TerminateOnNaN(), DataWait(loader)]
     if training.average is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-    # The log comes first: rows of an epoch without a checkpoint are cut off when the run goes on.
-    callbacks += [keras.callbacks.CSVLogger(str(folder.log), append=append), Checkpoint(folder.model)]
+    # In this order: nothing is written of an epoch that went astray, and rows without a checkpoint are cut off later.
+    callbacks += [FiniteWeights(folder), *([validation] if validation else []), Log(folder)]
+    callbacks.append(Checkpoint(folder, training))
     if importlib.util.find_spec("tensorflow"):
         callbacks.append(keras.callbacks.TensorBoard(str(folder.tensorboard)))
     return callbacks

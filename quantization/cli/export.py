@@ -7,6 +7,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_sge.cli.own_data import evaluate_command, print_next, take_own_data
+from keras_sge.config.run_folder import run_data
 from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
@@ -19,13 +21,14 @@ EPILOG = """examples:
   sge export runs/first --out first.tflite
   sge export runs/first --out first_float16.tflite --precision float16
   sge export runs/first --out whole.tflite --entropy graph           the file computes the entropy map itself
-  sge export runs/first --out first_int8.tflite --precision int8 --calibrate data/sky
+  sge export runs/first --out first_int8.tflite --precision int8     calibrated on the run's training split
+  sge export first.npz --out first_int8.tflite --precision int8 --calibrate data/sky
   sge export runs/first --out first_int8_float_io.tflite --precision int8 --calibrate data/sky --float-io
 
-dynamic (int8 weights) and int8 are calibrated on clips of the training split, rolled through the network as a device
-would: int8 takes its ranges from them, both correct their biases for what rounded weights do. float16 does so where
---calibrate is given. Every file is checked against Keras before it is written. `sge-edge info first.tflite` prints what
-is inside.
+dynamic (int8 weights) and int8 are calibrated on clips of the training split, the run's own unless --calibrate names
+another, rolled through the network as a device would: int8 takes its ranges from them, both correct their biases for
+what rounded weights do. float16 does so where --calibrate is given. Every file is checked against Keras before it is
+written. `sge-edge info first.tflite` prints what is inside.
 """
 
 
@@ -47,9 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rounded.add_argument(
         "--calibrate",
         metavar="DIR",
-        help="a data set's directory (default: built-in synthetic videos; float16: nothing)",
+        help="a data set's directory (default: that of the model's run, or else built-in synthetic videos; float16: "
+        "nothing)",
     )
-    rounded.add_argument("--split", default="train", metavar="NAME", help="the data set's split (default: train)")
+    rounded.add_argument("--split", metavar="NAME", help="the data set's split (default: the run's, or train)")
     rounded.add_argument(
         "--development", type=int, metavar="N", help="leave out the N source videos kept for development"
     )
@@ -75,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_file_name(arguments.out, arguments.float_io)
     check_writable(arguments.out)
     _check_calibration_options(arguments)
+    if arguments.calibrate or arguments.precision in ("dynamic", "int8"):
+        take_own_data(arguments, "calibrate", training=True)
 
     need_tensorflow("export")
 
@@ -86,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     metadata = _written(clip_model, arguments)
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, {_agreement(metadata)}")
-    print(f"next: sge evaluate {arguments.out}   or   sge-edge detect SOURCE --model {arguments.out}")
+    evaluate = evaluate_command(arguments.out, clip_model.config.classes, run_data(arguments.model))
+    print_next(*evaluate, ["sge-edge", "info", arguments.out])
     return 0
 
 

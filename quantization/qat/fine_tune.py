@@ -79,6 +79,7 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
         numbers = range(first, first + qat.steps_per_epoch)
         loss = _run_epoch(trainer, loader, numbers, f"epoch {epoch}/{qat.epochs}", quiet)
         losses = trainer.validate(clips)
+        _check_loss(sum(losses.values()), f"the validation of epoch {epoch}/{qat.epochs}")
         checkpoint.epoch = epoch
         checkpoint.weights = {name: trainer.variables[name].numpy() for name in checkpoint.weights}
         checkpoint.optimizer = trainer.optimizer_state()
@@ -138,14 +139,18 @@ def _run_epoch(trainer: TwinTrainer, loader: ClipLoader, numbers: range, title: 
     with tqdm(_ahead(loader, numbers), total=len(numbers), unit="step", desc=title, disable=quiet) as bar:
         for batch in bar:
             loss = sum(trainer.step(batch).values())
-            if not np.isfinite(loss):
-                raise InputError(
-                    f"the loss is no longer a number in {title}. The epochs before are kept: go on with --resume, or "
-                    "start again with a lower qat.learning_rate or training.gradient_clip."
-                )
+            _check_loss(loss, title)
             losses.append(loss)
             bar.set_postfix(loss=f"{np.mean(losses):.3f}")
     return float(np.mean(losses))
+
+
+def _check_loss(loss: float, where: str) -> None:
+    if not np.isfinite(loss):
+        raise InputError(
+            f"the loss is no longer a number in {where}. The epochs before are kept: go on with --resume, or start "
+            "again with a lower qat.learning_rate or training.gradient_clip."
+        )
 
 
 def _ahead(loader: ClipLoader, numbers: range) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
+from keras_sge.models.weights_file import check_finite
 
 _FACTS = "facts.json"
 _ARRAYS = ("weights", "best", "optimizer")
@@ -39,7 +40,14 @@ class QatCheckpoint:
     best_loss: float = float("inf")
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz: under another name first, then renamed."""
+        """Writes an .npz: under another name first, then renamed.
+
+        Raises:
+            InputError: a weight or a variable of the optimiser is no finite number; the file stays as it was.
+        """
+        optimizer = {f"optimiser variable {index}": value for index, value in enumerate(self.optimizer)}
+        advice = f"{path} holds the epoch before, if there was one. Start again with a lower qat.learning_rate."
+        check_finite({**self.weights, **optimizer}, f"after epoch {self.epoch}", advice)
         names = [entry.name for entry in dataclasses.fields(self) if entry.name not in _ARRAYS]
         facts = {name: getattr(self, name) for name in names}
         with atomic_path(path) as temporary:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
 from pathlib import Path
 
-from keras_sge.training.run_folder import RunFolder
+from keras_sge.config.run_folder import RunFolder
 
 
 class QatFolder(RunFolder):
@@ -23,12 +21,3 @@ class QatFolder(RunFolder):
     def __init__(self, path: str | Path):
         super().__init__(path)
         self.model = self.path / "qat.npz"
-
-    def append_log(self, row: Mapping[str, float]) -> None:
-        """Adds a row, and the header to a new log."""
-        new = not self.log.exists()
-        with self.log.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
