@@ -60,6 +60,8 @@ class Validation(keras.callbacks.Callback):
         # Without an object in the clips there is nothing to measure.
         if not np.isnan(map50):
             logs[MAP50] = map50
+        if not len(records):
+            return
         picture = validation_picture(self.clips, records)
         with atomic_path(self._folder.pictures) as temporary:
             if not cv2.imwrite(str(temporary), picture):
@@ -92,9 +94,7 @@ class ValidationClips(VideoDataset):
             scale = np.array([width / video.width, height / video.height] * 2, np.float32)
             labels = dataset.labels(index)[start : start + length]
             self._frames.append(np.stack(pictures))
-            self._labels.append(
-                [dataclasses.replace(one, boxes=one.boxes * scale, ignored=one.ignored * scale) for one in labels]
-            )
+            self._labels.append([_scaled(one, scale) for one in labels])
             unlabelled = frozenset(frame - start for frame in video.unlabelled if start <= frame < start + length)
             self.videos.append(
                 dataclasses.replace(video, width=width, height=height, length=length, unlabelled=unlabelled)
@@ -107,20 +107,25 @@ class ValidationClips(VideoDataset):
         return self._labels[index]
 
 
+def _scaled(labels: FrameLabels, scale: np.ndarray) -> FrameLabels:
+    return dataclasses.replace(labels, boxes=labels.boxes * scale, ignored=labels.ignored * scale)
+
+
 def validation_picture(clips: VideoDataset, records: DetectionRecords) -> np.ndarray:
-    """The last labelled frames of some clips, the labels drawn in above, what was found with its scores below.
+    """The last scored frames of some clips, the labels drawn in above, what was found with its scores below.
 
     Args:
-        clips: what was run. records: what was found in it.
+        clips: what was run. records: what was found in it, at least one frame.
 
     Returns:
         uint8 (height, width, 3), BGR; two rows of at most six frames, a caption above each.
     """
-    shown = np.unique(np.linspace(0, len(clips) - 1, min(_SHOWN, len(clips))).astype(int))
+    last = {clip: place for place, clip in enumerate(records.videos.tolist())}
+    shown = np.unique(np.linspace(0, len(last) - 1, min(_SHOWN, len(last))).astype(int))
     columns = []
-    for clip in shown.tolist():
-        place = int(np.flatnonzero(records.videos == clip)[-1])
-        frame, record = clips.read(clip)[records.frame_ids[place]], records[place]
+    for clip in (list(last)[index] for index in shown):
+        record, number = records[last[clip]], int(records.frame_ids[last[clip]])
+        frame = clips.read(clip, number, number + 1)[0]
         best = np.flatnonzero(record.scores >= _SCORE)
         names = [records.labels[one] for one in record.true_classes]
         found = [f"{records.labels[record.classes[one]]} {record.scores[one]:.2f}" for one in best]
