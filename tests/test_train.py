@@ -18,6 +18,7 @@ import yaml
 from tiny import random_clip, randomise, tiny_config
 
 from edge.errors import InputError
+from edge.preprocess import resize_frame
 from keras_sge.config import AnchorConfig, Config, DataConfig, TrainingConfig, config_to_dict, load_config
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.data import open_dataset, synthetic_split
@@ -350,6 +351,20 @@ def test_validation_clips_are_bounded_and_scaled_with_their_boxes():
     assert clips.read(0).shape == (25, 64, 64, 3) and len(clips.labels(0)) == 25
     np.testing.assert_allclose(clips.labels(2)[24].boxes * 2, videos.labels(4)[24].boxes, rtol=1e-5)
     assert len(ValidationClips(videos, tiny_config(), frames=3).videos) == 1
+
+
+def test_validation_clips_have_a_labelled_frame_and_know_the_others():
+    videos = synthetic_split("val", 128, videos=1, frames=30)
+    labels, region = list(videos.labels(0)), np.float32([[2, 4, 60, 80]])
+    videos.labels = lambda index: [
+        dataclasses.replace(one, ignored=region, ignored_classes=np.int32([0])) for one in labels
+    ]
+    videos.videos = [dataclasses.replace(videos.videos[0], unlabelled=frozenset(range(30)) - {20, 25})]
+    clips = ValidationClips(videos, tiny_config(), frames=10)
+    assert clips.videos[0].unlabelled == frozenset(range(9)) and clips.videos[0].length == 10
+    np.testing.assert_allclose(clips.labels(0)[9].boxes * 2, labels[20].boxes, rtol=1e-5)
+    np.testing.assert_allclose(clips.labels(0)[9].ignored, region / 2)
+    np.testing.assert_array_equal(clips.read(0)[9], resize_frame(videos.read(0, 20, 21)[0], 64, 64))
 
 
 @pytest.mark.parametrize("changes", [{"validation_steps": 0, "evaluation_epochs": 1}, {"evaluation_epochs": 0}])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_sge.config import NetworkConfig
     from keras_sge.data import VideoDataset
 
 HELP = "make, check, look at and convert data sets; propose anchors"
@@ -89,23 +90,27 @@ def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
         yield lambda videos: bars.enter_context(tqdm(videos, unit="video", desc=name))
 
 
-def _open(arguments: argparse.Namespace, of_run: str = "val") -> VideoDataset:
+def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
     """The videos meant; of a run, unless --split names others, those of its part `of_run`, `train` or `val`."""
-    from keras_sge.config import load_config
     from keras_sge.config.run_folder import RunFolder, run_data
-    from keras_sge.data import data_notes, open_dataset, open_videos
+    from keras_sge.data import open_dataset, open_videos
 
     own = run_data(arguments.data)
     if own and (own.path is None or arguments.split is None):
         arguments.split = arguments.split or of_run
         print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
-        dataset = open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
-    else:
-        arguments.split = arguments.split or "val"
-        with _bar("index") as bar:
-            dataset = open_videos(own.path if own else arguments.data, arguments.split, bar)
-    config = getattr(arguments, "config", None)
-    for note in data_notes(dataset, load_config(config).network) if config else dataset.notes:
+        return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
+    arguments.split = arguments.split or "val"
+    with _bar("index") as bar:
+        return open_videos(own.path if own else arguments.data, arguments.split, bar)
+
+
+def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkConfig | None = None) -> VideoDataset:
+    """`_videos`, what they have to say said; with `network`, also what that one makes of them."""
+    from keras_sge.data import data_notes
+
+    dataset = _videos(arguments, of_run)
+    for note in data_notes(dataset, network) if network else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     return dataset
 
@@ -140,7 +145,7 @@ def _check(arguments: argparse.Namespace) -> int:
         # Before the minutes that a large set takes.
         check_picture_name(arguments.out)
     network = load_config(arguments.config).network if arguments.config else None
-    dataset = _open(arguments)
+    dataset = _open(arguments, network=network)
     with _bar("check") as bar:
         report = check_videos(dataset, not arguments.no_frames, bar)
     print(f"{arguments.data}, {arguments.split}: {type(dataset).__name__}\n\n{report.text()}")
@@ -231,7 +236,7 @@ def _anchors(arguments: argparse.Namespace) -> int:
 
     arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network
-    dataset = _open(arguments, of_run="train")
+    dataset = _open(arguments, of_run="train", network=network)
     with _bar("labels") as bar:
         report = check_videos(dataset, read_frames=False, progress=bar)
     if report.problems:

@@ -87,12 +87,18 @@ class ValidationClips(VideoDataset):
         for index in picks:
             video = dataset.videos[index]
             length = min(video.length, frames // count)
-            pictures = [resize_frame(frame, height, width) for frame in dataset.read(index, 0, length)]
+            # With a labelled frame in it: without one there would be nothing to measure.
+            first = next(frame for frame in range(video.length) if frame not in video.unlabelled)
+            start = max(0, first + 1 - length)
+            pictures = [resize_frame(frame, height, width) for frame in dataset.read(index, start, start + length)]
             scale = np.array([width / video.width, height / video.height] * 2, np.float32)
-            labels = dataset.labels(index)[:length]
+            labels = dataset.labels(index)[start : start + length]
             self._frames.append(np.stack(pictures))
             self._labels.append([_scaled(one, scale) for one in labels])
-            self.videos.append(dataclasses.replace(video, width=width, height=height, length=length))
+            unlabelled = frozenset(frame - start for frame in video.unlabelled if start <= frame < start + length)
+            self.videos.append(
+                dataclasses.replace(video, width=width, height=height, length=length, unlabelled=unlabelled)
+            )
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         return self._frames[index][start:stop]
@@ -102,8 +108,7 @@ class ValidationClips(VideoDataset):
 
 
 def _scaled(labels: FrameLabels, scale: np.ndarray) -> FrameLabels:
-    boxes = {name: value * scale for name, value in vars(labels).items() if name in ("boxes", "ignored")}
-    return dataclasses.replace(labels, **boxes)
+    return dataclasses.replace(labels, boxes=labels.boxes * scale, ignored=labels.ignored * scale)
 
 
 def validation_picture(clips: VideoDataset, records: DetectionRecords) -> np.ndarray:
