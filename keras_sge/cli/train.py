@@ -58,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         folder.check_free()
         check_start(config.training.start_from)
-
-    check_folder(folder)
+    check_folder(folder.path)
 
     import_keras()
 
