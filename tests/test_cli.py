@@ -25,6 +25,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+START = Path(__file__).parents[1] / "configs" / "quickstart_start.npz"
+
+
 def refused(capsys, *arguments):
     """The one line on stderr of a command that must fail with exit code 2."""
     capsys.readouterr()
@@ -255,7 +258,7 @@ def test_what_installs_an_extra_follows_the_installation(folder, monkeypatch):
         (["compare", "a.tflite", "--data", "d", "--out", "r"], "matplotlib"),
         (["reproduce", "table1"], "matplotlib"),
         (["reproduce", "figure2"], "matplotlib"),
-        (["qat", "quickstart", "--from", "runs/none", "--run", "q"], "tensorflow_model_optimization"),
+        (["qat", "quickstart", "--from", str(START), "--run", "q"], "tensorflow_model_optimization"),
     ],
 )
 def test_what_a_later_step_needs_is_missed_at_once(arguments, missing, folder, capsys, monkeypatch):
