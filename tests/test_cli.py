@@ -143,6 +143,13 @@ def test_a_run_without_a_checkpoint_is_named(folder, capsys):
     assert files(folder) == ["run", "run/config.yaml"]
 
 
+@pytest.mark.parametrize("name", ["model.keras", "best.keras", "log.csv", "results.png", "validation.png"])
+def test_a_run_writes_over_nothing(name, folder, capsys):
+    (folder / name).write_text("mine")
+    assert f"{name} is there" in refused(capsys, "train", "quickstart", "--run", ".")
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
 def test_other_classes_are_named(folder, capsys, tiny_coco):
     line = refused(capsys, "train", "paper320", "--run", "run", "--data", tiny_coco)
     assert "helicopter" in line and "zebra" in line

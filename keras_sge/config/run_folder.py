@@ -45,9 +45,12 @@ class RunFolder:
         self.pictures = self.path / "validation.png"
 
     def check_free(self) -> None:
-        """InputError if a run is in the folder already."""
+        """InputError if a run is in the folder already, or a file that one would write over."""
         if self.config.exists():
             raise InputError(f"{self.path} holds a run already. Continue it with --resume, or name another with --run.")
+        for path in (self.model, self.best, self.log, self.results, self.pictures):
+            if path.exists():
+                raise InputError(f"{path} is there and would be written over. Name another folder with --run.")
 
     def stored_config(self, overrides: tuple[str, ...] | list[str] = ()) -> Config:
         """The run's configuration, `overrides` applied as by `load_config`; InputError where there is no run."""
