@@ -23,7 +23,7 @@ import numpy as np
 import edge
 from edge.atomic import atomic_path
 from edge.model_zoo import model_path
-from keras_sge.data.open_videos import open_videos
+from keras_sge.data.open import open_videos
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
     DetectionRecords,

@@ -23,7 +23,7 @@ from peers import WARM_UP, bare_invoke, in_turn, paired
 
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.runtime import load_interpreter
+from edge.runtimes.litert import load_interpreter
 
 CONFIGURATIONS = ("skyzoom320", "skyzoom256", "skyzoom192")
 VARIANTS = {
@@ -67,12 +67,11 @@ def step_file(folder: Path, name: str, variant: str) -> Path:
         return path
     from keras_sge.config import load_config
     from keras_sge.models import SGENet, step_model_from
-    from keras_sge.models.network_metadata import network_metadata
-    from quantization.calibration import calibrate
-    from quantization.calibration_source import synthetic_source
+    from keras_sge.models.step_model import network_metadata
+    from quantization.calibration import calibrate, synthetic_source
+    from quantization.contract import int8_metadata
     from quantization.convert import quantize
-    from quantization.state_contract import int8_metadata
-    from quantization.write_file import write_file
+    from quantization.exporter import write_file
 
     network = load_config(name, VARIANTS[variant]).network
     step, metadata = step_model_from(SGENet(network, 1), update="blend"), network_metadata(network)

@@ -29,8 +29,8 @@ from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
 from edge.preprocess import resize_frame
-from edge.runtime import load_interpreter
-from edge.sources.open_source import open_source
+from edge.runtimes.litert import load_interpreter
+from edge.video.open import open_source
 
 Item = TypeVar("Item")
 WARM_UP = 5

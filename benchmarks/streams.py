@@ -32,9 +32,9 @@ from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import default_model
 from edge.pipeline import Pipeline
-from edge.sources.open_source import open_source
-from edge.sources.video_source import Item, VideoSource
 from edge.stream import Stream
+from edge.video.open import open_source
+from edge.video.source import Item, VideoSource
 
 STREAMS, RUNS, SAMPLES_A_RUN = 16, 20, 10
 BLOCK, BLOCKS = 64, 12

@@ -16,19 +16,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Detection": "edge.detection",
+    "Detection": "edge.results",
     "Detector": "edge.detector",
-    "FrameResult": "edge.frame_result",
+    "FrameResult": "edge.results",
     "InputError": "edge.errors",
     "entropy_attention": "edge.entropy",
     "entropy_map": "edge.entropy",
     "list_models": "edge.model_zoo",
-    "LiveLimits": "edge.sources.live_limits",
+    "LiveLimits": "edge.video.live",
     "Pipeline": "edge.pipeline",
-    "StreamEvent": "edge.stream_event",
-    "VideoSource": "edge.sources.video_source",
-    "open_source": "edge.sources.open_source",
-    "open_sources": "edge.sources.open_source",
+    "StreamEvent": "edge.results",
+    "VideoSource": "edge.video.source",
+    "open_source": "edge.video.open",
+    "open_sources": "edge.video.open",
 }
 
 __all__ = [*_HOMES, "__version__"]

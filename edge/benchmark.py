@@ -16,12 +16,11 @@ import numpy as np
 
 from edge.detector import Detector
 from edge.errors import InputError
-from edge.frame_result import FrameResult
 from edge.model_zoo import model_path
 from edge.pipeline import Pipeline
-from edge.sources.open_source import Source, open_source
-from edge.sources.video_source import Item, VideoSource
-from edge.stream_event import StreamEvent
+from edge.results import FrameResult, StreamEvent
+from edge.video.open import Source, open_source
+from edge.video.source import Item, VideoSource
 
 # First frames fill caches and wake the threads: they are run but not counted.
 WARM_UP = 5

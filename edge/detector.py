@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from edge.detection import Detection
 from edge.engine import Engine
 from edge.errors import InputError
-from edge.frame_result import FrameResult
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import model_path
-from edge.open_runtime import open_runtime
-from edge.sources.open_source import Source, find_sources, open_source
-from edge.sources.video_source import VideoSource
+from edge.results import Detection, FrameResult, StreamEvent
+from edge.runtimes.choose import open_runtime
 from edge.stream import Stream
-from edge.stream_event import StreamEvent
+from edge.video.open import Source, find_sources, open_source
+from edge.video.source import VideoSource
 
 
 class Detector:
@@ -32,11 +30,11 @@ class Detector:
         model: path of a .tflite written by `sge export`, or the name of a shipped one.
         threads: of the CPU, at least 1.
         score_threshold, iou_threshold, max_detections: None takes the model's own.
-        delegate, accelerator, allow_cpu: what computes, see `edge.open_runtime.open_runtime`.
+        delegate, accelerator, allow_cpu: what computes, see `edge.runtimes.choose.open_runtime`.
 
     Attributes:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
-        runtime: the `edge.runtime.Runtime` in use.
+        runtime: the `edge.runtimes.litert.Runtime` in use.
         max_streams: how many streams may be open at once, 64; a state takes some 10 to 100 kB. May be set.
         idle_seconds: a stream without a frame for longer, 600, is closed when another is opened, unless a pipeline or a
             `with` block holds it. May be set.
@@ -78,7 +76,7 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> Detector:
-        """A detector on anything with the face of `edge.runtime.Runtime`; Keras models are evaluated this way."""
+        """A detector on anything with the face of `edge.runtimes.litert.Runtime`, as Keras models are evaluated."""
         detector = cls.__new__(cls)
         detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
         return detector

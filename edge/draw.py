@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from edge.detection import Detection
-from edge.frame_result import FrameResult
 from edge.preprocess import to_bgr
+from edge.results import Detection, FrameResult
 
 # BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
 COLOURS = (

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from edge.anchors import anchor_boxes
-from edge.detection import Detection
+from edge.boxes import anchor_boxes
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import Metadata
 from edge.postprocess import select_detections
-from edge.prepared_frame import PreparedFrame
-from edge.preprocess import network_input, quantised_network_input, to_bgr
-from edge.quantised import to_raw, to_real
+from edge.preprocess import PreparedFrame, network_input, quantised_network_input, to_bgr, to_raw, to_real
+from edge.results import Detection
 from edge.scene_cut import thumbnail
 
 
@@ -25,7 +23,7 @@ class Engine:
     """The stages of one frame: `prepare`, `invoke`, `detections`. Several threads may call them at once.
 
     Args:
-        runtime: anything with the face of `edge.runtime.Runtime`. metadata: of the model.
+        runtime: anything with the face of `edge.runtimes.litert.Runtime`. metadata: of the model.
         score_threshold, iou_threshold, max_detections: None takes the model's own.
 
     Raises:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.anchors import AnchorMap
+from edge.boxes import AnchorMap
 from edge.errors import InputError
 
 FORMAT = "keras-sge"

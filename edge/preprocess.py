@@ -1,13 +1,43 @@
-"""From a camera's frame to the network's input. Training loads its clips through the same `resize_frame`."""
+"""Between real numbers and the integers of a quantised tensor: real = (raw - zero point) * scale."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edge.errors import InputError
+
+
+def to_raw(values: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type = np.int8) -> np.ndarray:
+    """Real values as the nearest integers of `dtype`; what lies outside becomes its first or last value."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def to_real(raw: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Integers as float32; a tensor without a scale, as float ones are, stays as it is."""
+    return (raw.astype(np.float32) - zero_point) * np.float32(scale) if scale else raw
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """What `edge.engine.Engine.prepare` made of a frame; it belongs to no stream yet.
+
+    Attributes:
+        frame: the frame itself, or what was made of one that was not BGR.
+        inputs: the network's inputs without the states, by name.
+        thumbnail: for `edge.scene_cut`; None where cuts are not looked for.
+        timings: milliseconds of the stages so far.
+    """
+
+    frame: np.ndarray
+    inputs: dict[str, np.ndarray]
+    thumbnail: np.ndarray | None
+    timings: dict[str, float]
+
 
 _CONVERSIONS = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}
 

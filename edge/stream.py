@@ -11,8 +11,8 @@ import numpy as np
 
 from edge.engine import Engine
 from edge.errors import InputError
-from edge.frame_result import FrameResult
-from edge.prepared_frame import PreparedFrame
+from edge.preprocess import PreparedFrame
+from edge.results import FrameResult
 from edge.scene_cut import SceneCut
 
 # After a longer hole in the source the remembered scene is no longer the one in view.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.boxes import iou_matrix
-from edge.detection import Detection
+from edge.results import Detection
 
 # Boxes are enlarged by this share of their sides, each way, before their overlap is taken: small, fast objects
 # otherwise miss their own last box.

@@ -1,4 +1,4 @@
-"""Which values flow through a network, seen while it runs along real clips."""
+"""The clips that calibration draws from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,33 @@ import numpy as np
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import Metadata
-from keras_sge.data import VideoDataset
+from keras_sge.config import NetworkConfig
+from keras_sge.data import VideoDataset, synthetic_split
 from quantization.bias_correction import convolutions
-from quantization.quantised_step import Ranges, quantised_layers, settled_ranges
+from quantization.contract import Ranges, quantised_layers, settled_ranges
+
+
+@dataclass(frozen=True)
+class CalibrationSource:
+    """Training videos and how they are drawn from.
+
+    Attributes:
+        videos: of the training split; what a model is judged on has no business here.
+        name: what the file's metadata calls them.
+        clips: how many videos are run. seed: of the draw, see `calibrate`.
+    """
+
+    videos: VideoDataset
+    name: str
+    clips: int = 32
+    seed: int = 0
+
+
+def synthetic_source(network: NetworkConfig, clips: int = 32, seed: int = 0) -> CalibrationSource:
+    """The built-in synthetic training videos, in the network's own frame size."""
+    videos = synthetic_split("train", max(network.input_size), videos=max(clips, 1))
+    return CalibrationSource(videos, "built-in synthetic set, train", clips, seed)
+
 
 CLIP_FRAMES = 30
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from quantization.bias_correction import corrected
 from quantization.calibration import Calibration
-from quantization.quantised_step import Ranges, quantised_step
+from quantization.contract import Ranges, quantised_step
 
 # Of precision `dynamic` the converter leaves smaller kernels as they are.
 _LEAST_ROUNDED = 1024

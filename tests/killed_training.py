@@ -10,8 +10,7 @@ import sys
 
 from keras_sge.config import load_config
 from keras_sge.training import train
-from keras_sge.training.checkpoint import Checkpoint
-from keras_sge.training.data_wait import DataWait
+from keras_sge.training.callbacks import Checkpoint, DataWait
 
 config, run, epoch, when = sys.argv[1:]
 
@@ -39,6 +38,6 @@ class DyingCheckpoint(Checkpoint):
 
 
 if __name__ == "__main__":
-    training = sys.modules["keras_sge.training.train"]
+    training = sys.modules["keras_sge.training.fit"]
     training.DataWait, training.Checkpoint = DyingWait, DyingCheckpoint
     train(load_config(config), run, resume=os.path.isfile(os.path.join(run, "model.keras")), verbose=0)

@@ -5,13 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge.anchors import anchor_boxes
-from edge.boxes import centres_to_corners, iou_matrix
+from edge.boxes import anchor_boxes, centres_to_corners, iou_matrix
 from edge.errors import InputError
-from keras_sge.boxes.anchor_maps import anchor_maps
+from keras_sge.boxes import anchor_maps
 from keras_sge.config import load_config
 from keras_sge.data import propose_anchors
-from keras_sge.data.anchor_fit import anchor_fit, best_overlap
+from keras_sge.data.anchors import anchor_fit, best_overlap
 
 QUICK = load_config("quickstart").network
 WIDE = dataclasses.replace(QUICK, input_size=(96, 160))

@@ -10,7 +10,7 @@ import pytest
 from evaluated import plain_area, plain_claims, random_frames, record
 
 from keras_sge.evaluation import average_precision
-from keras_sge.evaluation.coco_figures import coco_evaluation, coco_figures
+from keras_sge.evaluation.metrics import coco_evaluation, coco_figures
 
 
 def plain_average_precision(frames, wanted, threshold=0.5):

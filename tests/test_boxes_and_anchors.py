@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from tiny import randomise, tiny_config
 
-from edge.anchors import anchor_boxes
-from edge.boxes import centres_to_corners, decode_boxes, iou_matrix
-from keras_sge.boxes import LabelEncoder
-from keras_sge.boxes.anchor_maps import anchor_maps, boxes_per_cell
+from edge.boxes import anchor_boxes, centres_to_corners, decode_boxes, iou_matrix
+from keras_sge.boxes import LabelEncoder, anchor_maps, boxes_per_cell
 from keras_sge.config import load_config
 from keras_sge.models import build_step_model
 

@@ -16,8 +16,8 @@ from edge.errors import InputError
 from keras_sge.config import AugmentationConfig, TrainingConfig
 from keras_sge.data import FrameLabels, SyntheticSky, Video, VideoDataset
 from keras_sge.data.augmentation import random_transform, whole_frame
-from keras_sge.data.clip_loader import ClipLoader
-from keras_sge.models.network_metadata import entropy_settings
+from keras_sge.data.loader import ClipLoader
+from keras_sge.models.step_model import entropy_settings
 
 
 class Memory(VideoDataset):

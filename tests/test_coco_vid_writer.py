@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from keras_sge.data.coco_vid import CocoVid
-from keras_sge.data.coco_vid_writer import write_coco_vid
+from keras_sge.data.formats.coco_vid import CocoVid
+from keras_sge.data.formats.coco_vid_writer import write_coco_vid
 from keras_sge.data.synthetic import SyntheticSky
 
 

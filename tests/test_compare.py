@@ -10,21 +10,18 @@ import numpy as np
 import pytest
 from evaluated import record, records_of
 
-from edge.detection import Detection
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import StateTensor
-from keras_sge.data.open_videos import open_videos
-from quantization.agreement import agree, difference
+from edge.results import Detection
+from keras_sge.data.open import open_videos
 from quantization.cli import compare as cli
-from quantization.comparison.charts import draw_charts
+from quantization.comparison.charts import draw_charts, worst_frames
 from quantization.comparison.compare_files import compare_files
 from quantization.comparison.layer_error import layer_errors
-from quantization.comparison.long_run import WINDOW, LongRun, long_run
-from quantization.comparison.recording_runtime import RecordingRuntime
-from quantization.comparison.replayed_runtime import ReplayedRuntime
+from quantization.comparison.long_run import WINDOW, LongRun, RecordingRuntime, ReplayedRuntime, long_run
 from quantization.comparison.runtime_process import RuntimeProcess, available_runtimes
-from quantization.comparison.worst_frames import worst_frames
+from quantization.validation import agree, difference
 
 
 def found(box, score=0.9, kind=0):
@@ -140,7 +137,7 @@ def test_a_long_run_is_not_reset_where_the_size_changes(tiny_tflite):
 
 @pytest.fixture(scope="module")
 def half(tiny_net, tmp_path_factory):
-    from quantization.export import export
+    from quantization.exporter import export
 
     path = tmp_path_factory.mktemp("half") / "tiny_float16.tflite"
     export(tiny_net, path, "float16")

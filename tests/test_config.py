@@ -5,7 +5,7 @@ import yaml
 
 from edge.errors import InputError
 from keras_sge.config import Config, builtin_configs, config_from_dict, config_to_dict, load_config
-from keras_sge.config.yaml_text import format_yaml, parse_yaml
+from keras_sge.config.config import format_yaml, parse_yaml
 
 SMALL = {"network": {"name": "n", "classes": ["a", "b"]}}
 

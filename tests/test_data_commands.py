@@ -15,9 +15,9 @@ from edge.errors import InputError
 from keras_sge.cli.main import main
 from keras_sge.config import builtin_configs
 from keras_sge.data import CocoVid, ImageNetVid, MotChallenge, check_videos, open_videos
-from keras_sge.data.data_figure import data_figure, sample_sheet
-from keras_sge.data.picked_frames import PickedFrames
+from keras_sge.data.figures import data_figure, sample_sheet
 from keras_sge.data.synthetic import SyntheticSky
+from keras_sge.data.views import PickedFrames
 
 MOT_LINES = [f"{t},1,{5 + 4 * t},5,20,30,1,1,1" for t in range(1, 5)] + ["1,2,40,30,10,10,1,1,1"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tiny import CLASSES
 
-from edge.detection import Detection
 from edge.errors import InputError
+from edge.results import Detection
 from keras_sge.data import FrameLabels, SyntheticSky, Video, VideoDataset
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,

@@ -8,11 +8,9 @@ import pytest
 from evaluated import iou, plain_area, plain_claims, random_frames, record, records_of
 
 from keras_sge.evaluation import evaluation_pictures, score_records
-from keras_sge.evaluation.best_f1 import best_f1
-from keras_sge.evaluation.confusion_matrix import confusion_matrix
-from keras_sge.evaluation.error_breakdown import error_breakdown
 from keras_sge.evaluation.matches import match
-from keras_sge.evaluation.split_figures import (
+from keras_sge.evaluation.metrics import best_f1, confusion_matrix, error_breakdown
+from keras_sge.evaluation.splits import (
     SPEEDS,
     frame_index_figures,
     motion_figures,

@@ -9,15 +9,15 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import read_model
 from edge.preprocess import resize_frame
-from edge.runtime import Runtime
-from keras_sge.boxes.anchor_maps import anchor_maps
+from edge.runtimes.litert import Runtime
+from keras_sge.boxes import anchor_maps
 from keras_sge.cli.main import main
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.network_metadata import entropy_settings, state_tensors
-from quantization import export as exporting
+from keras_sge.models.step_model import entropy_settings, state_tensors
+from quantization import exporter as exporting
 from quantization import validation
-from quantization.export import export
+from quantization.exporter import export
 
 
 @pytest.fixture(scope="module")

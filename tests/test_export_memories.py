@@ -11,11 +11,11 @@ from edge.errors import InputError
 from edge.metadata import read_model
 from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
 from keras_sge.data import SyntheticSky
-from keras_sge.evaluation.keras_runtime import KerasRuntime
+from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.network_metadata import network_metadata
-from quantization.calibration_source import CalibrationSource
-from quantization.export import export, export_int8
+from keras_sge.models.step_model import network_metadata
+from quantization.calibration import CalibrationSource
+from quantization.exporter import export, export_int8
 
 ONE, TWO = ["state"], ["state_h", "state_c"]
 MEMORIES = {

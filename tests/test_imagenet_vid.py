@@ -12,8 +12,7 @@ from video_trees import shades, vid_object, vid_xml, write_vid, write_vid_video
 
 from edge.errors import InputError
 from keras_sge.data import ImageNetVid
-from keras_sge.data.imagenet_vid_classes import VID_CLASSES
-from keras_sge.data.imagenet_vid_xml import read_frame_labels
+from keras_sge.data.formats.imagenet_vid_files import VID_CLASSES, read_frame_labels
 
 PARTS = ("Data", "Annotations")
 _opened = []
@@ -105,7 +104,7 @@ def test_only_what_is_asked_for_is_opened(tree, opened):
 
 
 def test_a_bounded_number_of_videos_stays_in_memory(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr("keras_sge.data.imagenet_vid._CACHED_VIDEOS", 2)
+    monkeypatch.setattr("keras_sge.data.formats.imagenet_vid._CACHED_VIDEOS", 2)
     for number in range(4):
         write_vid_video(tmp_path, f"val/v{number}", [vid_xml(), vid_xml()])
     dataset = ImageNetVid(tmp_path, "val")
@@ -121,7 +120,7 @@ def test_a_bounded_number_of_videos_stays_in_memory(tmp_path, opened, monkeypatc
 
 
 def test_threads_see_the_same(tree, monkeypatch):
-    monkeypatch.setattr("keras_sge.data.imagenet_vid._CACHED_VIDEOS", 1)
+    monkeypatch.setattr("keras_sge.data.formats.imagenet_vid._CACHED_VIDEOS", 1)
     dataset, found, barrier = ImageNetVid(tree, "train"), [], threading.Barrier(8)
 
     def look(seed):

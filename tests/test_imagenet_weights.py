@@ -10,11 +10,11 @@ from tiny import randomise
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
-from edge.runtime import load_interpreter
-from keras_sge.models.imagenet_weights import read_mobilenet_h5
+from edge.runtimes.litert import load_interpreter
+from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
-from keras_sge.models.read_weights import read_weights
-from keras_sge.models.weights_file import assign_weights
+from keras_sge.models.pretrained import read_mobilenet_h5
+from keras_sge.models.weights import assign_weights
 
 SHARED = Path(__file__).parents[2] / "shared"
 needs_shared = pytest.mark.skipif(not (SHARED / "weights").is_dir(), reason="the folder ../shared is not there")

@@ -7,16 +7,15 @@ import tempfile
 import numpy as np
 import pytest
 
-from edge.anchors import AnchorMap
+from edge.boxes import AnchorMap
 from edge.errors import InputError
 from edge.metadata import Metadata, StateTensor, append_metadata
 from edge.model_zoo import list_models, model_path
 from quantization.cli import inspect as cli
 from quantization.graph import read_graph
-from quantization.inspection import gpu_run
-from quantization.inspection.gpu_run import run_on_gpu
-from quantization.inspection.inspect_file import inspect_file
-from quantization.inspection.parts import part_of
+from quantization.inspection import gpu as gpu_run
+from quantization.inspection.gpu import run_on_gpu
+from quantization.inspection.inspect_file import inspect_file, part_of
 
 SHAPE = (1, 4, 4, 8)
 

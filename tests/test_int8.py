@@ -10,20 +10,17 @@ from tiny import random_clip, randomise, tiny_config
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.runtime import Runtime
+from edge.runtimes.litert import Runtime
 from keras_sge.data import SyntheticSky
-from keras_sge.evaluation.keras_runtime import KerasRuntime
+from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.network_metadata import network_metadata
-from quantization import export as exporting
+from keras_sge.models.step_model import network_metadata
+from quantization import exporter as exporting
 from quantization.bias_correction import batch_norms, convolutions, correct_biases, corrected, rounded_kernel
-from quantization.calibration import calibrate, draw_clips
-from quantization.calibration_source import CalibrationSource
+from quantization.calibration import CalibrationSource, calibrate, draw_clips
+from quantization.contract import check_state_contract, quantised_layers
 from quantization.convert import convert
-from quantization.export import export, export_int8
-from quantization.quantised_step import quantised_layers
-from quantization.state_contract import check_state_contract
-from quantization.write_file import check_file_name, write_file
+from quantization.exporter import check_file_name, export, export_int8, write_file
 
 
 @pytest.fixture(scope="module")

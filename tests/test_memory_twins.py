@@ -6,7 +6,7 @@ from tiny import random_clip, randomise, tiny_config
 
 from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
 from keras_sge.models import build_step_model, copy_weights
-from keras_sge.models.network_metadata import state_tensors
+from keras_sge.models.step_model import state_tensors
 
 tf_keras = pytest.importorskip("tf_keras")
 

@@ -8,18 +8,16 @@ import pytest
 import tensorflow as tf
 from tiny import random_clip, randomise, tiny_config
 
-from edge.anchors import anchor_boxes
-from edge.boxes import corners_to_centres, decode_boxes
-from keras_sge.boxes.anchor_maps import anchor_maps
+from edge.boxes import anchor_boxes, corners_to_centres, decode_boxes
+from keras_sge.boxes import anchor_maps
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, build_step_model, copy_weights, detector_graph, step_model_from
-from keras_sge.models.memory_parts import pass_through_weights
-from keras_sge.models.model_summary import summarize
-from keras_sge.models.network_metadata import state_tensors
-from keras_sge.models.scaled_boxes import scale_boxes
-from keras_sge.models.step_model import weight_name
-from keras_sge.models.weights_file import assign_weights
+from keras_sge.models.checkpoints import scale_boxes
+from keras_sge.models.memory import pass_through_weights
+from keras_sge.models.step_model import state_tensors, weight_name
+from keras_sge.models.summary import summarize
+from keras_sge.models.weights import assign_weights
 
 VARIANTS = {
     "squeezed_gru input": {},
@@ -164,7 +162,7 @@ def test_other_clip_length_than_built_for_is_refused():
 @pytest.mark.parametrize("size", [(64, 96), (100, 132)])
 def test_map_in_the_graph_equals_the_map_on_the_host(size):
     from edge.entropy import entropy_attention
-    from keras_sge.models.network_metadata import entropy_settings
+    from keras_sge.models.step_model import entropy_settings
 
     config = tiny_config(input_size=size, memory=None)
     host = randomise(build_step_model(config))

@@ -9,17 +9,17 @@ from tiny import random_clip, randomise, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
-from keras_sge.boxes.anchor_maps import attention_map_size, memory_map_size
+from keras_sge.boxes import attention_map_size, memory_map_size
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NeckConfig, NetworkConfig, TrainingConfig
-from keras_sge.config.places import PLACES, TRUNK_PLACES
+from keras_sge.config.network import PLACES, TRUNK_PLACES
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
-from keras_sge.models.memory_parts import memory_filters
-from keras_sge.models.model_summary import summarize
-from keras_sge.models.network_metadata import entropy_settings, state_tensors
-from keras_sge.models.weight_name import weight_name
-from keras_sge.models.weights_file import save_weights
-from keras_sge.training.starting_weights import set_starting_weights
+from keras_sge.models.memory import memory_filters
+from keras_sge.models.step_model import entropy_settings, state_tensors
+from keras_sge.models.summary import summarize
+from keras_sge.models.topology import weight_name
+from keras_sge.models.weights import save_weights
+from keras_sge.training.start import set_starting_weights
 
 FOUR_EXTRAS = {
     "extras": ((64, 128), (32, 64), (32, 64), (32, 64)),

@@ -12,7 +12,7 @@ from tiny import random_clip, randomise, tiny_config
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.runtime import Runtime
+from edge.runtimes.litert import Runtime
 from keras_sge.cli.main import main
 from keras_sge.config import MemoryConfig, config_to_dict, load_config
 from keras_sge.data import SyntheticSky
@@ -24,15 +24,13 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("quantization-aware training needs the TensorFlow backend", allow_module_level=True)
 
 from keras_sge.models import SGENet, load_clip_model  # noqa: E402
-from keras_sge.models.weights_file import save_weights  # noqa: E402
-from quantization.qat import quantised_twin as twins  # noqa: E402
+from keras_sge.models.weights import save_weights  # noqa: E402
+from quantization.qat import twin as twins  # noqa: E402
 from quantization.qat.clip_graph import ClipGraph  # noqa: E402
-from quantization.qat.fine_tune import fine_tune  # noqa: E402
-from quantization.qat.folded_twin import folded_twin, folded_weights, set_folded_weights  # noqa: E402
-from quantization.qat.qat_checkpoint import QatCheckpoint  # noqa: E402
-from quantization.qat.step_quantizers import ChannelQuantizer  # noqa: E402
-from quantization.qat.twin_trainer import TwinTrainer  # noqa: E402
-from quantization.qat.write_tuned import write_tuned  # noqa: E402
+from quantization.qat.fine_tune import TwinTrainer, fine_tune  # noqa: E402
+from quantization.qat.quantizers import ChannelQuantizer  # noqa: E402
+from quantization.qat.run_folder import QatCheckpoint, write_tuned  # noqa: E402
+from quantization.qat.twin import folded_twin, folded_weights, set_folded_weights  # noqa: E402
 
 NETWORKS = {
     "memory": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh"), "top_down": True},
@@ -200,7 +198,7 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     assert QatCheckpoint.load(setting / "broken" / "qat.npz").epoch == 1
     monkeypatch.setattr(TwinTrainer, "step", step)
     # The file itself has its own test.
-    monkeypatch.setattr("quantization.qat.write_tuned.write_tuned", written := Written())
+    monkeypatch.setattr("quantization.qat.run_folder.write_tuned", written := Written())
     assert main(["qat", "--resume", *words]) == 2 and "written" in capsys.readouterr().err
     for mine, unbroken in zip(rows(setting / "broken"), rows(finished), strict=True):
         assert {k: float(v) for k, v in mine.items()} == pytest.approx(

@@ -10,7 +10,7 @@ from tiny import randomise, tiny_config
 from edge.detector import Detector
 from edge.errors import InputError
 from keras_sge.config import MemoryConfig, load_config
-from keras_sge.reproduction import row_run
+from keras_sge.reproduction import run as row_run
 from keras_sge.reproduction.tables import TABLES
 from quantization.cli import reproduce as command_line
 
@@ -27,7 +27,7 @@ def rows(table):
 
 
 def test_temporal_parameters_of_table_1():
-    from keras_sge.models.model_summary import summarize
+    from keras_sge.models.summary import summarize
 
     expected = {
         "LSTM": 8_407_040,
@@ -76,7 +76,7 @@ def test_placement_rows_keep_the_neck_and_have_all_maps():
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
     from keras_sge.models import SGENet
-    from keras_sge.models.weights_file import save_weights
+    from keras_sge.models.weights import save_weights
 
     path = tmp_path_factory.mktemp("start") / "single.npz"
     save_weights(randomise(SGENet(tiny_config(memory=NECK, entropy=None))), path)

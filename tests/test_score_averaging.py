@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from evaluated import iou
 
-from edge.anchors import AnchorMap, anchor_boxes
-from edge.boxes import decode_boxes
+from edge.boxes import AnchorMap, anchor_boxes, decode_boxes
 from edge.metadata import Metadata
 from edge.postprocess import select_detections
 from keras_sge.data import FrameLabels, Video, VideoDataset
 from keras_sge.evaluation import Protocol, evaluate, record_detections
-from keras_sge.evaluation.clip_averager import ClipAverager
-from keras_sge.evaluation.track_averager import TrackAverager
+from keras_sge.evaluation.averaging import ClipAverager, TrackAverager
 
 THRESHOLD = 0.05
 

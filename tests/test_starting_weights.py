@@ -12,10 +12,9 @@ from edge.errors import InputError
 from keras_sge.config import EntropyConfig, MemoryConfig, TrainingConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet
-from keras_sge.models.network_metadata import entropy_settings
-from keras_sge.models.step_model import weight_name
-from keras_sge.models.weights_file import read_weights_file, save_weights
-from keras_sge.training.starting_weights import set_starting_weights, trained_weights
+from keras_sge.models.step_model import entropy_settings, weight_name
+from keras_sge.models.weights import read_weights_file, save_weights
+from keras_sge.training.start import set_starting_weights, trained_weights
 
 NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
 MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
@@ -136,7 +135,7 @@ def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, m
         if layer.endswith("_bn"):
             plain = {"gamma": np.sqrt(1 + 1e-3), "moving_mean": 0.0, "moving_variance": 1.0}
             weights[name] = np.full_like(value, plain[part]) if part in plain else value
-    monkeypatch.setattr("keras_sge.training.starting_weights.read_weights", lambda path: (None, weights))
+    monkeypatch.setattr("keras_sge.training.start.read_weights", lambda path: (None, weights))
     config = tiny_config(entropy=EntropyConfig(place=place))
     model = SGENet(config, clip_length, freeze_until="conv6")
     set_starting_weights(model, TrainingConfig(start_from="trunk.tflite", freeze_until="conv6"), videos)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from keras_sge.data.contact_sheet import contact_sheet
+from keras_sge.data.figures import contact_sheet
 from keras_sge.data.synthetic import SyntheticSky, actors, casting, synthetic_sky, track
 from keras_sge.data.synthetic.painter import draw
 

@@ -22,16 +22,16 @@ from edge.preprocess import resize_frame
 from keras_sge.config import AnchorConfig, Config, DataConfig, TrainingConfig, config_to_dict, load_config
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.data import open_dataset, synthetic_split
-from keras_sge.data.cached_videos import CachedVideos
-from keras_sge.data.clip_loader import ClipLoader
+from keras_sge.data.loader import ClipLoader
+from keras_sge.data.views import CachedVideos
 from keras_sge.evaluation import SCORE_THRESHOLD, evaluate, open_detector
 from keras_sge.models import SGENet, load_clip_model, step_model_from
-from keras_sge.models.read_weights import read_weights
-from keras_sge.models.weight_name import weight_name
-from keras_sge.models.weights_file import save_weights
+from keras_sge.models.checkpoints import read_weights
+from keras_sge.models.topology import weight_name
+from keras_sge.models.weights import save_weights
 from keras_sge.training import train
-from keras_sge.training.data_wait import DataWait
-from keras_sge.training.train import stage_of, with_clip_length
+from keras_sge.training.callbacks import DataWait
+from keras_sge.training.fit import stage_of, with_clip_length
 from keras_sge.training.validation import ValidationClips
 
 # Tracing is what takes the time: where the memory does not matter it is left out.
@@ -69,7 +69,7 @@ def finished(tmp_path_factory, trunk):
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = experiment(single_frame_epochs=1, freeze_until="conv3", start_from=str(trunk), start_layers="conv")
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, evaluation_epochs=2))
-    module = importlib.import_module("keras_sge.training.train")
+    module = importlib.import_module("keras_sge.training.fit")
 
     def cached(*arguments):
         CACHES.append(CachedVideos(*arguments))
@@ -182,7 +182,7 @@ def test_the_log_says_how_long_training_waited(finished):
 
 def test_waiting_is_counted_from_the_end_of_a_step_to_its_batch(monkeypatch):
     clock = iter([1.0, 4.0, 5.0])
-    monkeypatch.setattr("keras_sge.training.data_wait.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("keras_sge.training.callbacks.time.perf_counter", lambda: next(clock))
     loader = types.SimpleNamespace(first=6, ready={6: 0.5, 7: 2.0, 8: 3.0})
     wait, logs = DataWait(loader), {}
     wait.on_train_begin()
@@ -246,7 +246,7 @@ def test_a_wrong_start_leaves_nothing_in_the_way(tmp_path):
 
 
 def test_the_input_size_and_notes_on_the_data_are_said_first(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("keras_sge.training.train"), "data_notes", lambda *_: ["look here"])
+    monkeypatch.setattr(importlib.import_module("keras_sge.training.fit"), "data_notes", lambda *_: ["look here"])
     with pytest.raises(InputError, match="no weights"):
         train(experiment({"input_size": (64, 96)}, start_from=str(tmp_path / "none.npz")), tmp_path / "run")
     printed = capsys.readouterr()

@@ -25,7 +25,7 @@ from edge.errors import InputError
 from edge.video.reader import VideoReader
 from keras_sge.cli.main import main
 from keras_sge.data import CocoVid, check_videos, open_videos
-from keras_sge.data.background_videos import BackgroundVideos
+from keras_sge.data.formats.backgrounds import BackgroundVideos
 
 # The white corner of `marked_frame`: x, y, width, height as stored, and x1, y1, x2, y2 once the frame is turned.
 CORNER = [0, 0, 16, 16]

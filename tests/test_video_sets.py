@@ -10,15 +10,10 @@ import pytest
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data import FrameLabels, Video, VideoDataset, data_notes, open_dataset, write_coco_vid
-from keras_sge.data.background_videos import BackgroundVideos
-from keras_sge.data.cached_videos import CachedVideos
-from keras_sge.data.degradation import KINDS, Degradation
-from keras_sge.data.degraded_videos import DegradedVideos
-from keras_sge.data.development_split import development_split
-from keras_sge.data.mixed_videos import MixedVideos
-from keras_sge.data.picked_frames import PickedFrames
-from keras_sge.data.source_name import source_name
-from keras_sge.data.video_subset import VideoSubset
+from keras_sge.data.augmentation import KINDS, Degradation
+from keras_sge.data.formats.backgrounds import BackgroundVideos
+from keras_sge.data.splits import development_split, source_name
+from keras_sge.data.views import CachedVideos, DegradedVideos, MixedVideos, PickedFrames, VideoSubset
 
 
 class Numbered(VideoDataset):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_sge.boxes.anchor_maps import attention_map_size
+from keras_sge.boxes import attention_map_size
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
 
 CLASSES = ("airplane", "bird", "drone", "helicopter")

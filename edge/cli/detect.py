@@ -9,18 +9,17 @@ import sys
 import cv2
 
 from edge.cli.detect_files import OutputFiles
-from edge.cli.detection import Detection
+from edge.cli.detect_run import Detection
 from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import default_model, model_path
 from edge.quiet import native_log
-from edge.sinks.mjpeg_page import MjpegPage
-from edge.sinks.mosaic import Mosaic
+from edge.sinks.page import MjpegPage
 from edge.sinks.sink import Sink
-from edge.sinks.window import Window
-from edge.sources.live_limits import LiveLimits
-from edge.sources.open_source import find_sources, open_source
+from edge.sinks.window import Mosaic, Window
+from edge.video.live import LiveLimits
+from edge.video.open import find_sources, open_source
 
 EPILOG = """examples:
   sge-edge detect clip.mp4                                   count objects with the shipped model

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge.atomic import check_folder, check_writable
 from edge.errors import InputError
 from edge.sinks.contact_sheet import ContactSheet
-from edge.sources.open_source import Entry
+from edge.video.open import Entry
 
 
 class OutputFiles:

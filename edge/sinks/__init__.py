@@ -1,1 +1,1 @@
-"""Where results go; `edge.sinks.outputs.Outputs` feeds several at once."""
+"""Where results go; `edge.sinks.sink.Outputs` feeds several at once."""

@@ -11,7 +11,7 @@ import numpy as np
 from edge.atomic import atomic_path
 from edge.draw import draw_detections, with_caption
 from edge.errors import InputError
-from edge.frame_result import FrameResult
+from edge.results import FrameResult
 from edge.sinks.sink import Picture, Sink
 
 # Pixels of a picture in the sheet at the most; smaller frames are enlarged before boxes are drawn.

@@ -14,11 +14,10 @@ from typing import Any, TextIO
 
 from edge.atomic import check_writable
 from edge.errors import InputError
-from edge.frame_result import FrameResult
 from edge.metadata import Metadata
+from edge.results import FrameResult, StreamEvent
 from edge.sinks.sink import Picture, Sink
-from edge.sources.video_source import VideoSource
-from edge.stream_event import StreamEvent
+from edge.video.source import VideoSource
 
 FORMAT = "keras-sge detections"
 FORMAT_VERSION = 1

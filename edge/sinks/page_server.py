@@ -14,8 +14,7 @@ import threading
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from edge.sinks.newest_picture import NewestPicture
-from edge.sinks.page_status import PageStatus
+from edge.sinks.page_content import NewestPicture, PageStatus
 
 # Who looks at the stream, and everybody else: a connection that asks for something short, or for nothing yet.
 MOST_CLIENTS = 16

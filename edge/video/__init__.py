@@ -1,1 +1,1 @@
-"""Reading pictures and videos: one rule of what is upright, for the device, data sets and backgrounds."""
+"""Reading video: files, folders, cameras and URLs; `edge.open_source` chooses."""

@@ -133,11 +133,11 @@ def _check(arguments: argparse.Namespace) -> int:
 
     from edge.atomic import atomic_path, check_writable
     from edge.errors import InputError
-    from keras_sge.boxes.anchor_maps import anchor_maps
+    from keras_sge.boxes import anchor_maps
     from keras_sge.config import load_config
     from keras_sge.data import check_videos
-    from keras_sge.data.anchor_fit import anchor_fit
-    from keras_sge.data.data_figure import check_picture_name, data_figure
+    from keras_sge.data.anchors import anchor_fit
+    from keras_sge.data.figures import check_picture_name, data_figure
 
     for path in filter(None, (arguments.out, arguments.json)):
         check_writable(path)
@@ -188,7 +188,7 @@ def _look(arguments: argparse.Namespace) -> int:
 
     from edge.atomic import atomic_path, check_writable
     from edge.errors import InputError
-    from keras_sge.data.data_figure import sample_sheet
+    from keras_sge.data.figures import sample_sheet
 
     if arguments.videos < 1 or arguments.frames < 1:
         raise InputError(f"--videos and --frames must be above 0. Received: {arguments.videos} and {arguments.frames}")
@@ -229,10 +229,10 @@ def _anchors(arguments: argparse.Namespace) -> int:
     import dataclasses
 
     from edge.errors import InputError
-    from keras_sge.boxes.anchor_maps import anchor_maps
+    from keras_sge.boxes import anchor_maps
     from keras_sge.config import load_config
     from keras_sge.data import check_videos, propose_anchors
-    from keras_sge.data.anchor_fit import anchor_fit
+    from keras_sge.data.anchors import anchor_fit
 
     arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network

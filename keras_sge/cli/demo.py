@@ -138,7 +138,7 @@ def _frame_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _frames(path: Path) -> list[np.ndarray]:
-    from edge.sources.open_source import open_source
+    from edge.video.open import open_source
 
     with open_source(path) as source:
         return [frame for _, _, frame in source]

@@ -89,9 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
         record_detections,
         score_records,
     )
-    from keras_sge.evaluation.detection_records import check_records_path
-    from keras_sge.evaluation.evaluation_pictures import check_pictures_path
-    from keras_sge.evaluation.open_detector import needs_keras
+    from keras_sge.evaluation.detector import needs_keras
+    from keras_sge.evaluation.pictures import check_pictures_path
+    from keras_sge.evaluation.records import check_records_path
 
     take_own_data(arguments, "data", training=False)
     if needs_keras(arguments.model):
@@ -140,7 +140,7 @@ def _dataset(arguments: argparse.Namespace, detector: Detector) -> VideoDataset:
     from tqdm import tqdm
 
     from keras_sge.data import synthetic_split
-    from keras_sge.data.open_videos import open_videos
+    from keras_sge.data.open import open_videos
 
     if arguments.data:
         return open_videos(arguments.data, arguments.split, lambda videos: tqdm(videos, unit="video", desc="index"))

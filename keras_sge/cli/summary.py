@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import_keras()
 
-    from keras_sge.models.model_summary import summarize
+    from keras_sge.models.summary import summarize
 
     summary = summarize(config)
     print(f"{'layer':36}{'output':>16}{'parameters':>13}{'MMAC':>10}")

@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     import_keras()
 
     from keras_sge.models import load_clip_model
-    from keras_sge.models.scaled_boxes import scale_boxes
-    from keras_sge.models.weights_file import save_weights
+    from keras_sge.models.checkpoints import scale_boxes
+    from keras_sge.models.weights import save_weights
 
     model = load_clip_model(arguments.model)
     scale_boxes(model, arguments.box_scale)

@@ -1,7 +1,5 @@
 """Configurations: small YAML files read into frozen, validated objects."""
 
-from keras_sge.config.anchor_config import AnchorConfig
-from keras_sge.config.augmentation_config import AugmentationConfig
 from keras_sge.config.config import (
     Config,
     builtin_configs,
@@ -10,13 +8,8 @@ from keras_sge.config.config import (
     config_to_dict,
     load_config,
 )
-from keras_sge.config.data_config import DataConfig
-from keras_sge.config.entropy_config import EntropyConfig
-from keras_sge.config.memory_config import MemoryConfig
-from keras_sge.config.neck_config import NeckConfig
-from keras_sge.config.network_config import NetworkConfig
-from keras_sge.config.qat_config import QatConfig
-from keras_sge.config.training_config import TrainingConfig
+from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NeckConfig, NetworkConfig
+from keras_sge.config.training import AugmentationConfig, DataConfig, QatConfig, TrainingConfig
 
 __all__ = [
     "AnchorConfig",

@@ -9,9 +9,8 @@ from typing import Any
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
-from keras_sge.config.config import Config, config_to_dict, load_config
-from keras_sge.config.data_config import DataConfig
-from keras_sge.config.yaml_text import format_yaml
+from keras_sge.config.config import Config, config_to_dict, format_yaml, load_config
+from keras_sge.config.training import DataConfig
 
 # The column of the log with mAP@.5 on validation clips, empty where it was not measured.
 MAP50 = "val_map50"

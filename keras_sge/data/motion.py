@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_sge.data.video_dataset import FrameLabels
+from keras_sge.data.dataset import FrameLabels
 
 # Frames on either side that count (Zhu et al., "Flow-Guided Feature Aggregation", section 5.1).
 WINDOW = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.boxes import iou_matrix, share_inside
-from keras_sge.evaluation.frame_record import FrameRecord
+from keras_sge.evaluation.records import FrameRecord
 
 # pycocotools' own guard for a threshold of 1.
 _ALL = 1 - 1e-10

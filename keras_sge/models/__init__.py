@@ -1,6 +1,6 @@
 """SGE-Net and its parts."""
 
-from keras_sge.models.load_clip_model import load_clip_model
+from keras_sge.models.checkpoints import load_clip_model
 from keras_sge.models.sge_net import SGENet
 from keras_sge.models.step_model import build_step_model, copy_weights, step_model_from
 

@@ -1,13 +1,26 @@
-"""SGE-Net's graph for one frame, written once over a namespace of stock layers (Su et al., SGE-Net, section 2.1)."""
+"""A feature under the entropy attention."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from keras_sge.boxes.anchor_maps import boxes_per_cell
+from keras_sge.boxes import boxes_per_cell
 from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
+
+
+def attended(layers: Any, x: Any, attention: Any, gain: int) -> Any:
+    """gain * attention * x; the factor is the network's, so that the host operator gives a plain sigmoid.
+
+    Args:
+        layers: `keras.layers` or `tf_keras.layers`. x: (batch, rows, columns, channels).
+        attention: (batch, rows, columns, 1). gain: see `EntropyConfig.gain`; at 1 there is no layer for it.
+    """
+    if gain != 1:
+        # Rescaling would need TensorFlow on every backend.
+        attention = layers.Add(name="attention_gain")([attention] * gain)
+    return layers.Multiply(name="attended")([x, attention])
 
 
 def detector_graph(

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_sge.boxes.anchor_maps import attention_map_size
+from keras_sge.boxes import attention_map_size
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import validate
 from keras_sge.layers import FoldTime, UnfoldTime
-from keras_sge.layers.squeezed_gru_step import squeezed
-from keras_sge.models.attended import attended
-from keras_sge.models.detector_graph import detector_graph
-from keras_sge.models.memory_layer import memory_layer
-from keras_sge.models.memory_parts import memory_parts
+from keras_sge.layers.squeezed_gru import squeezed
+from keras_sge.models.detector_graph import attended, detector_graph
+from keras_sge.models.memory import memory_layer, memory_parts
 from keras_sge.models.mobilenet_v1 import is_frozen, is_trunk_batch_norm
 
 

@@ -11,15 +11,11 @@ from typing import Any
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig
-from keras_sge.models.model_summary import summarize
-from keras_sge.models.read_weights import read_weights
-from keras_sge.reproduction.latency import latency_ratio
-from keras_sge.reproduction.report import write_report
-from keras_sge.reproduction.row import Row
-from keras_sge.reproduction.row_figures import joined_figures, row_figures
-from keras_sge.reproduction.row_run import RowRun
-from keras_sge.reproduction.settings import Settings
-from keras_sge.reproduction.tables import TABLES
+from keras_sge.models.checkpoints import read_weights
+from keras_sge.models.summary import summarize
+from keras_sge.reproduction.report import joined_figures, row_figures, write_report
+from keras_sge.reproduction.run import RowRun, Settings, latency_ratio
+from keras_sge.reproduction.tables import TABLES, Row
 
 FRAMES_OF_A_CLIP = 10
 
@@ -76,7 +72,7 @@ class Reproduction:
         """Does what is not done yet.
 
         Args:
-            verbose: Keras' progress bar, see `keras_sge.training.train`. progress: around the clips of evaluations.
+            verbose: Keras' progress bar, see `keras_sge.training.fit`. progress: around the clips of evaluations.
             say: what is told between.
 
         Returns:

@@ -16,12 +16,12 @@ from edge.errors import InputError
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig
 from keras_sge.config.run_folder import MAP50, RunFolder
-from keras_sge.data.video_dataset import FrameLabels, VideoDataset
+from keras_sge.data.dataset import FrameLabels, VideoDataset
 from keras_sge.evaluation import SCORE_THRESHOLD, DetectionRecords, record_detections
-from keras_sge.evaluation.keras_runtime import KerasRuntime
+from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.evaluation.matches import match
 from keras_sge.models import build_step_model, copy_weights
-from keras_sge.models.network_metadata import network_metadata
+from keras_sge.models.step_model import network_metadata
 
 # Frames of a clip: enough for a memory to fill.
 _CLIP_FRAMES = 24

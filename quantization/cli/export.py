@@ -14,7 +14,7 @@ from quantization.cli.tensorflow_backend import need_tensorflow
 if TYPE_CHECKING:
     from edge.metadata import Metadata
     from keras_sge.models import SGENet
-    from quantization.calibration_source import CalibrationSource
+    from quantization.calibration import CalibrationSource
 
 HELP = "write a .tflite: one step, explicit state, metadata inside"
 EPILOG = """examples:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from edge.atomic import check_writable
     from edge.errors import InputError
-    from quantization.write_file import PRECISIONS, check_file_name
+    from quantization.exporter import PRECISIONS, check_file_name
 
     if arguments.precision not in PRECISIONS:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
@@ -113,7 +113,7 @@ def _check_calibration_options(arguments: argparse.Namespace) -> None:
 def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
     from tqdm import tqdm
 
-    from quantization.export import export, export_int8
+    from quantization.exporter import export, export_int8
 
     if not arguments.calibrate and arguments.precision in ("float32", "float16"):
         return export(clip_model, arguments.out, arguments.precision, arguments.entropy)
@@ -130,8 +130,8 @@ def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
     from keras_sge.data import open_videos
-    from keras_sge.data.development_split import development_split
-    from quantization.calibration_source import CalibrationSource, synthetic_source
+    from keras_sge.data.splits import development_split
+    from quantization.calibration import CalibrationSource, synthetic_source
 
     if not arguments.calibrate:
         return synthetic_source(clip_model.config, arguments.calibration_clips, arguments.seed)

@@ -13,7 +13,7 @@ from keras_sge.cli.train import check_start
 from keras_sge.config import Config, load_config
 from keras_sge.config.run_folder import run_data
 from quantization.cli.tensorflow_backend import need_tensorflow
-from quantization.qat.qat_folder import QatFolder
+from quantization.qat.run_folder import QatFolder
 
 HELP = "fine-tune a trained network for int8 and write the file"
 EPILOG = """examples:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    from quantization.write_file import FLOAT_IO_ENDING, check_file_name
+    from quantization.exporter import FLOAT_IO_ENDING, check_file_name
 
     folder = Path(arguments.run)
     out = Path(arguments.out or folder / "qat_int8.tflite")
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from keras_sge.models import load_clip_model
     from quantization.qat.fine_tune import fine_tune
-    from quantization.qat.write_tuned import write_tuned
+    from quantization.qat.run_folder import write_tuned
 
     start = None
     if not arguments.resume:

@@ -86,8 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from edge.model_zoo import models_folder
     from keras_sge.reproduction.reproduction import Reproduction
-    from keras_sge.reproduction.settings import Settings
-    from quantization.export import export
+    from keras_sge.reproduction.run import Settings
+    from quantization.exporter import export
 
     settings = Settings(
         data=arguments.data,
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _figure2(arguments: argparse.Namespace) -> int:
-    from keras_sge.reproduction.figure2 import figure2
+    from keras_sge.pictures import figure2
 
     pictures = figure2(_videos(arguments), arguments.out, arguments.pictures)
     print("\n".join(str(path) for path in pictures))
@@ -125,7 +125,7 @@ def _figure2(arguments: argparse.Namespace) -> int:
 
 def _videos(arguments: argparse.Namespace) -> VideoDataset:
     from keras_sge.data import synthetic_split
-    from keras_sge.data.open_videos import open_videos
+    from keras_sge.data.open import open_videos
 
     if arguments.data:
         return open_videos(arguments.data, arguments.split)

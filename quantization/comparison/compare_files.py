@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.detection import Detection
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import model_path
+from edge.results import Detection
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
@@ -26,18 +26,15 @@ from keras_sge.evaluation import (
     record_detections,
     score_records,
 )
-from quantization.agreement import LIMITS, SLACK, agree
-from quantization.comparison.charts import draw_charts
+from quantization.comparison.charts import draw_charts, worst_frames
 from quantization.comparison.comparison import ComparedFile, Comparison, Place
 from quantization.comparison.layer_error import float_frames, layer_errors
-from quantization.comparison.long_run import LongRun, long_run
-from quantization.comparison.recording_runtime import RecordingRuntime
-from quantization.comparison.replayed_runtime import ReplayedRuntime
+from quantization.comparison.long_run import LongRun, RecordingRuntime, ReplayedRuntime, long_run
 from quantization.comparison.report import markdown
 from quantization.comparison.runtime_process import RuntimeProcess
-from quantization.comparison.worst_frames import worst_frames
 from quantization.graph import read_graph
-from quantization.inspection.parts import size_by_part
+from quantization.inspection.inspect_file import size_by_part
+from quantization.validation import LIMITS, SLACK, agree
 
 _LAYER_FRAMES = 8
 # From so many frames on, a run without a reset goes over the same frames again, so that early and late can be compared.

@@ -12,9 +12,9 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from keras_sge.evaluation import BootstrapResult, EvaluationResult
-from quantization.agreement import Agreement
 from quantization.comparison.layer_error import LayerError
 from quantization.comparison.long_run import WINDOW, LongRun
+from quantization.validation import Agreement
 
 # (runtime, threads)
 Place = tuple[str, int]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge.metadata import read_model
-from edge.quantised import to_raw, to_real
+from edge.preprocess import to_raw, to_real
 from quantization.graph import graph_of
-from quantization.inspection.parts import part_of
+from quantization.inspection.inspect_file import part_of
 
 
 @dataclass(frozen=True)

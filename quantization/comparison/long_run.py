@@ -1,18 +1,52 @@
-"""Several files over one endless video, the state never reset: what quantisation does to a memory over time."""
+"""A runtime that remembers what it was given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edge.detector import Detector
-from edge.quantised import to_real
+from edge.preprocess import to_real
 from keras_sge.data import VideoDataset
-from keras_sge.evaluation.frame_record import FrameRecord
 from keras_sge.evaluation.matches import match
+from keras_sge.evaluation.records import FrameRecord
+
+
+class RecordingRuntime:
+    """Wraps a runtime; `frames` are the inputs of every call without the states, so that another runtime can be given
+    them too.
+
+    Args:
+        runtime: with the face of `edge.runtimes.litert.Runtime`. states: names of inputs that are not kept.
+    """
+
+    def __init__(self, runtime: Any, states: Sequence[str]):
+        self._runtime, self._states = runtime, set(states)
+        self.name, self.version, self.quantization = runtime.name, runtime.version, runtime.quantization
+        self.frames: list[dict[str, np.ndarray]] = []
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.frames.append({name: np.array(values) for name, values in inputs.items() if name not in self._states})
+        return self._runtime(inputs)
+
+
+class ReplayedRuntime:
+    """Gives recorded outputs back call by call: a `Detector` on it decodes what a runtime elsewhere computed.
+
+    Args:
+        outputs: of every call, by name. like: the runtime whose names and scales they have.
+    """
+
+    def __init__(self, outputs: Iterable[dict[str, np.ndarray]], like: Any):
+        self._outputs = iter(outputs)
+        self.name, self.version, self.quantization = like.name, like.version, like.quantization
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return next(self._outputs)
+
 
 # Cells are frozen that stand still for so many frames while the float state moves by more than a step.
 WINDOW = 50

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from quantization.agreement import Agreement
 from quantization.comparison.comparison import ComparedFile, Comparison
 from quantization.comparison.long_run import WINDOW
+from quantization.validation import Agreement
 
 _WORST_LAYERS = 10
 

@@ -1,13 +1,30 @@
-"""The checks that need nothing but the file: each takes a graph and gives its verdict."""
+"""One question put to a file, and its answer."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from edge.errors import InputError
 from quantization.graph import Graph, Operator
-from quantization.inspection.check import PASSED, SKIPPED, WARNED, Check
-from quantization.inspection.gpu_rules import gpu_verdicts
+from quantization.inspection.gpu import gpu_verdicts
+
+PASSED, FAILED, WARNED, SKIPPED = "passed", "FAILED", "warning", "skipped"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check's name, its verdict (one of the four above) and the reasons, of which a good one needs none."""
+
+    name: str
+    verdict: str
+    reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, reasons: list[str]) -> Check:
+        """Failed for these reasons, or passed where there are none."""
+        return cls(name, FAILED if reasons else PASSED, tuple(reasons))
+
 
 _FLOW = ("WHILE", "IF", "CALL", "CALL_ONCE")
 _VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
@@ -39,7 +56,7 @@ def integer_check(graph: Graph) -> Check:
     name = "int8 throughout, fixed scales"
     if graph.metadata is None or graph.metadata.precision != "int8":
         return Check(name, SKIPPED, ("not an int8 file of this package",))
-    from quantization.state_contract import check_state_contract
+    from quantization.contract import check_state_contract
 
     try:
         check_state_contract(graph.flatbuffer, graph.metadata)

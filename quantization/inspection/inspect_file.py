@@ -1,14 +1,21 @@
-"""A .tflite looked into: what is in it, whether it keeps its promises, and whether a GPU runs it."""
+"""Which part of the network a file's bytes belong to."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError
-from quantization.graph import Graph, read_graph
-from quantization.inspection.check import FAILED, PASSED, SKIPPED, Check
+from quantization.graph import Graph, Operator, read_graph
 from quantization.inspection.file_checks import (
+    FAILED,
+    PASSED,
+    SKIPPED,
+    Check,
     gpu_list_check,
     integer_check,
     one_step_check,
@@ -16,10 +23,127 @@ from quantization.inspection.file_checks import (
     read_again_check,
     state_check,
 )
-from quantization.inspection.gpu_rules import gpu_verdicts
-from quantization.inspection.gpu_run import GpuRun, run_on_gpu
-from quantization.inspection.inspection import Inspection
-from quantization.inspection.parts import size_by_part
+from quantization.inspection.gpu import GpuRun, gpu_verdicts, run_on_gpu
+
+# Layer names of keras_sge.models, wherever they stand in a tensor's name; `convolution` is no layer.
+_PARTS = (
+    ("top_down", r"top_down"),
+    ("memory", r"memory_"),
+    ("extras", r"extra\d"),
+    ("heads", r"(boxes|scores)(\d|_)"),
+    ("attention", r"entropy|attended"),
+    ("trunk", r"conv\d"),
+)
+# What only hands a constant on, to the operator that works with it.
+_CARRIERS = ("DEQUANTIZE", "RESHAPE", "TRANSPOSE")
+
+
+def part_of(name: str) -> str | None:
+    """The part that a tensor is of, by the layer that its name starts with; None for a name without a layer."""
+    found = [(match.start(), part) for part, pattern in _PARTS if (match := re.search(pattern, name))]
+    return min(found)[1] if found else None
+
+
+def size_by_part(graph: Graph) -> dict[str, int]:
+    """Bytes of the whole file: weights by part, the graph's own tables, and metadata inside and behind the flatbuffer.
+
+    A constant is of the part that its own name says, or of the operator that reads it; shared ones count once. What
+    cannot be told, as in files of others, is `weights`.
+    """
+    sizes: dict[str, int] = {}
+    seen = set()
+    ours = graph.metadata is not None
+    for subgraph, tensors in enumerate(graph.tensors):
+        for index, tensor in enumerate(tensors):
+            if not tensor.constant_bytes or tensor.buffer in seen:
+                continue
+            seen.add(tensor.buffer)
+            part = (ours and (part_of(tensor.name) or _part_of_reader(graph, subgraph, index))) or "weights"
+            sizes[part] = sizes.get(part, 0) + tensor.constant_bytes
+    metadata = graph.note_bytes + graph.file_bytes - len(graph.flatbuffer)
+    tables = graph.file_bytes - metadata - sum(sizes.values())
+    order = ("trunk", "attention", "memory", "top_down", "extras", "heads", "weights")
+    return {part: sizes[part] for part in order if part in sizes} | {"graph": tables, "metadata": metadata}
+
+
+def _part_of_reader(graph: Graph, subgraph: int, index: int) -> str | None:
+    for reader in graph.readers.get((subgraph, index), ()):
+        part = _part_of_result(graph, reader)
+        if part:
+            return part
+    return None
+
+
+def _part_of_result(graph: Graph, operator: Operator) -> str | None:
+    part = part_of(graph.written(operator)[0].name) if operator.outputs else None
+    if part is None and operator.name in _CARRIERS:
+        return _part_of_reader(graph, operator.subgraph, operator.outputs[0])
+    return part
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All about one file.
+
+    Attributes:
+        file, bytes: its path and size. name, precision: from its metadata; empty in files of others.
+        operators: rows of `name`, `count`, `versions` and `gpu`: `runs`, `unknown`, or why it is refused.
+        parts: bytes by part, see `size_by_part`.
+        dtypes: dtype -> `constants` and `computed` tensors, and the constants' `bytes`.
+        tensors: rows of `name`, `dtype`, `shape`, `constant`, `scale`, `zero_point`: the precision map.
+        states: rows of `name`, `shape`, `dtype`, `scale`, `zero_point`, both ends of each state.
+        checks: see `Check`. gpu: the run on a GPU; None where there was none.
+    """
+
+    file: str
+    bytes: int
+    name: str
+    precision: str
+    operators: list[dict[str, Any]]
+    parts: dict[str, int]
+    dtypes: dict[str, dict[str, int]]
+    tensors: list[dict[str, Any]]
+    states: list[dict[str, Any]]
+    checks: tuple[Check, ...]
+    gpu: GpuRun | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; warnings and checks that were skipped do not count."""
+        return all(check.verdict != FAILED for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**dataclasses.asdict(self), "passed": self.passed}
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        what = f"{self.name}, {self.precision}" if self.name else "not written by sge export"
+        yield f"{self.file}: {self.bytes:,} bytes, {what}"
+        yield from ("", f"{'operator':32}{'count':>6}  {'version':8}GPU, by the list")
+        for row in self.operators:
+            versions = ", ".join(map(str, row["versions"]))
+            yield f"{row['name']:32}{row['count']:6}  {versions:8}{row['gpu']}"
+        yield from ("", f"{'part':24}{'bytes':>10}")
+        yield from (f"{part:24}{size:10,}" for part, size in self.parts.items())
+        yield from ("", f"{'precision':14}{'constants':>10}{'bytes':>12}{'computed':>10}")
+        for dtype, row in self.dtypes.items():
+            yield f"{dtype:14}{row['constants']:10}{row['bytes']:12,}{row['computed']:10}"
+        if self.states:
+            yield from ("", f"{'state':16}{'shape':18}{'dtype':10}{'scale':>12}{'zero point':>12}")
+        for row in self.states:
+            shape = " x ".join(map(str, row["shape"]))
+            yield f"{row['name']:16}{shape:18}{row['dtype']:10}{row['scale']:12.8g}{row['zero_point']:12}"
+        yield ""
+        for check in self.checks:
+            yield f"{check.verdict:8} {check.name}"
+            yield from (f"         {reason}" for reason in check.reasons)
+        if self.gpu and self.gpu.errors:
+            worst = ", ".join(f"{name} {error:.1e}" for name, error in self.gpu.errors.items())
+            yield f"         on {self.gpu.device}, {self.gpu.steps} frames, largest error relative to the CPU: {worst}"
+
 
 GPU_MODES = ("required", "auto", "off")
 

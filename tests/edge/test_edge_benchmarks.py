@@ -11,7 +11,7 @@ import pytest
 
 from edge.detector import Detector
 from edge.errors import InputError
-from edge.sources.open_source import open_source
+from edge.video.open import open_source
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT.parent / "shared" / "peers"

@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.anchors import AnchorMap, anchor_boxes, ssd_cell_boxes
-from edge.boxes import centres_to_corners, corners_to_centres, decode_boxes, encode_boxes, iou_matrix, suppress, vote
+from edge.boxes import (
+    AnchorMap,
+    anchor_boxes,
+    centres_to_corners,
+    corners_to_centres,
+    decode_boxes,
+    encode_boxes,
+    iou_matrix,
+    ssd_cell_boxes,
+    suppress,
+    vote,
+)
 from edge.postprocess import select_detections
 
 VARIANCES = (0.1, 0.2)

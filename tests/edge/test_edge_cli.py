@@ -16,10 +16,10 @@ import pytest
 from mjpeg_camera import MjpegCamera
 
 from edge.cli.main import main
-from edge.compiled_runtime import GpuError
+from edge.runtimes.compiled import GpuError
 from edge.sinks.json_lines import read_json_lines
-from edge.sinks.mjpeg_page import MjpegPage
-from edge.sources.open_source import open_source
+from edge.sinks.page import MjpegPage
+from edge.video.open import open_source
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_the_cpu_takes_over_aloud(clip, model_file, capfd, monkeypatch):
     def no_gpu(*_):
         raise GpuError("no GPU was found here.")
 
-    monkeypatch.setattr("edge.open_runtime.CompiledRuntime", no_gpu)
+    monkeypatch.setattr("edge.runtimes.choose.CompiledRuntime", no_gpu)
     command = ["detect", str(clip), "--model", str(model_file), "--limit", "2", "--accelerator", "gpu"]
     fails(capfd, command, "no GPU was found here")
     assert main([*command, "--allow-cpu"]) == 0

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.anchors import AnchorMap
+from edge.boxes import AnchorMap
 from edge.detector import Detector
 from edge.draw import draw_detections
 from edge.entropy import entropy_attention
@@ -18,9 +18,9 @@ from edge.errors import InputError
 from edge.metadata import StateTensor, append_metadata
 from edge.model_zoo import DEFAULT_MODEL, default_model, list_models, model_path
 from edge.preprocess import network_input, quantised_network_input, resize_frame
-from edge.sinks.video_sink import VideoSink
-from edge.sources.open_source import open_source
+from edge.sinks.video import VideoSink
 from edge.stream import MAX_GAP_SECONDS
+from edge.video.open import open_source
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_delegate_that_cannot_be_loaded(model_file, tmp_path, content):
 
 
 def test_runtime_missing(model_file, monkeypatch):
-    monkeypatch.setattr("edge.runtime.RUNTIMES", (("no_such_runtime", "no-such-runtime"),))
+    monkeypatch.setattr("edge.runtimes.litert.RUNTIMES", (("no_such_runtime", "no-such-runtime"),))
     with pytest.raises(InputError, match="pip install ai-edge-litert"):
         Detector(model_file)
 

@@ -15,8 +15,8 @@ from mjpeg_camera import MjpegCamera
 from video_files import number_of, trim_mp4, write_video
 
 from edge import InputError, LiveLimits, StreamEvent, open_source
-from edge.sources.connection import CaptureConnection, Connection
-from edge.sources.live_source import LiveSource
+from edge.video.connection import CaptureConnection, Connection
+from edge.video.live import LiveSource
 
 QUICK = LiveLimits(open_seconds=5, stall_seconds=0.15, read_seconds=0.4, attempts=40, first_wait=0.02, longest_wait=0.1)
 

@@ -13,9 +13,9 @@ from mjpeg_camera import MjpegCamera
 from video_files import write_video
 
 from edge import Detector, InputError, LiveLimits, Pipeline, open_source, open_sources
-from edge.sinks.mjpeg_page import MjpegPage
-from edge.sources.hide_password import hide_password
-from edge.sources.open_source import find_sources
+from edge.sinks.page import MjpegPage
+from edge.video.open import find_sources
+from edge.video.urls import hide_password
 
 QUICK = LiveLimits(open_seconds=5, stall_seconds=0.2, read_seconds=1, attempts=0)
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from edge import Detection, FrameResult, InputError, StreamEvent, open_source
-from edge.sinks.mjpeg_page import MjpegPage
-from edge.sinks.newest_picture import NewestPicture
-from edge.sinks.outputs import Outputs
+from edge.sinks.page import MjpegPage
+from edge.sinks.page_content import NewestPicture
 from edge.sinks.page_server import MOST_CLIENTS, MOST_OTHERS, names_this_machine
+from edge.sinks.sink import Outputs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 RED = (30, 30, 220)
@@ -194,7 +194,7 @@ def test_a_client_that_reads_nothing_holds_nobody_up():
 
 
 def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
-    monkeypatch.setattr("edge.sinks.outputs.draw_detections", None)
+    monkeypatch.setattr("edge.sinks.sink.draw_detections", None)
     page = MjpegPage("0")
     with Outputs([page]) as outputs:
         for count in range(5):
@@ -206,7 +206,7 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
 def test_pictures_no_faster_than_asked_and_encoded_once(monkeypatch, now):
     """Also on a machine that started a second ago, which is where its clock began."""
     clock = [now]
-    monkeypatch.setattr("edge.sinks.newest_picture.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edge.sinks.page_content.monotonic", lambda: clock[0])
     newest = NewestPicture(most_fps=1e-3)
     assert not newest.wanted
     with newest.watching():

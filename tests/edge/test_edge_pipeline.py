@@ -11,11 +11,10 @@ import pytest
 
 from edge.detector import Detector
 from edge.errors import InputError
-from edge.fair_queue import FairQueue
-from edge.pipeline import DEPTH, Pipeline
-from edge.sources.open_source import open_source
-from edge.sources.video_source import VideoSource
-from edge.stream_event import StreamEvent
+from edge.pipeline import DEPTH, FairQueue, Pipeline
+from edge.results import StreamEvent
+from edge.video.open import open_source
+from edge.video.source import VideoSource
 
 
 class ListSource(VideoSource):

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import runtime as runtime_module
-from edge.compiled_runtime import CompiledRuntime, GpuError, explain_refusal
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.open_runtime import open_runtime
 from edge.quiet import native_log
-from edge.runtime import RUNTIMES, Runtime
+from edge.runtimes import litert as runtime_module
+from edge.runtimes.choose import open_runtime
+from edge.runtimes.compiled import CompiledRuntime, GpuError, explain_refusal
+from edge.runtimes.litert import RUNTIMES, Runtime
 
 # Where `make gpu-driver` puts a Vulkan device in software.
 SWIFTSHADER = Path(sys.prefix) / "share" / "swiftshader" / "vk_swiftshader_icd.json"

@@ -13,12 +13,11 @@ import pytest
 
 from edge import Detection, FrameResult, InputError, StreamEvent, open_source
 from edge.draw import with_caption
-from edge.sinks.annotated_video import AnnotatedVideo
-from edge.sinks.callback import Callback
 from edge.sinks.contact_sheet import CELL_HEIGHT, CELL_WIDTH, ContactSheet
 from edge.sinks.json_lines import JsonLines, read_json_lines
-from edge.sinks.mjpeg_page import MjpegPage
-from edge.sinks.outputs import Outputs
+from edge.sinks.page import MjpegPage
+from edge.sinks.sink import Callback, Outputs
+from edge.sinks.video import AnnotatedVideo
 from edge.sinks.window import Window
 
 EVENT = StreamEvent("lost", 1.25, 3, "gone")
@@ -53,8 +52,8 @@ class Source:
 
 def test_several_sinks_and_one_drawing(tmp_path, monkeypatch):
     drawn, got = [], []
-    draw = sys.modules["edge.sinks.outputs"].draw_detections
-    monkeypatch.setattr("edge.sinks.outputs.draw_detections", lambda *words: drawn.append(words[1]) or draw(*words))
+    draw = sys.modules["edge.sinks.sink"].draw_detections
+    monkeypatch.setattr("edge.sinks.sink.draw_detections", lambda *words: drawn.append(words[1]) or draw(*words))
     videos = [AnnotatedVideo(tmp_path / name, 10) for name in ("a.mp4", "b.mp4")]
     sinks = [JsonLines(tmp_path / "o.jsonl"), *videos]
     # A shared sink is fed by each, and entered and left by none.
@@ -76,7 +75,7 @@ def test_several_sinks_and_one_drawing(tmp_path, monkeypatch):
 
 
 def test_nothing_is_drawn_for_sinks_without_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.sinks.outputs.draw_detections", None)
+    monkeypatch.setattr("edge.sinks.sink.draw_detections", None)
     with Outputs([JsonLines(tmp_path / "o.jsonl")]) as outputs:
         outputs.write(result())
 

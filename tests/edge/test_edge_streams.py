@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.detection import Detection
 from edge.detector import Detector
 from edge.errors import InputError
-from edge.frame_result import FrameResult
+from edge.results import Detection, FrameResult
 from edge.scene_cut import SceneCut, thumbnail
 from edge.stream import MAX_GAP_FRAMES
 from edge.tracker import Tracker

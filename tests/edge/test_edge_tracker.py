@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detection import Detection
 from edge.draw import draw_detections
-from edge.frame_result import FrameResult
+from edge.results import Detection, FrameResult
 from edge.tracker import Tracker
 
 

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 from edge.atomic import atomic_path
-from edge.detection import Detection
 from edge.draw import draw_boxes, draw_detections
 from edge.errors import InputError
-from edge.frame_result import FrameResult
 from edge.quiet import quiet_opencv
-from edge.sinks.video_sink import VideoSink
-from edge.sources.open_source import open_source
-from edge.stream_event import StreamEvent
+from edge.results import Detection, FrameResult, StreamEvent
+from edge.sinks.video import VideoSink
+from edge.video.open import open_source
 
 
 def write_images(folder, frames, name="frame_{}.png"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.anchors import AnchorMap
+from edge.boxes import AnchorMap
 
 SIDE, STRIDE, CHANNELS = 32, 8, 8
 LABELS = ("square", "disc")

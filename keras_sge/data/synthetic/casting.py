@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_sge.data.synthetic.actors import airplane, bird, drone, helicopter
-from keras_sge.data.synthetic.flight import cruise, jerks, linger, rotations, sway
-from keras_sge.data.synthetic.track import Track
+from keras_sge.data.synthetic.track import Track, cruise, jerks, linger, rotations, sway
 
 CLASSES = ("airplane", "bird", "drone", "helicopter")
 _ACTORS = (airplane, bird, drone, helicopter)

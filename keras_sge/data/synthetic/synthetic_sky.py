@@ -8,12 +8,11 @@ from functools import lru_cache
 import numpy as np
 
 from edge.errors import InputError
-from keras_sge.data.synthetic.camera import Camera
+from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.data.synthetic.casting import CLASSES, cast
 from keras_sge.data.synthetic.painter import paint
-from keras_sge.data.synthetic.scene import Scene
+from keras_sge.data.synthetic.scene import Camera, Scene
 from keras_sge.data.synthetic.track import bounds_inside, visible_share
-from keras_sge.data.video_dataset import FrameLabels, Video, VideoDataset
 
 _LEAST_VISIBLE = 0.25
 

@@ -1,0 +1,162 @@
+"""Writes frames to an mp4 that appears under its name when it is finished, however its recording ended."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.atomic import atomic_path, check_writable
+from edge.errors import InputError
+from edge.preprocess import to_bgr
+from edge.quiet import quiet_opencv
+from edge.results import FrameResult
+from edge.sinks.sink import Picture, Sink
+
+# A longer hole in time is cut short: a camera that was away for an hour leaves no hour of a still picture.
+MAX_HOLD_SECONDS = 2.0
+
+
+class VideoSink:
+    """An mp4 writer (MPEG-4 part 2, which every OpenCV wheel has). Use it as a context manager.
+
+    The file gets its name, playable, when the block ends: well, with Ctrl-C or with an error, as long as a frame was
+    written. Without one, nothing is left and what was there before stays.
+
+    Args:
+        path: ends in .mp4; its folder exists.
+        fps: frames a second of the video.
+        fit: whether frames of another size than the first are fitted into it, with black bars; False refuses them.
+
+    Attributes:
+        fitted: how many frames were fitted.
+
+    Raises:
+        InputError: the path is no .mp4 or cannot be written, a frame differs in size from the first and `fit` is
+            False, no frame came, or the disk is full.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fps: float, fit: bool = False):
+        self._path, self._fps, self._fit = Path(path), fps, fit
+        if self._path.suffix.lower() != ".mp4":
+            raise InputError(f"videos are written as .mp4 only. Received: {path}")
+        check_writable(self._path)
+        self._writer: cv2.VideoWriter | None = None
+        self._count = self.fitted = 0
+        self._clock: float | None = None
+
+    def __enter__(self) -> VideoSink:
+        self._file = atomic_path(self._path)
+        self._temporary = self._file.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        # What ended the recording does not decide whether its file is kept; what is in the file does.
+        problem = self._problem(failed=kind is not None)
+        if problem is None:
+            self._file.__exit__(None, None, None)
+            return
+        error = InputError(problem)
+        self._file.__exit__(InputError, error, None)
+        if kind is None:
+            raise error
+
+    def write(self, frame: np.ndarray, time: float | None = None) -> None:
+        """Appends a frame.
+
+        Args:
+            frame: uint8 (height, width, 3) BGR, gray or BGRA. An odd side loses its last row or column.
+            time: seconds, for sources that skip frames: the frame before is held until then, 2 s at the most, and a
+                frame that comes too early for `fps` is left out, so that the video runs at the speed of life. None
+                writes the frame once.
+        """
+        frame = to_bgr(frame)
+        if self._writer is None:
+            self._begin(frame)
+        size = frame.shape[1], frame.shape[0]
+        if size != self._size:
+            if not self._fit:
+                raise InputError(
+                    f"frame {self._count} is {size[0]} x {size[1]}, the video {self._path} was begun at "
+                    f"{self._size[0]} x {self._size[1]}. Give frames of one size."
+                )
+            frame = letterbox(frame, self._size)
+            self.fitted += 1
+        for _ in range(1 if time is None else self._due(time)):
+            self._writer.write(frame)
+            self._count += 1
+
+    def _begin(self, frame: np.ndarray) -> None:
+        self._size = frame.shape[1], frame.shape[0]
+        with quiet_opencv():
+            code = cv2.VideoWriter_fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._temporary), code, self._fps, self._size)
+        if not self._writer.isOpened():
+            width, height = self._size
+            raise InputError(f"OpenCV cannot write an mp4 of {width} x {height} at {self._fps:g} fps here.")
+
+    def _due(self, time: float) -> int:
+        """How often to write a frame of this time: `_clock` is when the video's next frame is due."""
+        step = 1 / self._fps
+        if self._clock is None or not -MAX_HOLD_SECONDS < time - self._clock < MAX_HOLD_SECONDS:
+            self._clock = time
+        # Half a step of tolerance: a camera's frames come a little early and a little late.
+        times = max(0, int((time - self._clock) / step + 0.5) + 1)
+        self._clock += times * step
+        return times
+
+    def _problem(self, failed: bool) -> str | None:
+        if self._count == 0:
+            return f"no frame came, so there is nothing to write to {self._path}."
+        # VideoWriter.write tells nothing: a full disk shows only here.
+        with quiet_opencv():
+            written = cv2.VideoCapture(str(self._temporary))
+            count = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
+            written.release()
+        if count >= (1 if failed else self._count):
+            return None
+        return f"only {max(count, 0)} of {self._count} frames reached {self._path}. Is the disk full?"
+
+
+def letterbox(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The frame, shrunk or enlarged to fit (width, height), in the middle of black bars."""
+    height, width = frame.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(frame, inner, interpolation=interpolation)
+    return canvas
+
+
+class AnnotatedVideo(Sink):
+    """An mp4 with the boxes drawn in, see `VideoSink`; frames of another size than the first are fitted into it.
+
+    Args:
+        path: ends in .mp4.
+        fps: frames a second of the video: the source's.
+        live: whether the source skips frames: its times then keep the video at the speed of life.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fps: float, live: bool = False):
+        self._video, self._live = VideoSink(path, fps, fit=True), live
+
+    def __enter__(self) -> AnnotatedVideo:
+        self._video.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._video.__exit__(*exception)
+
+    @property
+    def fitted(self) -> int:
+        """How many frames were of another size than the first."""
+        return self._video.fitted
+
+    def write(self, result: FrameResult, picture: Picture) -> None:
+        self._video.write(picture(), result.time if self._live else None)

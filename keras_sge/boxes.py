@@ -1,0 +1,115 @@
+"""Anchors of a configuration, and ground truth as the network should answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.boxes import (
+    AnchorMap,
+    anchor_boxes,
+    centres_to_corners,
+    encode_boxes,
+    iou_matrix,
+    share_inside,
+    ssd_cell_boxes,
+)
+from keras_sge.config import NetworkConfig
+from keras_sge.config.network import place_stride
+
+__all__ = ["LabelEncoder"]
+
+
+def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
+    """Rows and columns of the map of that stride; padding is `same`, so sides are rounded up."""
+    height, width = config.input_size
+    return -(-height // stride), -(-width // stride)
+
+
+def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
+    """Rows and columns of the memory's states, of the map that it stands behind."""
+    return map_size(config, place_stride(config.memory.place))
+
+
+def attention_map_size(config: NetworkConfig) -> tuple[int, int]:
+    """Rows and columns of the entropy attention, of the map that it multiplies."""
+    return map_size(config, place_stride(config.entropy.place))
+
+
+def boxes_per_cell(config: NetworkConfig) -> int:
+    """Anchors in each cell of every detection map."""
+    return 2 + 2 * len(config.anchors.ratios)
+
+
+def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
+    """Rows and columns of the detection maps, finest first: strides 8 (the finer map) or 16 and on by 2, rounded up."""
+    sizes = [map_size(config, 8 if config.finer_map else 16)]
+    for _ in range(1 + config.finer_map + len(config.extras)):
+        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+    return sizes
+
+
+def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
+    """The anchors that belong to the graph's outputs, in their order."""
+    sizes = config.anchors.sizes
+    return tuple(
+        AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
+        for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
+    )
+
+
+IGNORED = -1
+
+
+class LabelEncoder:
+    """Matches objects to anchors as SSD does (Liu et al., section 2.2): every object gets its best anchor, and every
+    anchor that overlaps an object by at least `iou_threshold` answers for the object it overlaps most.
+
+    Args:
+        maps: the detection maps' anchors. variances: of the box codes. iou_threshold: see above.
+    """
+
+    def __init__(self, maps: Sequence[AnchorMap], variances: tuple[float, float], iou_threshold: float = 0.5):
+        self.anchors = anchor_boxes(maps)
+        self.variances = variances
+        self.iou_threshold = iou_threshold
+        self._corners = centres_to_corners(self.anchors)
+
+    def encode(
+        self, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of one frame.
+
+        Args:
+            boxes: float (n, 4) corners, fractions of the frame, with positive sides; n may be 0.
+            classes: int (n,) from 0.
+            ignored: float (k, 4), regions whose anchors do not count: those that lie in one by at least `iou_threshold`
+                of their area and answer for no object.
+
+        Returns:
+            float32 (anchors, 5): box codes and 1 where the anchor answers for an object (0 elsewhere);
+            int32 (anchors,): class + 1, 0 for background, `IGNORED` for what does not count.
+        """
+        codes = np.zeros((len(self.anchors), 5), np.float32)
+        labels = np.zeros(len(self.anchors), np.int32)
+        if ignored is not None and len(ignored):
+            share = share_inside(self._corners, np.asarray(ignored, np.float64))
+            labels[share.max(axis=1) >= self.iou_threshold] = IGNORED
+        if len(boxes) == 0:
+            return codes, labels
+        overlap = iou_matrix(np.asarray(boxes, np.float64), self._corners)
+        match = overlap.argmax(axis=0)
+        positive = overlap.max(axis=0) >= self.iou_threshold
+        # Best pairs first, so that two objects never claim one anchor while another object goes without.
+        remaining = overlap.copy()
+        for _ in range(len(boxes)):
+            box, anchor = np.unravel_index(remaining.argmax(), remaining.shape)
+            match[anchor], positive[anchor] = box, True
+            remaining[box, :] = -1
+            remaining[:, anchor] = -1
+        chosen = match[positive]
+        codes[positive, :4] = encode_boxes(np.asarray(boxes)[chosen], self.anchors[positive], self.variances)
+        codes[positive, 4] = 1
+        labels[positive] = np.asarray(classes)[chosen] + 1
+        return codes, labels

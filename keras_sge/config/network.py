@@ -1,0 +1,255 @@
+"""Checks that several parts of a configuration share."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.entropy import BORDERS
+from edge.errors import InputError
+
+
+def one_of(key: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises InputError unless `value` is one of `choices`; `key` is the setting's dotted path."""
+    if value not in choices:
+        raise InputError(f"{key} must be one of {', '.join(map(str, choices))}. Received: {value!r}")
+
+
+def positive(key: str, value: float) -> None:
+    """Raises InputError unless `value` is above 0, which NaN is not."""
+    if not value > 0:
+        raise InputError(f"{key} must be above 0. Received: {value}")
+
+
+# Map of the trunk -> its stride and its channels at alpha 1.
+TRUNK_PLACES = {"conv3": (4, 128), "conv4": (4, 128), "conv12": (16, 512), "conv13": (32, 1024)}
+FEATURE_MAPS = ("feature_map1", "feature_map2", "feature_map3", "feature_map4")
+PLACES = (*TRUNK_PLACES, *FEATURE_MAPS)
+
+
+def place_stride(place: str) -> int:
+    """Pixels of the input for each cell of the map at `place`; sides are rounded up."""
+    return TRUNK_PLACES[place][0] if place in TRUNK_PLACES else 2 ** (5 + feature_map_number(place))
+
+
+def feature_map_number(place: str) -> int:
+    """1 for `feature_map1`, the first SSD extra; 0 for a map of the trunk."""
+    return 0 if place in TRUNK_PLACES else 1 + FEATURE_MAPS.index(place)
+
+
+def check_place(key: str, place: str) -> None:
+    """Raises InputError unless `place` is one; `key` is the setting's dotted path."""
+    if place not in PLACES:
+        close = difflib.get_close_matches(place, PLACES, 1)
+        hint = f" Did you mean {close[0]}?" if close else f" For none, set {key.rpartition('.')[0]} to null."
+        raise InputError(f"{key} must be one of {', '.join(PLACES)}. Received: {place!r}.{hint}")
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """SSD anchors.
+
+    Attributes:
+        sizes: pixels of the network's input, ascending, one more than there are detection maps: map k has boxes of
+            size k and of the geometric mean of sizes k and k + 1.
+        ratios: aspect ratios above 1; each is used together with its inverse.
+        variances: of the box codes' centre and size.
+    """
+
+    sizes: tuple[float, ...] = (60.0, 105.0, 150.0, 195.0, 240.0, 285.0, 330.0)
+    ratios: tuple[float, ...] = (2.0, 3.0)
+    variances: tuple[float, float] = (0.1, 0.2)
+
+    def __post_init__(self):
+        if any(size <= 0 for size in self.sizes) or list(self.sizes) != sorted(set(self.sizes)):
+            raise InputError(f"network.anchors.sizes must ascend from above 0. Received: {list(self.sizes)}")
+        if any(ratio <= 1 for ratio in self.ratios):
+            raise InputError(f"network.anchors.ratios must be above 1. Received: {list(self.ratios)}")
+
+
+KINDS = ("squeezed_gru", "neck", "lstm", "gru", "conv_gru", "bottleneck_lstm")
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """The temporal module.
+
+    Attributes:
+        kind: `squeezed_gru`; `lstm` and `gru`, depthwise separable, as the paper's Table 1 counts them (with filters
+            1024); `conv_gru`; `bottleneck_lstm`, Liu & Zhu's; or `neck`: the Squeezed GRU's 1x1 reduction alone,
+            without a state. A network with the neck is the fair single-frame twin of one with a memory, and the
+            memory can join it later (`keras_sge.training.start`).
+        filters: hidden channels at alpha 1; scaled by alpha. Elsewhere than on conv13 at most the map's channels.
+        place: the map that it stands behind, see `keras_sge.config.network`: `conv13`, where its output takes the map's
+            place; on others a 1x1 brings its output back to the map's channels, to which it is added.
+        squeeze: where a Squeezed GRU reduces channels, `input` or `gate` (see `keras_sge.layers.SqueezedGRUCell`).
+        squeeze_activation: of the reduction in front of its gates: `linear` as in the paper's equations, or `tanh`,
+            which keeps what enters the gates within the range of the state, so that they start and stay off saturation.
+    """
+
+    kind: str = "squeezed_gru"
+    filters: int = 256
+    squeeze: str = "input"
+    squeeze_activation: str = "linear"
+    place: str = "conv13"
+
+    def __post_init__(self):
+        one_of("network.memory.kind", self.kind, KINDS)
+        one_of("network.memory.squeeze", self.squeeze, ("input", "gate"))
+        one_of("network.memory.squeeze_activation", self.squeeze_activation, ("linear", "tanh"))
+        if self.squeeze == "gate" and (self.kind == "neck" or self.squeeze_activation != "linear"):
+            raise InputError("network.memory.squeeze must be input for a neck and for a squeeze_activation.")
+        if self.kind not in ("squeezed_gru", "neck") and (self.squeeze, self.squeeze_activation) != ("input", "linear"):
+            raise InputError(
+                "network.memory.squeeze and squeeze_activation are a Squeezed GRU's. Leave them out for "
+                f"network.memory.kind {self.kind}."
+            )
+        positive("network.memory.filters", self.filters)
+        check_place("network.memory.place", self.place)
+        if self.kind == "neck" and self.place != "conv13":
+            raise InputError(f"network.memory.place must be conv13 for a neck. Received: {self.place!r}")
+
+
+# Form -> what the network multiplies the attention, a sigmoid's value, with.
+FORMS = {"literal": 1, "mean_keeping": 2}
+
+
+@dataclass(frozen=True)
+class EntropyConfig:
+    """The entropy attention (eq. 2-4).
+
+    Attributes:
+        window: side of the sliding windows. border: see `edge.entropy_map`. opening: side of the opening, 1 for none.
+        place: the map that it multiplies, see `keras_sge.config.network`; in front of a memory there.
+        form: `literal`, sigmoid(m) f as eq. 4 says, which shrinks every feature to .5 to .96 of itself; or
+            `mean_keeping`, 2 sigmoid(m) f, which leaves flat parts of the picture as they are and lifts the others, up
+            to 1.92. The attention that enters the network is the sigmoid in both; the factor is the network's.
+    """
+
+    window: int = 3
+    border: str = "reflect_101"
+    opening: int = 3
+    place: str = "conv13"
+    form: str = "literal"
+
+    @property
+    def gain(self) -> int:
+        """What the attention is multiplied with in the network."""
+        return FORMS[self.form]
+
+    def __post_init__(self):
+        one_of("network.entropy.window", self.window, (3, 5, 7, 9))
+        one_of("network.entropy.border", self.border, tuple(BORDERS))
+        one_of("network.entropy.opening", self.opening, (1, 3, 5, 7, 9))
+        check_place("network.entropy.place", self.place)
+        one_of("network.entropy.form", self.form, tuple(FORMS))
+
+
+@dataclass(frozen=True)
+class NeckConfig:
+    """A 1x1 reduction of conv13 that stays where it is when the memory stands elsewhere.
+
+    A memory on conv13 has a reduction of its own, or is one (`memory.kind: neck`); from a network trained so, this neck
+    takes its weights over.
+
+    Attributes:
+        filters: channels at alpha 1; scaled by alpha. activation: `tanh` or `linear`.
+    """
+
+    filters: int = 256
+    activation: str = "tanh"
+
+    def __post_init__(self):
+        positive("network.neck.filters", self.filters)
+        one_of("network.neck.activation", self.activation, ("tanh", "linear"))
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """MobileNetV1-SSD with an optional memory and an optional entropy attention.
+
+    Attributes:
+        name: short name, used for files: letters, digits, `_`, `-`, `.` and spaces.
+        classes: class names, background not among them.
+        input_size: height and width in pixels, in this order: [192, 320] is 320 wide and 192 high.
+        alpha: width multiplier of every layer.
+        memory: the temporal module; null for a single-frame network.
+        entropy: the entropy attention; null for none.
+        anchors: see `AnchorConfig`.
+        extras: for each extra detection map the channels of its 1x1 reduction and of its output, at alpha 1.
+        finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
+        top_down: whether the map behind the memory is added to conv12's, so that detections there have a memory too;
+            not in the paper.
+        box_voting: whether detections are moved by the boxes that they suppress (`edge.boxes.vote`), outside the
+            network; `sge export --box-voting` can still decide it.
+        neck: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    input_size: tuple[int, int] = (320, 320)
+    alpha: float = 1.0
+    memory: MemoryConfig | None = None
+    entropy: EntropyConfig | None = None
+    anchors: AnchorConfig = field(default_factory=AnchorConfig)
+    extras: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))
+    finer_map: bool = False
+    top_down: bool = False
+    neck: NeckConfig | None = None
+    box_voting: bool = False
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the network carries a state from frame to frame."""
+        return self.memory is not None and self.memory.kind != "neck"
+
+    @property
+    def size_text(self) -> str:
+        """The input size for people, who take the width first."""
+        height, width = self.input_size
+        return f"{width} wide, {height} high"
+
+    def turned_from(self, width: int, height: int) -> bool:
+        """Whether frames of `width` x `height` px lie where the input stands, or the other way round."""
+        return (width - height) * (self.input_size[1] - self.input_size[0]) < 0
+
+    def channels_at(self, place: str) -> int:
+        """Channels of the map at `place`, at alpha 1."""
+        return TRUNK_PLACES[place][1] if place in TRUNK_PLACES else self.extras[feature_map_number(place) - 1][1]
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\w[\w .-]*", self.name):
+            raise InputError(f"network.name becomes a file's name: letters, digits, _ - . Received: {self.name!r}")
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise InputError(f"network.classes must be distinct names, at least one. Received: {list(self.classes)}")
+        if any(side < 32 for side in self.input_size):
+            raise InputError(f"network.input_size must be at least 32 x 32. Received: {list(self.input_size)}")
+        if not 0.05 <= self.alpha <= 2:
+            raise InputError(f"network.alpha must be from 0.05 to 2. Received: {self.alpha}")
+        maps = 2 + self.finer_map + len(self.extras)
+        if len(self.anchors.sizes) != maps + 1:
+            raise InputError(
+                f"network.anchors.sizes must have {maps + 1} entries, one more than the {maps} detection maps "
+                f"({'conv6, ' * self.finer_map}conv12, conv13 and {len(self.extras)} extras). "
+                f"Received: {len(self.anchors.sizes)}"
+            )
+        for name, part in (("memory", self.memory), ("entropy", self.entropy)):
+            if part is not None and feature_map_number(part.place) > len(self.extras):
+                raise InputError(
+                    f"network.{name}.place is {part.place}, but network.extras makes {len(self.extras)} feature maps. "
+                    "Add to network.extras and network.anchors.sizes, or name another place."
+                )
+        elsewhere = self.memory is not None and self.memory.place != "conv13"
+        if self.top_down and elsewhere:
+            raise InputError(
+                "network.top_down needs the memory on conv13, whose map it adds to conv12's. Received: "
+                f"network.memory.place={self.memory.place}"
+            )
+        if self.neck is not None and self.memory is not None and not elsewhere:
+            raise InputError(
+                "network.neck is for networks whose memory is not on conv13: a memory there makes its own reduction. "
+                "Leave network.neck out, or set network.memory.place."
+            )

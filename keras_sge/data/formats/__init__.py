@@ -1,0 +1,1 @@
+"""One module a form of annotated video; `keras_sge.data.open` chooses."""

@@ -1,0 +1,116 @@
+"""A data set from a folder, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import InputError
+from keras_sge.config import DataConfig, NetworkConfig
+from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.formats.backgrounds import BackgroundVideos
+from keras_sge.data.formats.coco_vid import CocoVid
+from keras_sge.data.formats.imagenet_vid import ImageNetVid
+from keras_sge.data.formats.mot_challenge import MotChallenge
+from keras_sge.data.splits import development_split
+from keras_sge.data.synthetic import SyntheticSky
+from keras_sge.data.views import MixedVideos
+
+
+def open_videos(
+    directory: str | Path, split: str, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
+) -> VideoDataset:
+    """The videos of one split; the folder's layout tells the format.
+
+    Args:
+        directory: the data set's root. split: its name, such as `train` or `val`.
+        progress: wraps the iteration over videos while a format of many files is indexed, such as `tqdm`.
+
+    Raises:
+        InputError: no data set there, or a wrong one.
+    """
+    directory = Path(directory)
+    if any((directory / "annotations").glob("*.json")):
+        return CocoVid(directory, split)
+    if (directory / "Annotations" / "VID").is_dir():
+        return ImageNetVid(directory, split, progress)
+    if any(directory.glob("*/*/gt/gt.txt")):
+        return MotChallenge(directory, split, progress)
+    raise InputError(
+        f"no data set in {directory}{'' if directory.is_dir() else ', which is no folder'}. Expected one of three "
+        f"layouts: COCO-VID with annotations/{split}.json; ImageNet VID with Data/VID/{split} and "
+        f"Annotations/VID/{split}; MOTChallenge with {split}/SEQUENCE/gt/gt.txt."
+    )
+
+
+# Videos whose size is looked at: some formats open a file for each.
+_SAMPLE = 9
+# Each split has a seed of its own, so no video is in two of them.
+_SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
+
+
+def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+    """The videos of one split.
+
+    Args:
+        data: where they are. network: its input size is the synthetic set's frame size.
+        split: `train` or `val`; the configuration says which annotation file each is.
+
+    Raises:
+        InputError: the data set is missing or wrong.
+    """
+    if data.path is not None:
+        return _own_videos(data, network, split)
+    videos = data.videos if split == "train" else data.validation_videos
+    return synthetic_split(split, max(network.input_size), videos, data.frames)
+
+
+def _own_videos(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+    if split != "train" and not data.development_sources:
+        return open_videos(data.path, data.validation_split)
+    videos = open_videos(data.path, data.train_split)
+    if data.development_sources:
+        training, development = development_split(videos, data.development_sources)
+        videos = training if split == "train" else development
+    if split != "train":
+        return videos
+    mixed, size = [videos], max(network.input_size)
+    if data.mix_synthetic:
+        mixed.append(synthetic_split("train", size, data.mix_synthetic, data.frames))
+    if data.background is not None:
+        mixed.append(BackgroundVideos(data.background, videos.classes, data.background_windows, size, data.frames))
+    return MixedVideos(mixed) if len(mixed) > 1 else videos
+
+
+def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -> SyntheticSky:
+    """One split of the built-in set: `train`, `val` or `test`, square frames of `size` pixels.
+
+    Raises:
+        InputError: an unknown split, or a size below 1.
+    """
+    if split not in _SYNTHETIC_SEEDS:
+        raise InputError(
+            f"the built-in synthetic set has the splits {', '.join(_SYNTHETIC_SEEDS)}. Received: {split!r}. "
+            "For a data set of your own give --data DIR."
+        )
+    if videos < 1 or frames < 1:
+        raise InputError(f"a synthetic set needs videos and frames above 0. Received: {videos} and {frames}")
+    return SyntheticSky(videos=videos, frames=frames, size=size, seed=_SYNTHETIC_SEEDS[split])
+
+
+def data_notes(dataset: VideoDataset, network: NetworkConfig) -> list[str]:
+    """What a user should know before these videos meet this network, a sentence each: the data set's own notes, and
+    whether `network.input_size` lies where most frames stand, or the other way round."""
+    places = np.unique(np.linspace(0, len(dataset) - 1, _SAMPLE).round().astype(int)).tolist()
+    videos = [dataset.videos[place] for place in places]
+    turned = [video for video in videos if network.turned_from(video.width, video.height)]
+    notes = list(dataset.notes)
+    if len(turned) * 2 > len(videos):
+        notes.append(
+            f"the network sees {network.size_text}, but frames are {turned[0].width} wide, {turned[0].height} high. "
+            f"network.input_size is [height, width]: did you mean {list(network.input_size[::-1])}?"
+        )
+    return notes

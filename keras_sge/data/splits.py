@@ -1,0 +1,132 @@
+"""Parts of a data set: development videos, recordings, lists of frames."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from edge.errors import InputError
+from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.views import VideoSubset
+
+# What follows the source's part of a name: windows, the snippets that ImageNet VID's training videos are, and the
+# detectors that MOT17 repeats its sequences for.
+_PARTS = (r"(.*_\d+)_\d{1,3}", r"(ILSVRC2015_train_\d{5})\d{3}", r"(MOT\d\d-\d+)-\w+")
+
+
+def source_name(video: str) -> str:
+    """The source of a video by its name: `V_BIRD_012_3` is window 3 of `V_BIRD_012`, and others are their own.
+
+    `ILSVRC2015_train_00005003` is snippet 3 of source 5.
+    """
+    video = re.sub(r"\.(mp4|avi|mov|mkv|webm)$", "", video, flags=re.IGNORECASE)
+    found = next(filter(None, (re.fullmatch(pattern, video) for pattern in _PARTS)), None)
+    return found[1] if found else video
+
+
+def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset, VideoSubset]:
+    """Splits by source: windows of one recording all fall on the same side.
+
+    Args:
+        dataset: a training split. sources: how many source videos are taken out, those whose names have the smallest
+            SHA-256, so that the choice depends neither on the machine nor on a seed.
+
+    Returns:
+        What is left for training, and the development videos.
+
+    Raises:
+        InputError: the data set has no more than `sources` sources.
+    """
+    names = sorted(
+        {source_name(video.name) for video in dataset.videos},
+        key=lambda name: hashlib.sha256(name.encode()).hexdigest(),
+    )
+    if len(names) <= sources:
+        raise InputError(
+            f"a development split takes {sources} source videos out and must leave at least one; the data set has "
+            f"{len(names)}. Ask for fewer."
+        )
+    development = set(names[:sources])
+    sides = [[], []]
+    for index, video in enumerate(dataset.videos):
+        sides[source_name(video.name) in development].append(index)
+    return VideoSubset(dataset, sides[False]), VideoSubset(dataset, sides[True])
+
+
+_EXPECTED = "Expected `VIDEO`, `VIDEO LABEL`, `VIDEO/FRAME INDEX` or `VIDEO INDEX FRAME LENGTH`"
+
+
+def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:
+    """Reads one list. Every line has the same one of these forms:
+
+    - `val/ILSVRC2015_val_00000000/000000 1`: a frame and its running number (`VID_val_frames.txt`, `val.txt`);
+    - `train/ILSVRC2015_VID_train_0000/ILSVRC2015_train_00000000 1 10 300`: a video, a number that is not looked at, a
+      frame and the video's length (`VID_train_15frames.txt`);
+    - `val/ILSVRC2015_val_00000001 465 0 464`: the same with frame 0 once a video in all of the file: whole videos
+      (`VID_val_videos.txt`);
+    - `ILSVRC2015_VID_train_0000/ILSVRC2015_train_00000000 1`: a whole video and its label (`train_1.txt`), or its name
+      alone.
+
+    Args:
+        path: the text file. Empty lines are passed over; a frame listed twice counts once.
+
+    Returns:
+        Video name (its last folder) -> ascending 0-based frame numbers, the numbers of the files; None for all frames.
+        Videos are in the order of their first lines.
+
+    Raises:
+        InputError: the file is missing or holds nothing, or a line is none of these; the message has file and line.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the frame list {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text file. {_EXPECTED} on each line.") from error
+    entries = [
+        (number, _entry(words, f"{path}:{number}"), len(words))
+        for number, words in enumerate((line.split() for line in lines), start=1)
+        if words
+    ]
+    if not entries:
+        raise InputError(f"{path} lists nothing. {_EXPECTED} on each line.")
+    first = entries[0]
+    for number, (_, frame), columns in entries:
+        if columns != first[2] or (frame is None) != (first[1][1] is None):
+            raise InputError(f"{path}:{number} has another form than line {first[0]}. {_EXPECTED} throughout.")
+    pairs = [pair for _, pair, _ in entries]
+    names = list(dict.fromkeys(name for name, _ in pairs))
+    if first[2] == 4 and len(names) == len(pairs) and not any(frame for _, frame in pairs):
+        return dict.fromkeys(names)
+    frames: dict[str, set[int] | None] = {}
+    for name, frame in pairs:
+        if frame is None:
+            frames[name] = None
+        else:
+            frames.setdefault(name, set()).add(frame)
+    return {name: None if chosen is None else sorted(chosen) for name, chosen in frames.items()}
+
+
+def _entry(words: list[str], where: str) -> tuple[str, int | None]:
+    numbers = [_whole(word, where) for word in words[1:]]
+    folder, _, name = words[0].rpartition("/")
+    if len(words) == 4 and name and not name.isdecimal():
+        _, frame, length = numbers
+        if not 0 <= frame < length:
+            raise InputError(f"{where} has frame {frame} of a video of {length} frames. Expected 0 to {length - 1}.")
+        return name, frame
+    if len(words) <= 2 and name:
+        if not name.isdecimal():
+            return name, None
+        if video := folder.rpartition("/")[2]:
+            return video, _whole(name, where)
+    raise InputError(f"{where} is not understood: {' '.join(words)[:80]!r}. {_EXPECTED}.")
+
+
+def _whole(word: str, where: str) -> int:
+    try:
+        return int(word)
+    except ValueError as error:
+        raise InputError(f"{where}: {word[:60]!r} is no whole number. {_EXPECTED}.") from error

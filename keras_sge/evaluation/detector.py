@@ -1,0 +1,65 @@
+"""A Keras model where a device has a .tflite: the same detector runs on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.model_zoo import model_path
+
+
+class KerasRuntime:
+    """One step of a Keras model behind the face of `edge.runtimes.litert.Runtime`.
+
+    Args:
+        step_model: from `keras_sge.models.step_model_from`, batch 1.
+    """
+
+    name = "keras"
+    version = keras.__version__
+
+    def __init__(self, step_model: keras.Model):
+        self._model = step_model
+        self.quantization: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One step; arrays by the model's input and output names."""
+        return self._model.predict_on_batch(dict(inputs))
+
+
+def needs_keras(model: str | Path) -> bool:
+    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
+    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
+
+
+def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
+    """A `Detector` on a .tflite file or on Keras.
+
+    Args:
+        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, or an
+            `.npz` of `sge weights`.
+        threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
+
+    Raises:
+        InputError: there is no such model, or it is not one of these.
+    """
+    path = Path(model)
+    if needs_keras(path):
+        from keras_sge.evaluation.detector import KerasRuntime
+        from keras_sge.models import load_clip_model, step_model_from
+        from keras_sge.models.step_model import network_metadata
+
+        clip_model = load_clip_model(path)
+        return Detector.from_runtime(
+            KerasRuntime(step_model_from(clip_model)),
+            network_metadata(clip_model.config),
+            score_threshold=score_threshold,
+        )
+    if path.suffix in (".h5", ".yaml", ".yml"):
+        raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
+    return Detector(model_path(model), threads, score_threshold)

@@ -1,0 +1,252 @@
+"""The figures of a detector on a data set: run, record, score."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.detector import Detector
+from edge.errors import InputError
+from edge.results import Detection
+from keras_sge.data import VideoDataset
+from keras_sge.data.motion import motion_iou
+from keras_sge.data.splits import source_name
+from keras_sge.evaluation.averaging import AveragedDetector
+from keras_sge.evaluation.matches import match, mean_of_numbers
+from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1, coco_figures, error_breakdown
+from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
+from keras_sge.evaluation.records import DetectionRecords
+from keras_sge.evaluation.splits import SPLIT_PROTOCOL, frame_index_figures, motion_figures, weighted_motion_figures
+
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What `evaluate` found; fractions are 0..1, None where there is nothing to measure.
+
+    Attributes:
+        map50: mean of `ap50` over classes that have boxes, NaN if there is none. ap50: by class name.
+        boxes: labelled objects by class name. frames, clips: how many were scored.
+        unlabelled: frames that were run and not scored, because nobody has labelled them.
+        ignored: regions, such as COCO's crowds, in which detections are neither right nor wrong.
+        protocol: how the figures were made. runtime: what ran the network.
+        coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
+        best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
+    """
+
+    map50: float
+    ap50: Figures
+    boxes: dict[str, int]
+    frames: int
+    clips: int
+    protocol: str
+    runtime: str
+    coco: Figures = field(default_factory=dict)
+    motion: Figures = field(default_factory=dict)
+    motion_weighted: Figures = field(default_factory=dict)
+    frame_index: Figures = field(default_factory=dict)
+    best_f1: Figures = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
+    ignored: int = 0
+
+    def table(self) -> str:
+        """The figures for people, as Markdown."""
+        rows = ["| class | boxes | AP@.5 |", "|---|---:|---:|"]
+        for name, value in self.ap50.items():
+            rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
+        rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
+        for title, figures in (
+            ("COCO", self.coco),
+            ("mAP@.5 by motion", self.motion),
+            ("the same, false positives weighted", self.motion_weighted),
+            ("mAP@.5 by frame in clip", self.frame_index),
+            ("best F1", self.best_f1),
+        ):
+            rows += _row(title, {name: _text(value) for name, value in figures.items()})
+        rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
+        if self.unlabelled or self.ignored:
+            rows += _row(
+                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
+            )
+        return "\n".join(rows)
+
+    def write_json(self, path: str | Path) -> None:
+        """All fields as a JSON object; null stands for what could not be measured."""
+        document = dataclasses.asdict(self)
+        if math.isnan(self.map50):
+            document["map50"] = None
+        with atomic_path(path) as temporary:
+            Path(temporary).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _row(title: str, cells: dict[str, str]) -> list[str]:
+    """A table of one row below an empty line; nothing for no cells."""
+    if not cells:
+        return []
+    names = [name.replace("_", " ") for name in cells]
+    return [
+        "",
+        f"| {title} | {' | '.join(names)} |",
+        f"|---|{'---:|' * len(cells)}",
+        f"| | {' | '.join(cells.values())} |",
+    ]
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+# Videos of ImageNet VID run to thousands of large frames: they are read in parts.
+_FRAMES_AT_ONCE = 120
+
+
+def record_detections(
+    detector: Detector,
+    dataset: VideoDataset,
+    protocol: Protocol | None = None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> DetectionRecords:
+    """Runs a detector over a data set. Unlabelled frames are run and not scored.
+
+    Args:
+        detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
+        dataset: with the detector's classes, in any order.
+        protocol: which part is run and how; None runs every frame of every clip.
+        progress: wraps the iteration over clips, such as `tqdm`.
+
+    Raises:
+        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
+    """
+    protocol = protocol or Protocol()
+    if set(dataset.classes) != set(detector.labels):
+        raise InputError(
+            f"the data set's classes differ from the model's. Data set: {', '.join(dataset.classes)}; model: "
+            f"{', '.join(detector.labels)}"
+        )
+    dataset = protocol.videos(dataset)
+    choice = FrameChoice(protocol.frames, dataset, part=protocol.development is not None)
+    class_of = np.array([detector.labels.index(name) for name in dataset.classes], np.int16)
+    runner: Any = detector
+    if protocol.average_scores:
+        runner = AveragedDetector(detector, protocol.average_scores, SCORE_THRESHOLD)
+    found, truths, motion, places = [], [], [], []
+    unlabelled = 0
+    for clip in progress(range(len(dataset))):
+        labels = list(dataset.labels(clip))
+        chosen = choice(clip, labels).tolist()
+        if not chosen:
+            continue
+        speeds, scored = motion_iou(labels), set(chosen)
+        unlabelled += sum(frame <= chosen[-1] for frame in dataset.videos[clip].unlabelled)
+        runner.reset()
+        for number, frame in _frames(dataset, clip, chosen[-1] + 1):
+            if protocol.reset_every_frame:
+                # Only the network forgets; an average over the past is another matter.
+                detector.reset()
+            detections = runner(frame).detections
+            if number in scored:
+                found.append(detections)
+                truths.append(labels[number])
+                motion.append(speeds[number])
+                places.append((clip, number))
+    every: list[Detection] = [one for detections in found for one in detections]
+    videos, frame_ids = np.array(places, np.int32).reshape(-1, 2).T
+    return DetectionRecords(
+        labels=tuple(detector.labels),
+        boxes=np.array([one.box for one in every], np.float32).reshape(-1, 4),
+        scores=np.array([one.score for one in every], np.float32),
+        classes=np.array([one.class_id for one in every], np.int16),
+        counts=np.array([len(detections) for detections in found], np.int32),
+        true_boxes=_joined([truth.boxes for truth in truths], np.float32).reshape(-1, 4),
+        true_classes=class_of[_joined([truth.classes for truth in truths], np.int32)],
+        true_tracks=_joined([truth.tracks for truth in truths], np.int32),
+        true_motion=_joined(motion, np.float32),
+        true_counts=np.array([len(truth.classes) for truth in truths], np.int32),
+        ignored=_joined([truth.ignored for truth in truths], np.float32).reshape(-1, 4),
+        ignored_classes=class_of[_joined([truth.ignored_classes for truth in truths], np.int32)],
+        ignored_counts=np.array([len(truth.ignored_classes) for truth in truths], np.int32),
+        unlabelled=unlabelled,
+        videos=videos,
+        frame_ids=frame_ids,
+        video_ids=np.array([video.id for video in dataset.videos], np.int64),
+        video_names=tuple(video.name for video in dataset.videos),
+        sources=tuple(source_name(video.name) for video in dataset.videos),
+        degrade=protocol.degrade,
+        protocol=protocol.text(detector.metadata),
+        runtime=f"{detector.runtime.name} {detector.runtime.version}",
+    )
+
+
+def _frames(dataset: VideoDataset, clip: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, stop, _FRAMES_AT_ONCE):
+        yield from enumerate(dataset.read(clip, start, min(stop, start + _FRAMES_AT_ONCE)), start)
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.empty((0, *np.shape(parts[0])[1:]) if parts else 0, dtype), *parts]).astype(dtype)
+
+
+def score_records(records: DetectionRecords) -> EvaluationResult:
+    """All figures of one evaluation; detections are matched to objects once, at IoU .5."""
+    frames = list(records)
+    matches, classes = match(frames), len(records.labels)
+    ap50 = [matches.average_precision(index) for index in range(classes)]
+    best = best_f1(matches)
+    boxes = np.bincount(matches.object_classes, minlength=classes)
+    return EvaluationResult(
+        map50=mean_of_numbers(ap50),
+        ap50={name: _number(value) for name, value in zip(records.labels, ap50, strict=True)},
+        boxes={name: int(number) for name, number in zip(records.labels, boxes, strict=True)},
+        frames=len(records),
+        clips=len(np.unique(records.videos)),
+        protocol=f"AP at IoU .5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
+        f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
+        runtime=records.runtime,
+        coco=_numbers(coco_figures(frames, classes)),
+        motion=_numbers(motion_figures(matches, classes, records.true_motion)),
+        motion_weighted=_numbers(weighted_motion_figures(matches, frames, classes, records.true_motion)),
+        frame_index=_numbers(frame_index_figures(matches, classes, records.frame_ids)),
+        best_f1=_numbers(best),
+        errors=error_breakdown(matches, frames, best["threshold"]),
+        unlabelled=records.unlabelled,
+        ignored=len(records.ignored_classes),
+    )
+
+
+def _numbers(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in figures.items()}
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if np.isnan(value) else value
+
+
+def evaluate(
+    detector: Detector,
+    dataset: VideoDataset,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    protocol: Protocol | None = None,
+) -> EvaluationResult:
+    """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
+
+    Args:
+        detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
+        dataset: with the detector's classes, in any order.
+        progress: wraps the iteration over clips, such as `tqdm`.
+        protocol: which part is run and how; None runs every frame of every clip.
+
+    Raises:
+        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
+    """
+    return score_records(record_detections(detector, dataset, protocol, progress))

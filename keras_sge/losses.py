@@ -1,0 +1,81 @@
+"""The MultiBox loss of SSD in its two halves: where the boxes are, and what is in them."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+def multibox_loss(negatives_per_positive=3.0):
+    """Both halves, keyed by the network's outputs, as `model.compile(loss=...)` takes them."""
+    return {"boxes": BoxLoss(), "scores": ClassLoss(negatives_per_positive)}
+
+
+__all__ = ["BoxLoss", "ClassLoss", "multibox_loss"]
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class BoxLoss(keras.losses.Loss):
+    """Smooth L1 between box codes, over the anchors that answer for an object (Liu et al., SSD, eq. 2).
+
+    `y_true` is (batch, ..., anchors, 5): codes and a weight that is 1 at such anchors; `y_pred` is
+    (batch, ..., anchors, 4). The value is the sum over the batch divided by the number of such anchors in it, 0 when
+    there is none.
+    """
+
+    def __init__(self, name="box_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        weight = y_true[..., 4]
+        error = ops.abs(y_true[..., :4] - y_pred)
+        smooth = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5), axis=-1) * weight
+        per_clip = ops.sum(ops.reshape(smooth, (ops.shape(smooth)[0], -1)), axis=-1)
+        # Keras takes the mean over the batch; SSD divides by the batch's matched anchors.
+        return per_clip * ops.cast(ops.shape(per_clip)[0], per_clip.dtype) / ops.maximum(ops.sum(weight), 1.0)
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class ClassLoss(keras.losses.Loss):
+    """Softmax cross-entropy with hard negative mining (Liu et al., SSD, section 2.2).
+
+    `y_true` is int (batch, ..., anchors): class + 1, 0 for background, -1 for anchors that do not count (frames behind
+    a short clip's end); `y_pred` holds logits (batch, ..., anchors, classes + 1). In each frame the background anchors
+    with the highest loss are kept, `negatives_per_positive` for each matched anchor. The value is the sum over the
+    batch divided by the number of its matched anchors.
+
+    Args:
+        negatives_per_positive: 3 in SSD.
+        minimum_negatives: kept in a frame at least, so that empty frames teach too.
+    """
+
+    def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, name="class_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.negatives_per_positive = negatives_per_positive
+        self.minimum_negatives = minimum_negatives
+
+    def call(self, y_true, y_pred):
+        anchors, classes = y_pred.shape[-2:]
+        labels = ops.cast(ops.reshape(y_true, (-1, anchors)), "int32")
+        log_probability = ops.log_softmax(ops.reshape(y_pred, (-1, anchors, classes)), axis=-1)
+        loss = -ops.sum(ops.one_hot(ops.maximum(labels, 0), classes, dtype=y_pred.dtype) * log_probability, axis=-1)
+        positive = ops.cast(labels > 0, loss.dtype)
+        background = labels == 0
+
+        wanted = ops.maximum(
+            ops.cast(self.negatives_per_positive * ops.sum(positive, axis=-1), "int32"), self.minimum_negatives
+        )
+        hardness = ops.stop_gradient(ops.where(background, loss, -1.0))
+        rank = ops.argsort(ops.argsort(-hardness, axis=-1), axis=-1)
+        mined = ops.cast(ops.logical_and(background, rank < wanted[:, None]), loss.dtype)
+
+        per_clip = ops.sum(ops.reshape(loss * (positive + mined), (ops.shape(y_pred)[0], -1)), axis=-1)
+        matched = ops.maximum(ops.sum(positive), 1.0)
+        return per_clip * ops.cast(ops.shape(per_clip)[0], per_clip.dtype) / matched
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "negatives_per_positive": self.negatives_per_positive,
+            "minimum_negatives": self.minimum_negatives,
+        }

@@ -1,0 +1,160 @@
+"""Public MobileNetV1 ImageNet classifiers, by the names of this package's trunk.
+
+Besides the trunk (conv1 to conv13) they hold its last block, `conv14`, and the classifier, `logits`; both come along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge.errors import InputError
+from keras_sge.models.sge_net import SGENet
+from keras_sge.models.step_model import copy_weights
+
+# The epsilon of every batch norm in the trunk.
+_EPSILON = 1e-3
+_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
+    """The weights of one of TensorFlow's quantised classifiers, whose batch norm is folded; any alpha.
+
+    The folded bias becomes beta, with a gamma, mean and variance that pass the convolution through unchanged; see
+    `measure_batch_norm` before training goes on from them.
+
+    Returns:
+        float32 arrays by `layer/weight`, such as `conv2_depthwise/kernel` (3, 3, channels, 1).
+
+    Raises:
+        InputError: not a TFLite file, or no MobileNetV1.
+    """
+    from edge.runtimes.litert import load_interpreter
+
+    path = Path(path)
+    if not path.is_file() or path.read_bytes()[4:8] != b"TFL3":
+        raise InputError(f"{path} is not a TFLite model. Expected a MobileNetV1 classifier.")
+    interpreter = load_interpreter(path.read_bytes())
+    weights = {}
+    for detail in interpreter.get_tensor_details():
+        layer = _tflite_layer(detail["name"])
+        scales = detail["quantization_parameters"]["scales"]
+        # Activations carry the names of all that was fused into them, Relu6 among them.
+        if layer is None or len(scales) != 1 or "Relu6" in detail["name"]:
+            continue
+        raw = interpreter.get_tensor(detail["index"]).astype(np.float32)
+        value = (raw - detail["quantization_parameters"]["zero_points"][0]) * scales[0]
+        if "weights_quant" in detail["name"]:
+            # (out, h, w, in) and, depthwise, (1, h, w, channels) -> (h, w, in, out) and (h, w, channels, 1).
+            weights[f"{layer}/kernel"] = value.transpose(1, 2, 3, 0)
+        elif layer == "logits":
+            weights["logits/bias"] = value
+        else:
+            weights[f"{layer}_bn/beta"] = value
+            weights[f"{layer}_bn/gamma"] = np.full_like(value, np.sqrt(1 + _EPSILON))
+            weights[f"{layer}_bn/moving_mean"] = np.zeros_like(value)
+            weights[f"{layer}_bn/moving_variance"] = np.ones_like(value)
+    if "conv1/kernel" not in weights:
+        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantised classifiers.")
+    return weights
+
+
+def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
+    """The weights of `keras.applications.MobileNet`: a `.weights.h5` of Keras 3 or a file with layer names; any alpha.
+
+    Returns:
+        float32 arrays by `layer/weight`, batch norm as it was trained.
+
+    Raises:
+        InputError: not an HDF5 file, or no MobileNetV1.
+    """
+    import h5py
+
+    path = Path(path)
+    if not path.is_file() or not h5py.is_hdf5(path):
+        raise InputError(f"{path} is not an HDF5 file. Expected the weights of keras.applications.MobileNet.")
+    arrays: dict[str, np.ndarray] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: arrays.update({name: np.asarray(item)}) if isinstance(item, h5py.Dataset) else None
+        )
+    numbered = any(name.startswith("layers/") for name in arrays)
+    rename = _keras3_name if numbered else _layer_name
+    weights = {rename(name): array for name, array in arrays.items()}
+    weights = {name: array.astype(np.float32) for name, array in weights.items() if name}
+    if "conv1/kernel" not in weights or "conv13_pointwise_bn/gamma" not in weights:
+        raise InputError(
+            f"{path} holds no MobileNetV1. Expected the weights of keras.applications.MobileNet; "
+            f"found {len(arrays)} arrays, {', '.join(sorted(arrays)[:3]) or 'none'} among them."
+        )
+    return weights
+
+
+def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
+    """Gives folded batch norms the statistics of real images, so that training may go on from them.
+
+    A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
+    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs.
+
+    Args:
+        model: a clip model, for clips of any length, whose trunk came from a folded file.
+        inputs: single frames as the model takes clips: `image` float32 (n, 1, height, width, 3) in -1 .. 1 and, with
+            entropy, `attention` (n, 1, rows, columns, 1).
+    """
+    single = SGENet(model.config, clip_length=1)
+    copy_weights(model, single)
+    names = [layer.name for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
+    probe = keras.Model(single.inputs, [single.get_layer(name).input for name in names])
+    measured = probe.predict({tensor.name: inputs[tensor.name] for tensor in single.inputs}, verbose=0)
+    for norm, values in zip(map(model.get_layer, names), measured, strict=True):
+        mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
+        beta = keras.ops.convert_to_numpy(norm.beta)
+        norm.gamma.assign(np.sqrt(variance + norm.epsilon))
+        norm.beta.assign(beta + mean)
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+
+
+def _tflite_layer(name: str) -> str | None:
+    if name.startswith("MobilenetV1/Logits/Conv2d_1c_1x1/") and "biases1" not in name:
+        return "logits"
+    # Names list what was fused, the layer's own first; later blocks follow after a semicolon.
+    found = re.match(r"MobilenetV1/MobilenetV1/Conv2d_(\d+)(_depthwise|_pointwise)?/", name)
+    return f"conv{int(found[1]) + 1}{found[2] or ''}" if found else None
+
+
+def _keras3_name(name: str) -> str | None:
+    """`layers/conv2d_2/vars/0`: layers of one kind are numbered as the network makes them."""
+    found = re.fullmatch(r"layers/(conv2d|depthwise_conv2d|batch_normalization)(?:_(\d+))?/vars/(\d)", name)
+    if not found:
+        return None
+    kind, number, part = found[1], int(found[2] or 0), int(found[3])
+    if kind == "conv2d":
+        if number == 14:
+            return ("logits/kernel", "logits/bias")[part]
+        return f"conv{number + 1}_pointwise/kernel" if number else "conv1/kernel"
+    if kind == "depthwise_conv2d":
+        return f"conv{number + 2}_depthwise/kernel"
+    # After conv1's, each block has one for its depthwise and one for its pointwise convolution.
+    block, pointwise = divmod(number - 1, 2)
+    layer = f"conv{block + 2}_{'pointwise' if pointwise else 'depthwise'}" if number else "conv1"
+    return f"{layer}_bn/{_NORM[part]}"
+
+
+def _layer_name(name: str) -> str | None:
+    """`conv_pw_3_bn/conv_pw_3_bn/gamma:0`: layers by name."""
+    layer, weight = name.split(":")[0].split("/")[-2:] if "/" in name else ("", "")
+    weight = "kernel" if weight == "depthwise_kernel" else weight
+    if layer == "conv_preds":
+        return f"logits/{weight}"
+    found = re.fullmatch(r"conv1(_bn)?|conv_(dw|pw)_(\d+)(_bn)?", layer)
+    if not found:
+        return None
+    if found[2] is None:
+        return f"{layer}/{weight}"
+    side = "depthwise" if found[2] == "dw" else "pointwise"
+    return f"conv{int(found[3]) + 1}_{side}{found[4] or ''}/{weight}"

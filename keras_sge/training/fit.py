@@ -1,0 +1,180 @@
+"""Training with Keras' own `fit`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+
+import keras
+
+from keras_sge.config import Config, TrainingConfig
+from keras_sge.config.run_folder import RunFolder
+from keras_sge.data import data_notes, open_dataset
+from keras_sge.data.loader import ClipLoader, check_classes
+from keras_sge.data.views import CachedVideos
+from keras_sge.losses import multibox_loss
+from keras_sge.models import SGENet, copy_weights, load_clip_model
+from keras_sge.models.sge_net import dtype_policy
+from keras_sge.training.callbacks import Checkpoint, DataWait, FiniteWeights, Log
+from keras_sge.training.start import set_starting_weights
+from keras_sge.training.validation import Validation
+
+
+def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 1) -> SGENet:
+    """Trains the configured network, or goes on with a run that stopped; the losses, the mAP on validation clips and
+    the best epoch are then those of an unbroken run.
+
+    Args:
+        config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
+        verbose: Keras' progress bar: 0 none, 1 bar, 2 a line an epoch.
+
+    Returns:
+        The clip model after the last epoch; `run/model.keras` holds it too, `run/best.keras` that with the best mAP.
+
+    Raises:
+        InputError: data, start or folder do not fit the configuration, or the training ended in numbers that are none;
+            the last whole epoch is kept.
+    """
+    folder = RunFolder(run)
+    training = config.training
+    if resume:
+        folder.check_resumable(config)
+    else:
+        folder.check_free()
+    config.data.check_folders()
+    keras.utils.set_random_seed(training.seed)
+    videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
+    check_classes(videos, config.network)
+    if verbose:
+        print(f"network input: {config.network.size_text}")
+        for note in data_notes(videos, config.network):
+            print(f"note: {note}", file=sys.stderr)
+    held_out = open_dataset(config.data, config.network, "val") if training.validation_steps else None
+    try:
+        with dtype_policy(training.precision):
+            return _trained(config, folder, resume, videos, held_out, verbose)
+    finally:
+        # TensorFlow never lets go of a generator that it was fed from, nor of what hangs on it.
+        videos.clear()
+
+
+def _trained(config, folder, resume, videos, held_out, verbose):
+    training = config.training
+    if resume:
+        model = _resumed(folder, training)
+    else:
+        model = _clip_model(config, stage_of(training, 0).clip_length)
+        set_starting_weights(model, training, videos)
+        compile_for_training(model, training)
+    validation = None
+    if held_out and training.evaluation_epochs:
+        with dtype_policy("float32"):
+            validation = Validation(folder, config.network, training, held_out)
+    folder.write_config(config)
+    epoch = int(model.optimizer.iterations) // training.steps_per_epoch
+    folder.trim_log(epoch)
+    while epoch < training.epochs and not folder.stopped_early(training.early_stopping):
+        stage = stage_of(training, epoch)
+        if model.clip_length != stage.clip_length:
+            model = with_clip_length(model, stage.clip_length, config)
+        loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
+        history = model.fit(
+            loader,
+            validation_data=held_out
+            and ClipLoader(held_out, config.network, stage, training.validation_steps, augment=False),
+            epochs=stage.epochs,
+            initial_epoch=epoch,
+            steps_per_epoch=training.steps_per_epoch,
+            shuffle=False,
+            callbacks=_callbacks(folder, training, loader, validation),
+            verbose=verbose,
+        )
+        epoch = history.epoch[-1] + 1
+    # An average is given to the model in an epoch that is known to be the last, and only then.
+    return load_clip_model(folder.model, compile=True) if folder.stopped_early(training.early_stopping) else model
+
+
+def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
+    """The settings in force at `epoch`; their `epochs` is where the stage ends."""
+    if epoch >= training.single_frame_epochs:
+        return training
+    return dataclasses.replace(
+        training,
+        epochs=min(training.single_frame_epochs, training.epochs),
+        clip_length=1,
+        batch_size=training.batch_size * training.clip_length,
+    )
+
+
+def with_clip_length(model: SGENet, clip_length: int, config: Config) -> SGENet:
+    """The same network for clips of another length: weights, optimiser state and step count go along."""
+    other = _clip_model(config, clip_length)
+    compile_for_training(other, config.training)
+    copy_weights(model, other)
+    other.optimizer.build(other.trainable_variables)
+    for target, source in zip(other.optimizer.variables, model.optimizer.variables, strict=True):
+        target.assign(source)
+    return other
+
+
+def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
+    """RMSprop as in the paper and the MultiBox loss."""
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(
+            _learning_rate(training),
+            rho=0.9,
+            momentum=training.momentum,
+            global_clipnorm=training.gradient_clip,
+            use_ema=training.average is not None,
+            ema_momentum=training.average or 0.99,
+        ),
+        loss=multibox_loss(training.negatives_per_positive),
+        # XLA makes these small convolutions slower on a CPU; JAX always compiles.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    rate = training.learning_rate
+    if training.warmup is None:
+        return rate
+    steps = training.epochs * training.steps_per_epoch
+    ramp = max(1, round(training.warmup * steps))
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 10, max(1, steps - ramp), alpha=0.0, warmup_target=rate, warmup_steps=ramp
+    )
+
+
+def _clip_model(config: Config, clip_length: int) -> SGENet:
+    training = config.training
+    return SGENet(
+        config.network, clip_length, training.freeze_until, training.backprop_window, training.freeze_batch_norm
+    )
+
+
+def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
+    model = load_clip_model(folder.model, compile=True)
+    # With other epochs than before the schedule has another end.
+    model.optimizer.learning_rate = _learning_rate(training)
+    if training.average is not None:
+        # The checkpoint holds the average as the network and what is being trained in the optimiser: change places.
+        swap = keras.callbacks.SwapEMAWeights()
+        swap.set_model(model)
+        swap.on_test_begin()
+    return model
+
+
+def _callbacks(
+    folder: RunFolder, training: TrainingConfig, loader: ClipLoader, validation: Validation | None
+) -> list[keras.callbacks.Callback]:
+    callbacks = [keras.callbacks.TerminateOnNaN(), DataWait(loader)]
+    if training.average is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    # In this order: nothing is written of an epoch that went astray, and rows without a checkpoint are cut off later.
+    callbacks += [FiniteWeights(folder), *([validation] if validation else []), Log(folder)]
+    callbacks.append(Checkpoint(folder, training))
+    if importlib.util.find_spec("tensorflow"):
+        callbacks.append(keras.callbacks.TensorBoard(str(folder.tensorboard)))
+    return callbacks

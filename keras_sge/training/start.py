@@ -1,0 +1,204 @@
+"""A trained detector's layers for a memory with more channels than what they were trained behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge.entropy import entropy_attention
+from edge.errors import InputError
+from edge.model_zoo import models_folder
+from edge.preprocess import resize_frame
+from keras_sge.config import NetworkConfig, TrainingConfig, builtin_configs
+from keras_sge.config.network import feature_map_number
+from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.loader import normalise
+from keras_sge.models import SGENet
+from keras_sge.models.checkpoints import read_weights
+from keras_sge.models.memory import LSTM_ANSWER, pass_through_weights
+from keras_sge.models.pretrained import measure_batch_norm
+from keras_sge.models.step_model import entropy_settings
+from keras_sge.models.topology import weight_name
+from keras_sge.models.weights import assign_weights, stored_network
+
+# What may read the memory's map on conv13.
+_BEHIND_MEMORY = re.compile(r"((boxes|scores)\d+_(depthwise|depthwise_bn|pointwise)|extra1_reduce|top_down_pointwise)/")
+
+
+def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights of the layers behind a memory that the start holds for fewer channels, made to fit; none where all fit.
+
+    The first channels are the old ones. What lies beyond starts as the model has it, but for the 1x1 kernels, which at
+    first take nothing from the channels that are new: the layers' answers are the old ones.
+
+    Args:
+        model: freshly made, on alpha and classes of `weights`. weights: by `layer/weight`.
+    """
+    result = {}
+    for weight in model.weights:
+        name, wanted = weight_name(weight), tuple(weight.shape)
+        old = weights.get(name)
+        if old is None or old.shape == wanted or not _BEHIND_MEMORY.match(name):
+            continue
+        if old.ndim == len(wanted) and all(had <= has for had, has in zip(old.shape, wanted, strict=True)):
+            new = keras.ops.convert_to_numpy(weight).copy()
+            if "depthwise" not in name and new.ndim == 4:
+                new[:] = 0
+            new[tuple(slice(size) for size in old.shape)] = old
+            result[name] = new
+    return result
+
+
+_SQUEEZE, _NECK = "memory_squeeze/", "neck_squeeze/"
+
+
+def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
+    """Takes over the weights of `training.start_from` that fit; what is new starts where the old network stands.
+
+    A new memory lets its input pass through (`pass_through_weights`), reduced as the old network's neck does it; with
+    more channels than the neck's, the layers behind it ignore the others at first. Elsewhere than on conv13 it adds
+    nothing at first, and the neck stays. A new attention, which shrinks its map, is made up for in what reads the map.
+
+    Args:
+        model: freshly made. training: `start_from` and `start_layers` count. videos: to measure a folded trunk's
+            statistics and the attention's mean on.
+
+    Raises:
+        InputError: `start_from` cannot be read, nothing in it fits, or a layer that is not trained is not in it.
+    """
+    config = model.config
+    start, weights, loaded = _take_over(model, training, videos) if training.start_from else (None, {}, set())
+    _check_frozen(model, loaded)
+    attention = _new_attention(model, start, videos)
+    if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
+        reduction = _reduction(model, weights, attention)
+        assign_weights(model, pass_through_weights(model, reduction))
+        if config.memory.kind == "lstm" and reduction is not None:
+            _multiply(model, _behind(config, "conv13"), loaded, LSTM_ANSWER)
+    if attention is not None:
+        _multiply(model, _readers(config, config.entropy.place), loaded, 1 / attention)
+
+
+def _take_over(
+    model: SGENet, training: TrainingConfig, videos: VideoDataset
+) -> tuple[NetworkConfig | None, dict[str, np.ndarray], set[str]]:
+    path = training.start_from
+    start, weights = read_weights(path)
+    if start and start.classes != model.config.classes:
+        print(f"{path} knows other classes, or in another order: its class scores are not taken over")
+        weights = {name: value for name, value in weights.items() if not name.startswith("scores")}
+    weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
+    if model.config.neck is not None:
+        # The memory's own reduction, elsewhere, is another.
+        weights = {name.replace(_SQUEEZE, _NECK): value for name, value in weights.items()}
+    loaded = set(assign_weights(model, weights)[0])
+    print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
+    if not loaded:
+        raise InputError(
+            f"{path} has no weight that fits this network, whose network.alpha is {model.config.alpha:g}. Give "
+            f"{trained_weights(model.config.alpha)}."
+        )
+    if model.config.recurrent and "conv13_pointwise/kernel" in loaded:
+        loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
+    if Path(path).suffix == ".tflite":
+        measure_batch_norm(model, _single_frames(model, videos))
+    return start, weights, loaded
+
+
+def _check_frozen(model: SGENet, loaded: set[str]) -> None:
+    """InputError where a layer that will not be trained has weights that nobody else has trained."""
+    frozen = [weight_name(weight) for layer in model.layers if not layer.trainable for weight in layer.weights]
+    random = [name for name in frozen if name not in loaded]
+    if random:
+        keys = [f"training.{name}" for name in ("freeze_until", "freeze_batch_norm") if getattr(model, name)]
+        raise InputError(
+            f"{len(random)} of the {len(frozen)} weights that {' and '.join(keys)} keep as they are were taken over "
+            f"from nowhere and would stay random, {random[0]} the first. Start from trained ones with --from FILE: "
+            f"{trained_weights(model.config.alpha)}. Or train all layers: --set training.freeze_until=null"
+            f"{' --set training.freeze_batch_norm=false' * model.freeze_batch_norm}"
+        )
+
+
+def trained_weights(alpha: float) -> str:
+    """Where trained weights for a trunk of this width come from, in words."""
+    shipped = []
+    for folder in (builtin_configs()["quickstart"].parent, models_folder() / "checkpoints"):
+        names = [file.name for file in sorted(folder.glob("*.npz")) if stored_network(file).alpha == alpha]
+        shipped += [f"in {folder} {', '.join(names)}"] if names else []
+    return (
+        f"a run or .npz with network.alpha={alpha:g} ({'; '.join(shipped) or 'none is shipped'}), or a public ImageNet "
+        "classifier of this alpha (0.25, 0.5, 0.75 and 1 exist): TensorFlow's mobilenet_v1_ALPHA_SIZE_quant.tflite or "
+        "the .weights.h5 of keras.applications.MobileNet, see docs/training.md"
+    )
+
+
+def _reduction(
+    model: SGENet, weights: dict[str, np.ndarray], attention: float | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The old network's 1x1 on conv13 for a memory there that has none of its own."""
+    config = model.config
+    if config.memory.place != "conv13" or f"{_SQUEEZE}kernel" not in weights:
+        return None
+    kernel = weights[f"{_SQUEEZE}kernel"][0, 0]
+    if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == "conv13_pointwise/kernel"):
+        return None
+    here = attention if config.entropy and config.entropy.place == "conv13" else None
+    return kernel / (here or 1), weights[f"{_SQUEEZE}bias"]
+
+
+def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoDataset) -> float | None:
+    """The mean of an attention that the old network does not have, as the network sees it; None where there is none."""
+    entropy = model.config.entropy
+    if entropy is None or start is None or (start.entropy is not None and start.entropy.place == entropy.place):
+        return None
+    settings = entropy_settings(model.config)
+    frames = _sample_frames(model, videos)
+    return entropy.gain * float(np.mean([entropy_attention(frame, settings) for frame in frames]))
+
+
+def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
+    """Sample frames as clips of one frame each, the attention with them where the network takes it."""
+    frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
+    inputs = {"image": normalise(frames)[:, None]}
+    if settings:
+        inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
+    return inputs
+
+
+def _multiply(model: SGENet, layers: set[str], loaded: set[str], factor: float) -> None:
+    """Multiplies those kernels of the layers that were taken over."""
+    for weight in model.weights:
+        if weight_name(weight) in loaded and weight_name(weight).removesuffix("/kernel") in layers:
+            weight.assign(weight * factor)
+
+
+def _readers(config: NetworkConfig, place: str) -> set[str]:
+    """Names of the convolutions that read the map at `place` under the attention."""
+    if place == "conv13" and config.neck is not None:
+        return {"neck_squeeze"}
+    if place == "conv13" and config.memory is not None and config.memory.place == "conv13":
+        return {"memory_squeeze"}
+    return _behind(config, place)
+
+
+def _behind(config: NetworkConfig, place: str) -> set[str]:
+    """Names of the detector's convolutions that read what comes from `place`."""
+    number = feature_map_number(place)
+    following = {"conv3": "conv4_depthwise", "conv4": "conv5_depthwise", "conv12": "conv13_depthwise"}
+    readers = {following.get(place, f"extra{number + 1}_reduce")}
+    if place == "conv13":
+        readers.add("top_down_pointwise")
+    if place in ("conv12", "conv13") or number:
+        head = {"conv12": 1, "conv13": 2}.get(place, 2 + number) + config.finer_map
+        readers |= {f"{kind}{head}_depthwise" for kind in ("boxes", "scores")}
+    return readers
+
+
+def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:
+    """First frames of up to 64 videos, uint8 (n, height, width, 3) at the network's size."""
+    picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
+    return np.stack([resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks])
