@@ -15,8 +15,9 @@ from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, build_step_model, copy_weights, detector_graph, step_model_from
 from keras_sge.models.checkpoints import scale_boxes
 from keras_sge.models.memory import pass_through_weights
-from keras_sge.models.step_model import state_tensors, weight_name
+from keras_sge.models.step_model import state_tensors
 from keras_sge.models.summary import summarize
+from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import assign_weights
 
 VARIANTS = {

@@ -12,7 +12,8 @@ from edge.errors import InputError
 from keras_sge.config import EntropyConfig, MemoryConfig, TrainingConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet
-from keras_sge.models.step_model import entropy_settings, weight_name
+from keras_sge.models.step_model import entropy_settings
+from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import read_weights_file, save_weights
 from keras_sge.training.start import set_starting_weights, trained_weights
 

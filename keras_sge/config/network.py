@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,26 @@ def positive(key: str, value: float) -> None:
         raise InputError(f"{key} must be above 0. Received: {value}")
 
 
-# Map of the trunk -> its stride and its channels at alpha 1.
-TRUNK_PLACES = {"conv3": (4, 128), "conv4": (4, 128), "conv12": (16, 512), "conv13": (32, 1024)}
+# Channels at alpha 1 and stride of MobileNetV1's blocks conv2 to conv13, behind conv1's 32 and 2.
+TRUNK_BLOCKS = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+)
+# Map of the trunk -> its stride and its channels at alpha 1, in the paper's Tables 2 and 3.
+TRUNK_PLACES = {
+    f"conv{number}": (2 * math.prod(stride for _, stride in TRUNK_BLOCKS[: number - 1]), TRUNK_BLOCKS[number - 2][0])
+    for number in (3, 4, 12, 13)
+}
 FEATURE_MAPS = ("feature_map1", "feature_map2", "feature_map3", "feature_map4")
 PLACES = (*TRUNK_PLACES, *FEATURE_MAPS)
 

@@ -13,7 +13,7 @@ from edge.errors import InputError
 from keras_sge.config import NetworkConfig
 from keras_sge.models.pretrained import read_mobilenet_h5, read_mobilenet_tflite
 from keras_sge.models.sge_net import SGENet
-from keras_sge.models.topology import weight_name
+from keras_sge.models.topology import topology, weight_name
 from keras_sge.models.weights import assign_weights, check_finite, read_weights_file
 
 
@@ -91,7 +91,7 @@ def scale_boxes(model: SGENet, factor: float) -> None:
         raise InputError(f"boxes are scaled by a factor from 0.5 to 2. Received: {factor}")
     # A code's third and fourth numbers are log size ratios, see `edge.boxes.encode_boxes`.
     shift = np.array([0, 0, 1, 1]) * math.log(factor) / model.config.anchors.variances[1]
-    for layer in model.layers:
-        if layer.name.startswith("boxes") and layer.name.endswith("_pointwise"):
-            bias = keras.ops.convert_to_numpy(layer.bias)
-            layer.bias.assign((bias.reshape(-1, 4) + shift).reshape(-1))
+    for head in topology(model.config).heads("boxes"):
+        layer = model.get_layer(head.name)
+        bias = keras.ops.convert_to_numpy(layer.bias)
+        layer.bias.assign((bias.reshape(-1, 4) + shift).reshape(-1))

@@ -8,6 +8,7 @@ from typing import Any
 from keras_sge.boxes import boxes_per_cell
 from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
+from keras_sge.models.topology import REDUCTION
 
 
 def attended(layers: Any, x: Any, attention: Any, gain: int) -> Any:
@@ -79,7 +80,7 @@ def _added(layers: Any, x: Any, remembered: Any) -> Any:
 
 
 def _neck(layers: Any, x: Any, config: NetworkConfig) -> Any:
-    x = layers.Conv2D(scaled(config.neck.filters, config.alpha), 1, name="neck_squeeze")(x)
+    x = layers.Conv2D(scaled(config.neck.filters, config.alpha), 1, name=REDUCTION)(x)
     return x if config.neck.activation == "linear" else layers.Activation("tanh", name="neck_squeezed")(x)
 
 

@@ -18,7 +18,7 @@ from keras_sge.layers.gru import SeparableGRUCell
 from keras_sge.layers.lstm import SeparableLSTMCell
 from keras_sge.layers.squeezed_gru import squeezed_gru_parts, squeezed_gru_step
 from keras_sge.models.mobilenet_v1 import scaled
-from keras_sge.models.topology import weight_name
+from keras_sge.models.topology import MEMORY_PREFIX, layer_of, topology, weight_name
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def memory_parts(layers: Any, config: NetworkConfig, update: str = "subtract") -
     memory, options = config.memory, {}
     if memory.kind in ("squeezed_gru", "neck"):
         options = {"squeeze": memory.squeeze, "squeeze_activation": memory.squeeze_activation}
-    return MEMORY_KINDS[memory.kind].parts(layers, memory_filters(config), prefix="memory_", update=update, **options)
+    return MEMORY_KINDS[memory.kind].parts(
+        layers, memory_filters(config), prefix=MEMORY_PREFIX, update=update, **options
+    )
 
 
 def pass_through_weights(
@@ -121,7 +123,8 @@ def pass_through_weights(
     """
     config = model.config
     values = {weight_name(w): keras.ops.convert_to_numpy(w) for w in model.weights}
-    values = {name: value for name, value in values.items() if name.startswith("memory_")}
+    memory = topology(config).of_part("memory")
+    values = {name: value for name, value in values.items() if layer_of(name) in memory}
     if config.memory.kind == "squeezed_gru" and config.memory.squeeze == "input":
         filters = memory_filters(config)
         # A linear reduction is not bounded, as a tanh is.

@@ -8,36 +8,26 @@ Padding is `same` everywhere, so any input size works.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-# (channels at alpha 1, stride) of conv2 .. conv13.
-BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
-)
+import numpy as np
+
+from keras_sge.config.network import TRUNK_BLOCKS
+from keras_sge.models.topology import BATCH_NORM_EPSILON, block_name, norm_name
+
+_MOMENTUM = 0.97
 
 
-def is_frozen(layer_name: str, until: str | None) -> bool:
-    """Whether a layer is of the trunk up to `until`, such as `conv6`; of None is none."""
-    found = re.match(r"conv(\d+)", layer_name)
-    return bool(until and found and int(found[1]) <= int(until.removeprefix("conv")))
-
-
-def is_trunk_batch_norm(layer_name: str) -> bool:
-    """Whether a layer is one of the trunk's batch norms."""
-    return bool(re.fullmatch(r"conv\d+.*_bn", layer_name))
+def folded_norm(convolution: str, bias: np.ndarray) -> dict[str, np.ndarray]:
+    """The weights, by `layer/weight`, of a batch norm behind a convolution that does nothing but add `bias`."""
+    values = {
+        "gamma": np.full_like(bias, np.sqrt(1 + BATCH_NORM_EPSILON)),
+        "beta": bias,
+        "moving_mean": np.zeros_like(bias),
+        "moving_variance": np.ones_like(bias),
+    }
+    return {f"{norm_name(convolution)}/{name}": value for name, value in values.items()}
 
 
 def scaled(channels: int, alpha: float) -> int:
@@ -48,14 +38,14 @@ def scaled(channels: int, alpha: float) -> int:
 def conv_bn_relu6(layers: Any, x: Any, channels: int, kernel: int, stride: int, name: str) -> Any:
     """Convolution, batch norm, ReLU6."""
     x = layers.Conv2D(channels, kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=norm_name(name))(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
 def depthwise_bn_relu6(layers: Any, x: Any, stride: int, name: str) -> Any:
     """Depthwise 3x3 convolution, batch norm, ReLU6."""
     x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=norm_name(name))(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
@@ -74,12 +64,12 @@ def mobilenet_v1(
         The last maps of their strides: conv6 (batch, ceil(height / 8), ceil(width / 8), 256 alpha); conv12, half as
         large, 512 alpha channels; conv13, half as large again, 1,024 alpha channels.
     """
-    x = conv_bn_relu6(layers, image, scaled(32, alpha), 3, 2, "conv1")
-    for number, (channels, stride) in enumerate(BLOCKS, start=2):
+    x = conv_bn_relu6(layers, image, scaled(32, alpha), 3, 2, block_name(1))
+    for number, (channels, stride) in enumerate(TRUNK_BLOCKS, start=2):
         if number == 7:
             conv6 = x
         if number == 13:
             conv12 = x
-        x = depthwise_bn_relu6(layers, x, stride, f"conv{number}_depthwise")
-        x = at(f"conv{number}", conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, f"conv{number}_pointwise"))
+        x = depthwise_bn_relu6(layers, x, stride, block_name(number, "depthwise"))
+        x = at(f"conv{number}", conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, block_name(number)))
     return conv6, conv12, x

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from edge.errors import InputError
+from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.sge_net import SGENet
 from keras_sge.models.step_model import copy_weights
+from keras_sge.models.topology import block_name, norm_name, topology
 
-# The epsilon of every batch norm in the trunk.
-_EPSILON = 1e-3
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
@@ -54,11 +54,8 @@ def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
         elif layer == "logits":
             weights["logits/bias"] = value
         else:
-            weights[f"{layer}_bn/beta"] = value
-            weights[f"{layer}_bn/gamma"] = np.full_like(value, np.sqrt(1 + _EPSILON))
-            weights[f"{layer}_bn/moving_mean"] = np.zeros_like(value)
-            weights[f"{layer}_bn/moving_variance"] = np.ones_like(value)
-    if "conv1/kernel" not in weights:
+            weights |= folded_norm(layer, value)
+    if f"{block_name(1)}/kernel" not in weights:
         raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantised classifiers.")
     return weights
 
@@ -86,7 +83,7 @@ def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
     rename = _keras3_name if numbered else _layer_name
     weights = {rename(name): array for name, array in arrays.items()}
     weights = {name: array.astype(np.float32) for name, array in weights.items() if name}
-    if "conv1/kernel" not in weights or "conv13_pointwise_bn/gamma" not in weights:
+    if f"{block_name(1)}/kernel" not in weights or f"{norm_name(block_name(13))}/gamma" not in weights:
         raise InputError(
             f"{path} holds no MobileNetV1. Expected the weights of keras.applications.MobileNet; "
             f"found {len(arrays)} arrays, {', '.join(sorted(arrays)[:3]) or 'none'} among them."
@@ -107,7 +104,7 @@ def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
     """
     single = SGENet(model.config, clip_length=1)
     copy_weights(model, single)
-    names = [layer.name for layer in model.layers if re.fullmatch(r"conv\d+(_\w+)?_bn", layer.name)]
+    names = sorted(topology(model.config).norms("trunk"))
     probe = keras.Model(single.inputs, [single.get_layer(name).input for name in names])
     measured = probe.predict({tensor.name: inputs[tensor.name] for tensor in single.inputs}, verbose=0)
     for norm, values in zip(map(model.get_layer, names), measured, strict=True):
@@ -124,7 +121,7 @@ def _tflite_layer(name: str) -> str | None:
         return "logits"
     # Names list what was fused, the layer's own first; later blocks follow after a semicolon.
     found = re.match(r"MobilenetV1/MobilenetV1/Conv2d_(\d+)(_depthwise|_pointwise)?/", name)
-    return f"conv{int(found[1]) + 1}{found[2] or ''}" if found else None
+    return block_name(int(found[1]) + 1, (found[2] or "").lstrip("_")) if found else None
 
 
 def _keras3_name(name: str) -> str | None:
@@ -136,13 +133,13 @@ def _keras3_name(name: str) -> str | None:
     if kind == "conv2d":
         if number == 14:
             return ("logits/kernel", "logits/bias")[part]
-        return f"conv{number + 1}_pointwise/kernel" if number else "conv1/kernel"
+        return f"{block_name(number + 1)}/kernel"
     if kind == "depthwise_conv2d":
-        return f"conv{number + 2}_depthwise/kernel"
+        return f"{block_name(number + 2, 'depthwise')}/kernel"
     # After conv1's, each block has one for its depthwise and one for its pointwise convolution.
     block, pointwise = divmod(number - 1, 2)
-    layer = f"conv{block + 2}_{'pointwise' if pointwise else 'depthwise'}" if number else "conv1"
-    return f"{layer}_bn/{_NORM[part]}"
+    layer = block_name(block + 2, "pointwise" if pointwise else "depthwise") if number else block_name(1)
+    return f"{norm_name(layer)}/{_NORM[part]}"
 
 
 def _layer_name(name: str) -> str | None:

@@ -14,7 +14,7 @@ from keras_sge.layers import FoldTime, UnfoldTime
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
 from keras_sge.models.memory import memory_layer, memory_parts
-from keras_sge.models.mobilenet_v1 import is_frozen, is_trunk_batch_norm
+from keras_sge.models.topology import topology
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -62,9 +62,9 @@ class SGENet(keras.Model):
         self.backprop_window = backprop_window
         self.freeze_batch_norm = freeze_batch_norm
         self.precision = precision
-        for layer in self.layers:
-            if is_frozen(layer.name, freeze_until) or (freeze_batch_norm and is_trunk_batch_norm(layer.name)):
-                layer.trainable = False
+        table = topology(config)
+        for name in table.frozen(freeze_until) | (table.norms("trunk") if freeze_batch_norm else set()):
+            self.get_layer(name).trainable = False
 
     @classmethod
     def _clip_graph(cls, config, clip_length, window):

@@ -14,7 +14,7 @@ from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
 from keras_sge.models.memory import MEMORY_KINDS, memory_filters, memory_parts
-from keras_sge.models.topology import weight_name
+from keras_sge.models.topology import topology, weight_name
 from keras_sge.models.weights import check_finite
 
 ENTROPY_PLACES = ("host", "graph")
@@ -73,7 +73,9 @@ def build_step_model(
 
     image = add_input("image", (*config.input_size, 3))
     boxes, scores = detector_graph(layers, config, image, attend, remember)
-    return library.Model(inputs, {"boxes": boxes, "scores": scores, **outputs}, name=f"{config.name}_step")
+    model = library.Model(inputs, {"boxes": boxes, "scores": scores, **outputs}, name=f"{config.name}_step")
+    topology(config).check(model.layers)
+    return model
 
 
 def step_model_from(

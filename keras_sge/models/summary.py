@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from keras_sge.config import NetworkConfig
-from keras_sge.models.step_model import build_step_model, weight_name
+from keras_sge.models.step_model import build_step_model
+from keras_sge.models.topology import layer_of, topology, weight_name
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def summarize(config: NetworkConfig) -> ModelSummary:
         if layer.weights:
             params = sum(math.prod(weight.shape) for weight in layer.weights)
             costs.append(LayerCost(layer.name, tuple(layer.output.shape[1:]), params, _macs(layer)))
-    temporal = [weight for weight in step.weights if config.recurrent and weight_name(weight).startswith("memory_")]
+    memory = topology(config).of_part("memory") if config.recurrent else set()
+    temporal = [weight for weight in step.weights if layer_of(weight_name(weight)) in memory]
     biases = sum(math.prod(weight.shape) for weight in temporal if weight_name(weight).endswith("/bias"))
     return ModelSummary(
         layers=tuple(costs),

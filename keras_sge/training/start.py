@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from edge.errors import InputError
 from edge.model_zoo import models_folder
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig, builtin_configs
-from keras_sge.config.network import feature_map_number
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.loader import normalise
 from keras_sge.models import SGENet
@@ -22,11 +20,8 @@ from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.memory import LSTM_ANSWER, pass_through_weights
 from keras_sge.models.pretrained import measure_batch_norm
 from keras_sge.models.step_model import entropy_settings
-from keras_sge.models.topology import weight_name
+from keras_sge.models.topology import MEMORY_SQUEEZE, REDUCTION, block_name, layer_of, topology, weight_name
 from keras_sge.models.weights import assign_weights, stored_network
-
-# What may read the memory's map on conv13.
-_BEHIND_MEMORY = re.compile(r"((boxes|scores)\d+_(depthwise|depthwise_bn|pointwise)|extra1_reduce|top_down_pointwise)/")
 
 
 def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -38,22 +33,20 @@ def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> di
     Args:
         model: freshly made, on alpha and classes of `weights`. weights: by `layer/weight`.
     """
-    result = {}
+    table, result = topology(model.config), {}
+    widened = table.widened_by("memory")
     for weight in model.weights:
         name, wanted = weight_name(weight), tuple(weight.shape)
         old = weights.get(name)
-        if old is None or old.shape == wanted or not _BEHIND_MEMORY.match(name):
+        if old is None or old.shape == wanted or layer_of(name) not in widened:
             continue
         if old.ndim == len(wanted) and all(had <= has for had, has in zip(old.shape, wanted, strict=True)):
             new = keras.ops.convert_to_numpy(weight).copy()
-            if "depthwise" not in name and new.ndim == 4:
+            if new.ndim == 4 and table[layer_of(name)].kind == "conv":
                 new[:] = 0
             new[tuple(slice(size) for size in old.shape)] = old
             result[name] = new
     return result
-
-
-_SQUEEZE, _NECK = "memory_squeeze/", "neck_squeeze/"
 
 
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
@@ -74,13 +67,13 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
     start, weights, loaded = _take_over(model, training, videos) if training.start_from else (None, {}, set())
     _check_frozen(model, loaded)
     attention = _new_attention(model, start, videos)
-    if config.recurrent and not any(name.startswith("memory_candidate") for name in loaded):
+    if config.recurrent and not loaded.intersection(_state_weights(model)):
         reduction = _reduction(model, weights, attention)
         assign_weights(model, pass_through_weights(model, reduction))
         if config.memory.kind == "lstm" and reduction is not None:
-            _multiply(model, _behind(config, "conv13"), loaded, LSTM_ANSWER)
+            _multiply(model, topology(config).readers("memory"), loaded, LSTM_ANSWER)
     if attention is not None:
-        _multiply(model, _readers(config, config.entropy.place), loaded, 1 / attention)
+        _multiply(model, topology(config).readers(config.entropy.place), loaded, 1 / attention)
 
 
 def _take_over(
@@ -90,11 +83,12 @@ def _take_over(
     start, weights = read_weights(path)
     if start and start.classes != model.config.classes:
         print(f"{path} knows other classes, or in another order: its class scores are not taken over")
-        weights = {name: value for name, value in weights.items() if not name.startswith("scores")}
+        scores = topology(model.config).of_group("scores")
+        weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
     if model.config.neck is not None:
         # The memory's own reduction, elsewhere, is another.
-        weights = {name.replace(_SQUEEZE, _NECK): value for name, value in weights.items()}
+        weights = {name.replace(MEMORY_SQUEEZE, REDUCTION): value for name, value in weights.items()}
     loaded = set(assign_weights(model, weights)[0])
     print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
     if not loaded:
@@ -102,7 +96,7 @@ def _take_over(
             f"{path} has no weight that fits this network, whose network.alpha is {model.config.alpha:g}. Give "
             f"{trained_weights(model.config.alpha)}."
         )
-    if model.config.recurrent and "conv13_pointwise/kernel" in loaded:
+    if model.config.recurrent and f"{block_name(13)}/kernel" in loaded:
         loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
     if Path(path).suffix == ".tflite":
         measure_batch_norm(model, _single_frames(model, videos))
@@ -141,13 +135,13 @@ def _reduction(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The old network's 1x1 on conv13 for a memory there that has none of its own."""
     config = model.config
-    if config.memory.place != "conv13" or f"{_SQUEEZE}kernel" not in weights:
+    if config.memory.place != "conv13" or f"{MEMORY_SQUEEZE}/kernel" not in weights:
         return None
-    kernel = weights[f"{_SQUEEZE}kernel"][0, 0]
-    if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == "conv13_pointwise/kernel"):
+    kernel = weights[f"{MEMORY_SQUEEZE}/kernel"][0, 0]
+    if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == f"{block_name(13)}/kernel"):
         return None
     here = attention if config.entropy and config.entropy.place == "conv13" else None
-    return kernel / (here or 1), weights[f"{_SQUEEZE}bias"]
+    return kernel / (here or 1), weights[f"{MEMORY_SQUEEZE}/bias"]
 
 
 def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoDataset) -> float | None:
@@ -176,26 +170,10 @@ def _multiply(model: SGENet, layers: set[str], loaded: set[str], factor: float) 
             weight.assign(weight * factor)
 
 
-def _readers(config: NetworkConfig, place: str) -> set[str]:
-    """Names of the convolutions that read the map at `place` under the attention."""
-    if place == "conv13" and config.neck is not None:
-        return {"neck_squeeze"}
-    if place == "conv13" and config.memory is not None and config.memory.place == "conv13":
-        return {"memory_squeeze"}
-    return _behind(config, place)
-
-
-def _behind(config: NetworkConfig, place: str) -> set[str]:
-    """Names of the detector's convolutions that read what comes from `place`."""
-    number = feature_map_number(place)
-    following = {"conv3": "conv4_depthwise", "conv4": "conv5_depthwise", "conv12": "conv13_depthwise"}
-    readers = {following.get(place, f"extra{number + 1}_reduce")}
-    if place == "conv13":
-        readers.add("top_down_pointwise")
-    if place in ("conv12", "conv13") or number:
-        head = {"conv12": 1, "conv13": 2}.get(place, 2 + number) + config.finer_map
-        readers |= {f"{kind}{head}_depthwise" for kind in ("boxes", "scores")}
-    return readers
+def _state_weights(model: SGENet) -> set[str]:
+    """Names of the weights that the memory has beside a reduction."""
+    memory = topology(model.config).of_part("memory") - {MEMORY_SQUEEZE}
+    return {weight_name(weight) for weight in model.weights if layer_of(weight_name(weight)) in memory}
 
 
 def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 
 from edge.metadata import read_model
 from edge.preprocess import to_raw, to_real
+from keras_sge.models.topology import layer_of_tensor, part_of
 from quantization.graph import graph_of
-from quantization.inspection.inspect_file import part_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class _Side:
         self._inputs, self._outputs = signature.get_input_details(), signature.get_output_details()
         self.details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
         self.makers = _makers(flatbuffer)
-        self.names = {index: _layer(self.details[index]["name"]) for index in self.makers}
+        self.names = {index: layer_of_tensor(self.details[index]["name"]) for index in self.makers}
         self.names |= {
             detail["index"]: name for name, detail in self._outputs.items() if detail["index"] in self.makers
         }
@@ -108,16 +107,6 @@ def _makers(flatbuffer: bytes) -> dict[int, str]:
         else:
             makers |= dict.fromkeys(operator.outputs, operator.name)
     return makers
-
-
-def _layer(name: str) -> str:
-    """The Keras layer in a tensor's name: `net_1/net_1/quant_conv2_relu_1/Relu6;...` is `conv2`.
-
-    Batch norm and activation are the converter's to fuse, so a layer goes by the name that all three have in common.
-    """
-    parts = name.split(";")[0].split("/")
-    layer = next((part for part in parts if part_of(part)), parts[0])
-    return re.sub(r"^quant_|(_bn|_relu)?(_\d+)?$", "", layer)
 
 
 def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:

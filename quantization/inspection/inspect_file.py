@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError
+from keras_sge.models.topology import PARTS, part_of
 from quantization.graph import Graph, Operator, read_graph
 from quantization.inspection.file_checks import (
     FAILED,
@@ -25,23 +25,8 @@ from quantization.inspection.file_checks import (
 )
 from quantization.inspection.gpu import GpuRun, gpu_verdicts, run_on_gpu
 
-# Layer names of keras_sge.models, wherever they stand in a tensor's name; `convolution` is no layer.
-_PARTS = (
-    ("top_down", r"top_down"),
-    ("memory", r"memory_"),
-    ("extras", r"extra\d"),
-    ("heads", r"(boxes|scores)(\d|_)"),
-    ("attention", r"entropy|attended"),
-    ("trunk", r"conv\d"),
-)
 # What only hands a constant on, to the operator that works with it.
 _CARRIERS = ("DEQUANTIZE", "RESHAPE", "TRANSPOSE")
-
-
-def part_of(name: str) -> str | None:
-    """The part that a tensor is of, by the layer that its name starts with; None for a name without a layer."""
-    found = [(match.start(), part) for part, pattern in _PARTS if (match := re.search(pattern, name))]
-    return min(found)[1] if found else None
 
 
 def size_by_part(graph: Graph) -> dict[str, int]:
@@ -62,8 +47,11 @@ def size_by_part(graph: Graph) -> dict[str, int]:
             sizes[part] = sizes.get(part, 0) + tensor.constant_bytes
     metadata = graph.note_bytes + graph.file_bytes - len(graph.flatbuffer)
     tables = graph.file_bytes - metadata - sum(sizes.values())
-    order = ("trunk", "attention", "memory", "top_down", "extras", "heads", "weights")
-    return {part: sizes[part] for part in order if part in sizes} | {"graph": tables, "metadata": metadata}
+    known = {part: sizes[part] for part in (*PARTS, "weights") if part in sizes}
+    return known | {
+        "graph": tables,
+        "metadata": metadata,
+    }
 
 
 def _part_of_reader(graph: Graph, subgraph: int, index: int) -> str | None:

@@ -21,8 +21,8 @@ from keras_sge.data.loader import ClipLoader, check_classes
 from keras_sge.data.views import CachedVideos
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.mobilenet_v1 import is_frozen
 from keras_sge.models.step_model import network_metadata
+from keras_sge.models.topology import layer_of, topology
 from quantization.bias_correction import correct_biases
 from quantization.calibration import calibrate
 from quantization.contract import STATE_RANGE, check_bounded_memory
@@ -43,7 +43,8 @@ class TwinTrainer:
 
     def __init__(self, twin: tf_keras.Model, config: Config, trained: Iterable[str]):
         self.variables = twin_variables(twin)
-        self._trained = [self.variables[name] for name in trained if not is_frozen(name, config.qat.freeze_until)]
+        frozen = topology(config.network).frozen(config.qat.freeze_until)
+        self._trained = [self.variables[name] for name in trained if layer_of(name) not in frozen]
         self._graph = ClipGraph(twin, config.training.backprop_window)
         self._losses = multibox_loss(config.training.negatives_per_positive)
         steps = config.qat.epochs * config.qat.steps_per_epoch

@@ -12,14 +12,13 @@ import tensorflow as tf
 import tf_keras
 
 from keras_sge.config import NetworkConfig
-from keras_sge.models.step_model import build_step_model, weight_name
+from keras_sge.models.mobilenet_v1 import folded_norm
+from keras_sge.models.step_model import build_step_model
+from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, weight_name
 from quantization.contract import IMAGE_SCALE, STATE_RANGE
 from quantization.qat.clip_graph import PREFIX
 from quantization.qat.model_optimization import tfmot
 from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange
-
-# The epsilon of every batch norm in the network.
-_EPSILON = 1e-3
 
 
 class FoldedLibrary:
@@ -80,16 +79,20 @@ def folded_twin(config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> tf_
 def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """A Keras network's weights by `layer/weight`, each batch norm `NAME_bn` multiplied into the convolution NAME."""
     weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
-    folded = {name: value for name, value in weights.items() if not _of_norm(name)}
-    for convolution in _normed_convolutions(weights):
+    table = topology(model.config)
+    norms = {row.norm for row in table}
+    folded = {name: value for name, value in weights.items() if layer_of(name) not in norms}
+    for row in table:
+        if row.norm is None:
+            continue
         gamma, beta, mean, variance = (
-            weights[f"{convolution}_bn/{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            weights[f"{row.norm}/{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
         )
-        factor = gamma / np.sqrt(variance + _EPSILON)
+        factor = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
         # A depthwise kernel is (rows, columns, channels, 1), any other ends in its output channels.
-        depthwise = convolution.endswith("_depthwise")
-        folded[f"{convolution}/kernel"] = folded[f"{convolution}/kernel"] * (factor[:, None] if depthwise else factor)
-        folded[f"{convolution}/bias"] = beta - mean * factor
+        along = factor[:, None] if row.kind == "depthwise" else factor
+        folded[f"{row.name}/kernel"] = folded[f"{row.name}/kernel"] * along
+        folded[f"{row.name}/bias"] = beta - mean * factor
     return folded
 
 
@@ -101,22 +104,11 @@ def set_folded_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) ->
     """
     names = [weight_name(weight) for weight in model.weights]
     unfolded = {name: value for name, value in weights.items() if name in names}
-    for convolution in _normed_convolutions(names):
-        bias = weights[f"{convolution}/bias"]
-        unfolded[f"{convolution}_bn/gamma"] = np.full_like(bias, np.sqrt(1 + _EPSILON))
-        unfolded[f"{convolution}_bn/beta"] = bias
-        unfolded[f"{convolution}_bn/moving_mean"] = np.zeros_like(bias)
-        unfolded[f"{convolution}_bn/moving_variance"] = np.ones_like(bias)
+    for row in topology(model.config):
+        if row.norm:
+            unfolded |= folded_norm(row.name, weights[f"{row.name}/bias"])
     for weight, name in zip(model.weights, names, strict=True):
         weight.assign(unfolded[name])
-
-
-def _normed_convolutions(names):
-    return [name.removesuffix("_bn/gamma") for name in names if name.endswith("_bn/gamma")]
-
-
-def _of_norm(name):
-    return name.split("/")[0].endswith("_bn")
 
 
 _INPUT_RANGES = {
