@@ -8,39 +8,26 @@
 Nothing heavy is imported before a name is used.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import Any
+from edge.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Detection": "edge.results",
-    "Detector": "edge.detector",
-    "FrameResult": "edge.results",
-    "InputError": "edge.errors",
-    "entropy_attention": "edge.entropy",
-    "entropy_map": "edge.entropy",
-    "list_models": "edge.model_zoo",
-    "LiveLimits": "edge.video.live",
-    "Pipeline": "edge.pipeline",
-    "StreamEvent": "edge.results",
-    "VideoSource": "edge.video.source",
-    "open_source": "edge.video.open",
-    "open_sources": "edge.video.open",
-}
-
-__all__ = [*_HOMES, "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'edge' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__all__, __getattr__, __dir__ = lazy_names(
+    globals(),
+    {
+        "Detection": "edge.results",
+        "Detector": "edge.detector",
+        "FrameResult": "edge.results",
+        "InputError": "edge.errors",
+        "LiveLimits": "edge.video.live",
+        "Pipeline": "edge.pipeline",
+        "StreamEvent": "edge.results",
+        "VideoSource": "edge.video.source",
+        "entropy_attention": "edge.entropy",
+        "entropy_map": "edge.entropy",
+        "list_models": "edge.model_zoo",
+        "open_source": "edge.video.open",
+        "open_sources": "edge.video.open",
+    },
+)
+__all__ += ["__version__"]

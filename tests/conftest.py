@@ -27,10 +27,10 @@ def tiny_keras(tiny_net, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_tflite(tiny_net, tmp_path_factory):
     """`tiny_net` as a float32 .tflite."""
-    from quantization.exporter import export
+    from quantization.exporter import Exporter
 
     path = tmp_path_factory.mktemp("tflite") / "tiny.tflite"
-    export(tiny_net, path)
+    Exporter(tiny_net).write(path)
     return path
 
 

@@ -137,10 +137,10 @@ def test_a_long_run_is_not_reset_where_the_size_changes(tiny_tflite):
 
 @pytest.fixture(scope="module")
 def half(tiny_net, tmp_path_factory):
-    from quantization.exporter import export
+    from quantization.exporter import Exporter
 
     path = tmp_path_factory.mktemp("half") / "tiny_float16.tflite"
-    export(tiny_net, path, "float16")
+    Exporter(tiny_net, "float16").write(path)
     return path
 
 

@@ -17,7 +17,7 @@ from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import entropy_settings, state_tensors
 from quantization import exporter as exporting
 from quantization import validation
-from quantization.exporter import export
+from quantization.exporter import Exporter
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_float32_equals_keras_over_sixty_frames(tiny_tflite, frames, expected):
 
 def test_float16_is_near_and_half_as_large(tiny_net, tiny_tflite, frames, expected, tmp_path):
     path = tmp_path / "half.tflite"
-    assert export(tiny_net, path, "float16").precision == "float16"
+    assert Exporter(tiny_net, "float16").write(path).metadata.precision == "float16"
     for answer, wanted in zip(answers_of(Detector(path), frames), expected, strict=True):
         assert np.abs(answer - wanted).max() <= 2e-2 * np.abs(wanted).max()
     flatbuffers = [read_model(file)[0] for file in (path, tiny_tflite)]
@@ -74,7 +74,7 @@ def test_float16_is_near_and_half_as_large(tiny_net, tiny_tflite, frames, expect
 
 def test_file_with_the_map_inside_agrees(tiny_net, frames, expected, tmp_path):
     path = tmp_path / "whole.tflite"
-    assert export(tiny_net, path, entropy="graph").entropy is None
+    assert Exporter(tiny_net, entropy="graph").write(path).metadata.entropy is None
     for answer, wanted in zip(answers_of(Detector(path), frames[:10]), expected, strict=False):
         np.testing.assert_allclose(answer, wanted, atol=1e-3)
     assert_plain_operators(path)
@@ -137,7 +137,7 @@ def test_box_voting_is_decided_at_export(tiny_net, tmp_path, monkeypatch):
 
 def test_single_frame_network_has_no_state(frames, tmp_path):
     model = randomise(SGENet(tiny_config(memory=None, entropy=None), clip_length=2))
-    metadata = export(model, tmp_path / "single.tflite", details={"note": "tests"})
+    metadata = Exporter(model, details={"note": "tests"}).write(tmp_path / "single.tflite").metadata
     assert metadata.states == () and metadata.entropy is None and metadata.details["note"] == "tests"
     detector = Detector(tmp_path / "single.tflite")
     once, again = answers_of(detector, [frames[0], frames[0]])
@@ -146,7 +146,7 @@ def test_single_frame_network_has_no_state(frames, tmp_path):
 
 def test_unknown_precision_is_refused(tiny_net, tmp_path):
     with pytest.raises(InputError, match=r"float32, float16.*Received: 'int3'"):
-        export(tiny_net, tmp_path / "no.tflite", "int3")
+        Exporter(tiny_net, "int3")
     assert not list(tmp_path.iterdir())
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_differs_is_not_written(tiny_net, tmp_path, monkeypatch, tin
 
     monkeypatch.setattr(validation, "Runtime", Off)
     with pytest.raises(InputError, match="differs from Keras"):
-        export(tiny_net, tmp_path / "no.tflite")
+        Exporter(tiny_net).write(tmp_path / "no.tflite")
     assert not list(tmp_path.iterdir())
 
 
@@ -173,7 +173,7 @@ def test_a_failed_export_keeps_the_file_that_was_there(tiny_net, tmp_path, monke
 
     monkeypatch.setattr(exporting, "convert", fail)
     with pytest.raises(RuntimeError, match="converter"):
-        export(tiny_net, path)
+        Exporter(tiny_net).write(path)
     assert path.read_bytes() == b"before"
     assert [file.name for file in tmp_path.iterdir()] == ["kept.tflite"]
 
@@ -181,4 +181,4 @@ def test_a_failed_export_keeps_the_file_that_was_there(tiny_net, tmp_path, monke
 def test_missing_folder_is_refused(tiny_net, tmp_path, monkeypatch, tiny_tflite):
     monkeypatch.setattr(exporting, "convert", lambda *_: read_model(tiny_tflite)[0])
     with pytest.raises(InputError, match="no folder"):
-        export(tiny_net, tmp_path / "nowhere" / "no.tflite")
+        Exporter(tiny_net).write(tmp_path / "nowhere" / "no.tflite")

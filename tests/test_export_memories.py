@@ -15,7 +15,7 @@ from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
 from quantization.calibration import CalibrationSource
-from quantization.exporter import export, export_int8
+from quantization.exporter import Exporter
 
 ONE, TWO = ["state"], ["state_h", "state_c"]
 MEMORIES = {
@@ -40,7 +40,7 @@ def model_of(name):
 def test_the_file_equals_keras_and_streams(name, tmp_path):
     model, states = model_of(name)
     path = tmp_path / "model.tflite"
-    export(model, path)
+    Exporter(model).write(path)
     metadata = read_model(path)[1]
     assert [state.input for state in metadata.states] == states
     assert [state.output for state in metadata.states] == [f"next_{state}" for state in states]
@@ -76,12 +76,13 @@ def test_the_file_equals_keras_and_streams(name, tmp_path):
 def test_dynamic_is_for_every_memory(name, tmp_path):
     model, states = model_of(name)
     source = CalibrationSource(SyntheticSky(videos=1, frames=8, size=64, seed=4), "tests", clips=1)
-    export(model, tmp_path / "model.tflite", "dynamic", source=source)
+    exporter = Exporter(model, "dynamic")
+    exporter.calibrate(source)
+    exporter.write(tmp_path / "model.tflite")
     assert [state.input for state in read_model(tmp_path / "model.tflite")[1].states] == states
 
 
 @pytest.mark.parametrize("name", ["lstm", "bottleneck_lstm"])
-def test_int8_of_an_lstm_is_refused(name, tmp_path):
+def test_int8_of_an_lstm_is_refused(name):
     with pytest.raises(InputError, match=rf"GRU memories.*network\.memory\.kind={name}\."):
-        export_int8(model_of(name)[0], tmp_path / "no_int8.tflite")
-    assert not list(tmp_path.iterdir())
+        Exporter(model_of(name)[0], "int8")

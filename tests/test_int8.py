@@ -20,7 +20,8 @@ from quantization.bias_correction import batch_norms, convolutions, correct_bias
 from quantization.calibration import CalibrationSource, calibrate, draw_clips
 from quantization.contract import check_state_contract, quantised_layers
 from quantization.convert import convert
-from quantization.exporter import check_file_name, export, export_int8, write_file
+from quantization.exporter import Exporter, write_file
+from quantization.recipes import check_file_name, recipe_named
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +34,16 @@ def source(videos):
     return CalibrationSource(videos, "tests", clips=3, seed=5)
 
 
+def written(model, path, source, recipe="int8"):
+    exporter = Exporter(model, recipe)
+    exporter.calibrate(source)
+    return exporter.write(path).metadata
+
+
 @pytest.fixture(scope="module")
 def int8_file(tiny_net, source, tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "tiny_int8.tflite"
-    export_int8(tiny_net, path, source)
+    written(tiny_net, path, source)
     return path
 
 
@@ -122,7 +129,7 @@ def test_state_bytes_go_straight_back(int8_file, videos):
 
 def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
     path = tmp_path / "tiny_int8_float_io.tflite"
-    metadata = export_int8(tiny_net, path, source, float_io=True)
+    metadata = written(tiny_net, path, source, "int8_float_io")
     assert {detail["dtype"] for detail in tensors(path).values()} == {np.float32}
     assert metadata.precision == "int8" and metadata.states[0].dtype == "float32"
     details = tensors(int8_file)
@@ -145,7 +152,7 @@ def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
 
 def test_network_without_memory_and_attention(source, tmp_path):
     model = randomise(SGENet(tiny_config(memory=None, entropy=None)))
-    metadata = export_int8(model, tmp_path / "single_int8.tflite", source)
+    metadata = written(model, tmp_path / "single_int8.tflite", source)
     assert metadata.states == ()
     assert set(tensors(tmp_path / "single_int8.tflite")) == {"image", "boxes", "scores"}
 
@@ -200,30 +207,30 @@ def test_operators_that_old_runtimes_lack_are_refused(int8_file):
 
 
 @pytest.mark.parametrize(
-    ("name", "float_io", "message"),
+    ("name", "recipe", "message"),
     [
-        ("a_int8.tflite", True, "must end in _int8_float_io.tflite"),
-        ("a_int8_float_io.tflite", False, "must not end in _int8_float_io.tflite"),
-        ("a.onnx", False, r"must end in \.tflite"),
+        ("a_int8.tflite", "int8_float_io", "must end in _int8_float_io.tflite"),
+        ("a_int8_float_io.tflite", "int8", "must not end in _int8_float_io.tflite"),
+        ("a.onnx", "int8", r"must end in \.tflite"),
     ],
 )
-def test_names_that_mislead_are_refused(tiny_net, source, tmp_path, name, float_io, message):
+def test_names_that_mislead_are_refused(tiny_net, tmp_path, name, recipe, message):
     with pytest.raises(InputError, match=message):
-        export_int8(tiny_net, tmp_path / name, source, float_io)
-    check_file_name(tmp_path / f"a_int8{'_float_io' * float_io}.tflite", float_io)
+        Exporter(tiny_net, recipe).write(tmp_path / name)
+    check_file_name(tmp_path / f"a_{recipe}.tflite", recipe_named(recipe))
 
 
 def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, source, tmp_path, monkeypatch):
     # A sound file, but of other weights.
     monkeypatch.setattr(exporting, "quantize", lambda *_: read_model(int8_file)[0])
     with pytest.raises(InputError, match="differs from Keras"):
-        export_int8(randomise(SGENet(tiny_net.config), seed=7), tmp_path / "no_int8.tflite", source)
+        written(randomise(SGENet(tiny_net.config), seed=7), tmp_path / "no_int8.tflite", source)
     assert not list(tmp_path.iterdir())
 
 
 def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, source, tmp_path):
     path = tmp_path / "tiny_dynamic.tflite"
-    metadata = export(tiny_net, path, "dynamic", source=source)
+    metadata = written(tiny_net, path, source, "dynamic")
     assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 60, "seed": 5}
     assert metadata.precision == "dynamic" and metadata.states[0].dtype == "float32"
     assert len(read_model(path)[0]) < 0.8 * len(read_model(tiny_tflite)[0])

@@ -29,7 +29,7 @@ from quantization.qat import twin as twins  # noqa: E402
 from quantization.qat.clip_graph import ClipGraph  # noqa: E402
 from quantization.qat.fine_tune import TwinTrainer, fine_tune  # noqa: E402
 from quantization.qat.quantizers import ChannelQuantizer  # noqa: E402
-from quantization.qat.run_folder import QatCheckpoint, write_tuned  # noqa: E402
+from quantization.qat.run_folder import QatCheckpoint, tuned_exporter  # noqa: E402
 from quantization.qat.twin import folded_twin, folded_weights, set_folded_weights  # noqa: E402
 
 NETWORKS = {
@@ -198,7 +198,7 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     assert QatCheckpoint.load(setting / "broken" / "qat.npz").epoch == 1
     monkeypatch.setattr(TwinTrainer, "step", step)
     # The file itself has its own test.
-    monkeypatch.setattr("quantization.qat.run_folder.write_tuned", written := Written())
+    monkeypatch.setattr("quantization.qat.run_folder.tuned_exporter", written := Written())
     assert main(["qat", "--resume", *words]) == 2 and "written" in capsys.readouterr().err
     for mine, unbroken in zip(rows(setting / "broken"), rows(finished), strict=True):
         assert {k: float(v) for k, v in mine.items()} == pytest.approx(
@@ -239,7 +239,7 @@ def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finishe
 class Written:
     """Stands for the converter and stops the command there."""
 
-    def __call__(self, network, run, path, float_io=False):
+    def __call__(self, network, run, recipe):
         self.epoch = run.epoch
         raise InputError("written")
 
@@ -250,7 +250,8 @@ def test_a_single_frame_network_becomes_a_file_without_state(setting, tmp_path):
     config = dataclasses.replace(load_config(setting / "qat.yaml"), network=net.config)
     config = dataclasses.replace(config, qat=dataclasses.replace(config.qat, epochs=1, steps_per_epoch=1))
     tuned = fine_tune(config, net, tmp_path / "run", quiet=True)
-    metadata = write_tuned(net.config, tuned, tmp_path / "single_int8_float_io.tflite", float_io=True)
+    exporter = tuned_exporter(net.config, tuned, "int8_float_io")
+    metadata = exporter.write(tmp_path / "single_int8_float_io.tflite").metadata
     assert metadata.states == () and metadata.precision == "int8"
     detector = Detector(tmp_path / "single_int8_float_io.tflite")
     assert np.isfinite(detector.raw(np.zeros((64, 64, 3), np.uint8))[0]).all()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edge.metadata import Metadata
     from keras_sge.models import SGENet
     from quantization.calibration import CalibrationSource
+    from quantization.exporter import ExportResult
+    from quantization.recipes import Recipe
 
 HELP = "write a .tflite: one step, explicit state, metadata inside"
 EPILOG = """examples:
@@ -72,11 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     from edge.atomic import check_writable
     from edge.errors import InputError
-    from quantization.exporter import PRECISIONS, check_file_name
+    from quantization.recipes import PRECISIONS, check_file_name, recipe_named
 
     if arguments.precision not in PRECISIONS:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
-    check_file_name(arguments.out, arguments.float_io)
+    recipe = recipe_named(_recipe_name(arguments))
+    check_file_name(arguments.out, recipe)
     check_writable(arguments.out)
     _check_calibration_options(arguments)
     if arguments.calibrate or arguments.precision in ("dynamic", "int8"):
@@ -89,9 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     clip_model = load_clip_model(arguments.model)
     if arguments.box_voting is not None:
         clip_model.config = dataclasses.replace(clip_model.config, box_voting=arguments.box_voting)
-    metadata = _written(clip_model, arguments)
-    size = Path(arguments.out).stat().st_size
-    print(f"{arguments.out}: {size / 1e6:.2f} MB, {metadata.precision}, {_agreement(metadata)}")
+    result = _written(clip_model, recipe, arguments)
+    print(f"{arguments.out}: {result.bytes / 1e6:.2f} MB, {result.metadata.precision}, {_agreement(result.metadata)}")
     evaluate = evaluate_command(arguments.out, clip_model.config.classes, run_data(arguments.model))
     print_next(*evaluate, ["sge-edge", "info", arguments.out])
     return 0
@@ -110,22 +112,21 @@ def _check_calibration_options(arguments: argparse.Namespace) -> None:
         raise InputError("--entropy graph has float operators inside, int8 files have none. Leave it out.")
 
 
-def _written(clip_model: SGENet, arguments: argparse.Namespace) -> Metadata:
+def _recipe_name(arguments: argparse.Namespace) -> str:
+    return "int8_float_io" if arguments.float_io and arguments.precision == "int8" else arguments.precision
+
+
+def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) -> ExportResult:
     from tqdm import tqdm
 
-    from quantization.exporter import export, export_int8
+    from quantization.exporter import Exporter
 
-    if not arguments.calibrate and arguments.precision in ("float32", "float16"):
-        return export(clip_model, arguments.out, arguments.precision, arguments.entropy)
-    source = _source(clip_model, arguments)
-    print(f"calibrating on {source.clips} clips of: {source.name}")
-
-    def progress(clips):
-        return tqdm(clips, unit="clip", desc="calibrate")
-
-    if arguments.precision == "int8":
-        return export_int8(clip_model, arguments.out, source, arguments.float_io, progress=progress)
-    return export(clip_model, arguments.out, arguments.precision, arguments.entropy, source=source, progress=progress)
+    exporter = Exporter(clip_model, recipe.name, arguments.entropy)
+    if recipe.calibration == "always" or arguments.calibrate:
+        source = _source(clip_model, arguments)
+        print(f"calibrating on {source.clips} clips of: {source.name}")
+        exporter.calibrate(source, progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate"))
+    return exporter.write(arguments.out)
 
 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:

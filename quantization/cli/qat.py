@@ -48,12 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    from quantization.exporter import FLOAT_IO_ENDING, check_file_name
+    from quantization.recipes import FLOAT_IO_ENDING, check_file_name, recipe_named
 
     folder = Path(arguments.run)
     out = Path(arguments.out or folder / "qat_int8.tflite")
-    float_io = out.name.endswith(FLOAT_IO_ENDING)
-    check_file_name(out, float_io)
+    recipe = recipe_named("int8_float_io" if out.name.endswith(FLOAT_IO_ENDING) else "int8")
+    check_file_name(out, recipe)
     check_folder(folder)
     if arguments.out:
         check_writable(out)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from keras_sge.models import load_clip_model
     from quantization.qat.fine_tune import fine_tune
-    from quantization.qat.run_folder import write_tuned
+    from quantization.qat.run_folder import tuned_exporter
 
     start = None
     if not arguments.resume:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if losses["best"] > losses["before"]:
         print("note: training did not lower it; try a lower qat.learning_rate, or an export with --precision int8")
-    metadata = write_tuned(config.network, tuned, out, float_io)
+    metadata = tuned_exporter(config.network, tuned, recipe.name).write(out).metadata
     difference = metadata.details["relative_difference_to_twin"]
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, int8, within {difference:.2g} of the trained twin, relative")
     print_next(*evaluate_command(out, config.network.classes, config.data), ["sge-edge", "info", str(out)])

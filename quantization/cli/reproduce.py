@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge.model_zoo import models_folder
     from keras_sge.reproduction.reproduction import Reproduction
     from keras_sge.reproduction.run import Settings
-    from quantization.exporter import export
+    from quantization.exporter import Exporter
 
     settings = Settings(
         data=arguments.data,
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings,
         arguments.runs,
         arguments.out,
-        export,
+        lambda model, path: Exporter(model).write(path),
         tuple(arguments.row),
         command=_command(arguments),
     )

@@ -14,18 +14,12 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
-from edge.metadata import Metadata
-from keras_sge.config import NetworkConfig, config_to_dict
+from keras_sge.config import NetworkConfig
 from keras_sge.config.run_folder import RunFolder
-from keras_sge.data import synthetic_split
-from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.step_model import network_metadata
+from keras_sge.models import SGENet
 from keras_sge.models.weights import check_finite
-from quantization.contract import int8_metadata
-from quantization.convert import quantize_as_is
-from quantization.exporter import check_file_name, write_file
+from quantization.exporter import Exporter
 from quantization.qat.twin import folded_twin, quantised_twin, set_folded_weights
-from quantization.validation import validate
 
 
 class QatFolder(RunFolder):
@@ -109,41 +103,20 @@ class QatCheckpoint:
         return cls(**facts, **parts, optimizer=optimizer)
 
 
-_CHECKED_FRAMES = 10
+def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "int8") -> Exporter:
+    """The best epoch of a run, to be written as `sge export` writes a network, with the run's ranges.
 
-
-def write_tuned(network: NetworkConfig, run: QatCheckpoint, path: str | Path, float_io: bool = False) -> Metadata:
-    """Writes the best epoch of a run as `sge export --precision int8` writes a network, with the run's ranges.
+    The metadata's `details` hold the calibration, the settings and the losses of the run and how near the file is to
+    the twin that was trained.
 
     Args:
-        network: what was tuned. run: from `fine_tune`. path: the file; with `float_io` it ends in
-            `_int8_float_io.tflite`.
-
-    Returns:
-        The metadata inside the file; `details` holds the calibration, the settings and the losses of the run and how
-        near the file is to the twin that was trained.
-
-    Raises:
-        InputError: the file breaks the state contract, or does not compute what was trained.
+        network: what was tuned. run: from `fine_tune`. recipe: `int8` or `int8_float_io`.
     """
-    check_file_name(path, float_io)
     model = SGENet(network)
     set_folded_weights(model, run.best)
-    details = {
-        "config": config_to_dict(network),
-        "exported_with": {
-            name: importlib.metadata.version(name)
-            for name in ("keras-sge", "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
-        },
-        "quantization_aware": run.details,
-    }
-    metadata = network_metadata(network, details=details)
-    flatbuffer = quantize_as_is(step_model_from(model, update="blend"), run.ranges, float_io)
-    file_metadata = int8_metadata(metadata, float_io)
     twin = quantised_twin(folded_twin(network, run.best), run.ranges)
-    clip = synthetic_split("train", max(network.input_size), 1).read(0, 0, _CHECKED_FRAMES)
-    validation = validate(twin, metadata, flatbuffer, file_metadata, [clip])
-    details["relative_difference_to_twin"] = validation.relative_difference
-    file_metadata = dataclasses.replace(file_metadata, details=details)
-    write_file(path, flatbuffer, file_metadata)
-    return file_metadata
+    libraries = ("keras-sge", "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return Exporter(model, recipe).tuned(
+        run.ranges, twin, {"exported_with": versions, "quantization_aware": run.details}
+    )
