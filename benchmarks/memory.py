@@ -183,21 +183,21 @@ def chart(rows: list[dict[str, object]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharey="row", layout="constrained")
-    colours = plt.get_cmap("tab10").colors
-    # A rival row has its model's colour, broken.
+    colors = plt.get_cmap("tab10").colors
+    # A rival row has its model's color, broken.
     names = [row["name"].partition(",")[0] for row in rows]
     places = {name: number for number, name in enumerate(dict.fromkeys(names))}
     for column, condition in enumerate(("clean", "degraded")):
         for number, (row, model) in enumerate(zip(rows, names, strict=True)):
-            colour, style = colours[places[model] % 10], _STYLES[names[:number].count(model)]
+            color, style = colors[places[model] % 10], _STYLES[names[:number].count(model)]
             positions = row[condition]["frame_index"]
             axes[0, column].plot(
-                list(positions), list(positions.values()), style, marker="o", color=colour, label=row["name"]
+                list(positions), list(positions.values()), style, marker="o", color=color, label=row["name"]
             )
             speeds = row[condition]["motion_weighted"]
-            centres = np.arange(len(speeds)) + (number - (len(rows) - 1) / 2) * 0.8 / len(rows)
+            centers = np.arange(len(speeds)) + (number - (len(rows) - 1) / 2) * 0.8 / len(rows)
             values = [value or 0 for value in speeds.values()]
-            axes[1, column].bar(centres, values, 0.8 / len(rows), color=colour, alpha=1 if style == "-" else 0.5)
+            axes[1, column].bar(centers, values, 0.8 / len(rows), color=color, alpha=1 if style == "-" else 0.5)
         axes[0, column].set(title=f"{condition} frames", xlabel="frame of the clip")
         axes[1, column].set(xlabel="speed of the object", xticks=range(len(speeds)), xticklabels=list(speeds))
         for axis in axes[:, column]:

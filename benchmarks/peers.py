@@ -121,7 +121,7 @@ def bare_invoke(interpreter: Any) -> Callable[[], None]:
 
 
 class TFLitePeer:
-    """A quantised detector with its post-processing inside, and a state where it has one, fed back as bytes.
+    """A quantized detector with its post-processing inside, and a state where it has one, fed back as bytes.
 
     Args:
         interpreter: of the file; inputs and outputs are found by their names.
@@ -185,9 +185,9 @@ class FastestDet:
         scores = output[0] ** 0.6 * output[5:].max(axis=0) ** 0.4
         rows, columns = np.nonzero(scores > SCORE)
         dx, dy, w, h = output[1:5, rows, columns]
-        centre = (np.stack([np.tanh(dx) + columns, np.tanh(dy) + rows], 1)) / scores.shape
+        center = (np.stack([np.tanh(dx) + columns, np.tanh(dy) + rows], 1)) / scores.shape
         half = np.stack([1 / (1 + np.exp(-w)), 1 / (1 + np.exp(-h))], 1) / 2
-        boxes = np.concatenate([centre - half, centre + half], 1) * np.tile(frame.shape[1::-1], 2)
+        boxes = np.concatenate([center - half, center + half], 1) * np.tile(frame.shape[1::-1], 2)
         classes, found = output[5:, rows, columns].argmax(axis=0), scores[rows, columns]
         kept = suppress(boxes, found, classes, 0.45, 100)
         return list(zip(classes[kept].tolist(), found[kept].tolist(), boxes[kept].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Box arithmetic in numpy: corners (x1, y1, x2, y2), centres (cx, cy, w, h), SSD codes, overlap, suppression."""
+"""Box arithmetic in numpy: corners (x1, y1, x2, y2), centers (cx, cy, w, h), SSD codes, overlap, suppression."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 VOTING_SHARE = 0.25
 
 
-def corners_to_centres(boxes: np.ndarray) -> np.ndarray:
+def corners_to_centers(boxes: np.ndarray) -> np.ndarray:
     """(..., 4) x1, y1, x2, y2 -> cx, cy, w, h."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
-def centres_to_corners(boxes: np.ndarray) -> np.ndarray:
+def centers_to_corners(boxes: np.ndarray) -> np.ndarray:
     """(..., 4) cx, cy, w, h -> x1, y1, x2, y2."""
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def encode_boxes(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
@@ -29,24 +29,24 @@ def encode_boxes(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float,
 
     Args:
         boxes: (n, 4) corners, in the anchors' unit, with positive sides.
-        anchors: (n, 4) centres.
-        variances: of the centre and of the size; .1 and .2 in SSD.
+        anchors: (n, 4) centers.
+        variances: of the center and of the size; .1 and .2 in SSD.
 
     Returns:
-        (n, 4): centre offset in anchor sides, log size ratio, each divided by its variance.
+        (n, 4): center offset in anchor sides, log size ratio, each divided by its variance.
     """
-    centres = corners_to_centres(boxes)
-    offset = (centres[..., :2] - anchors[..., :2]) / anchors[..., 2:] / variances[0]
-    scale = np.log(centres[..., 2:] / anchors[..., 2:]) / variances[1]
+    centers = corners_to_centers(boxes)
+    offset = (centers[..., :2] - anchors[..., :2]) / anchors[..., 2:] / variances[0]
+    scale = np.log(centers[..., 2:] / anchors[..., 2:]) / variances[1]
     return np.concatenate([offset, scale], axis=-1)
 
 
 def decode_boxes(codes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
     """The inverse of `encode_boxes`: (n, 4) codes at (n, 4) anchors -> (n, 4) corners."""
-    centre = codes[..., :2] * variances[0] * anchors[..., 2:] + anchors[..., :2]
+    center = codes[..., :2] * variances[0] * anchors[..., 2:] + anchors[..., :2]
     # A garbage frame may ask for e^100: bounded, the box stays finite and clips to the frame.
     size = np.exp(np.minimum(codes[..., 2:] * variances[1], 8.0)) * anchors[..., 2:]
-    return centres_to_corners(np.concatenate([centre, size], axis=-1))
+    return centers_to_corners(np.concatenate([center, size], axis=-1))
 
 
 def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def vote(
 
 @dataclass(frozen=True)
 class AnchorMap:
-    """The anchors of one detection map: the same boxes centred in every cell.
+    """The anchors of one detection map: the same boxes centered in every cell.
 
     Attributes:
         rows, columns: size of the detection map.
@@ -156,9 +156,9 @@ def anchor_boxes(maps: Sequence[AnchorMap]) -> np.ndarray:
         cy, cx = np.meshgrid(
             (np.arange(grid.rows) + 0.5) / grid.rows, (np.arange(grid.columns) + 0.5) / grid.columns, indexing="ij"
         )
-        centres = np.stack([cx, cy], axis=-1)[:, :, None, :]
+        centers = np.stack([cx, cy], axis=-1)[:, :, None, :]
         sizes = np.asarray(grid.boxes, np.float64)[None, None]
         shape = (grid.rows, grid.columns, len(grid.boxes), 2)
-        boxes = np.concatenate([np.broadcast_to(centres, shape), np.broadcast_to(sizes, shape)], axis=-1)
+        boxes = np.concatenate([np.broadcast_to(centers, shape), np.broadcast_to(sizes, shape)], axis=-1)
         parts.append(boxes.reshape(-1, 4))
     return np.concatenate(parts).astype(np.float32)

@@ -11,7 +11,7 @@ from edge.preprocess import to_bgr
 from edge.results import Detection, FrameResult
 
 # BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
-COLOURS = (
+COLORS = (
     (60, 180, 255),
     (90, 220, 60),
     (255, 140, 40),
@@ -24,19 +24,19 @@ COLOURS = (
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Pixels: a frame whose shorter side has fewer is enlarged, or its labels would hide what they name.
 LEAST_SIDE = 320
-_CAPTION_COLOUR = (40, 40, 40)
+_CAPTION_COLOR = (40, 40, 40)
 
 
-def class_colour(class_id: int) -> tuple[int, int, int]:
-    """The BGR colour of a class."""
-    return COLOURS[class_id % len(COLOURS)]
+def class_color(class_id: int) -> tuple[int, int, int]:
+    """The BGR color of a class."""
+    return COLORS[class_id % len(COLORS)]
 
 
 def draw_boxes(
     frame: np.ndarray,
     boxes: Sequence[Sequence[float]] | np.ndarray,
     texts: Sequence[str],
-    colours: Sequence[tuple[int, int, int]],
+    colors: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
     """Draws boxes with a text each. No text hides another: the first boxes get the best places, and where a crowd
     leaves none, a box goes without.
@@ -45,7 +45,7 @@ def draw_boxes(
         frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
         boxes: (n, 4): x1, y1, x2, y2 in pixels; best first.
         texts: n texts beside the boxes; an empty one draws no label, one wider than the frame loses its beginning.
-        colours: n BGR colours.
+        colors: n BGR colors.
 
     Returns:
         A new BGR frame; line width and letters grow with its size.
@@ -56,24 +56,24 @@ def draw_boxes(
     # So that the whole line of a box at the border is seen.
     most = np.tile([width - 1 - line // 2, height - 1 - line // 2], 2)
     corners = np.clip(np.reshape(boxes, (-1, 4)).round().astype(int), line // 2, most)
-    entries = list(zip(corners, texts, colours, strict=True))
+    entries = list(zip(corners, texts, colors, strict=True))
     # The best box is drawn last, on top; all labels are above all boxes.
-    for box, _, colour in reversed(entries):
-        cv2.rectangle(canvas, tuple(box[:2].tolist()), tuple(box[2:].tolist()), colour, line, cv2.LINE_AA)
+    for box, _, color in reversed(entries):
+        cv2.rectangle(canvas, tuple(box[:2].tolist()), tuple(box[2:].tolist()), color, line, cv2.LINE_AA)
     taken = np.empty((0, 4), int)
-    for box, text, colour in entries:
+    for box, text, color in entries:
         if not text:
             continue
         text, size = _fitting(text, canvas)
         place = _free_place(box, size, (width, height), taken, corners)
         if place is not None:
             taken = np.vstack([taken, place])
-            _draw_plate(canvas, text, place, colour)
+            _draw_plate(canvas, text, place, color)
     return canvas
 
 
 def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None = None) -> np.ndarray:
-    """Draws a result's boxes with label, track number where there is one, and score, in a colour per class.
+    """Draws a result's boxes with label, track number where there is one, and score, in a color per class.
 
     Args:
         frame: uint8 (height, width, 3) BGR, gray or BGRA: the frame the result is about.
@@ -94,7 +94,7 @@ def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None 
         frame,
         [[scale * side for side in detection.box] for detection in found],
         [_text(detection) for detection in found],
-        [class_colour(detection.class_id) for detection in found],
+        [class_color(detection.class_id) for detection in found],
     )
 
 
@@ -102,8 +102,8 @@ def with_caption(picture: np.ndarray, text: str) -> np.ndarray:
     """The picture with a line of text in a strip of its own below it; a text that is too wide loses its beginning."""
     text, (_, height) = _fitting(text, picture)
     strip = np.empty((height, *picture.shape[1:]), np.uint8)
-    strip[:] = _CAPTION_COLOUR
-    _draw_plate(strip, text, (0, 0, strip.shape[1], height), _CAPTION_COLOUR, like=picture)
+    strip[:] = _CAPTION_COLOR
+    _draw_plate(strip, text, (0, 0, strip.shape[1], height), _CAPTION_COLOR, like=picture)
     return np.vstack([picture, strip])
 
 
@@ -166,15 +166,15 @@ def _draw_plate(
     canvas: np.ndarray,
     text: str,
     place: Sequence[int] | np.ndarray,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     like: np.ndarray | None = None,
 ) -> None:
     """A line of text on a filled plate at x1, y1, x2, y2; letters are those of the picture `like`, or of the canvas."""
     size, thickness, pad = _letters(canvas if like is None else like)
     left, top, right, bottom = (int(side) for side in place)
-    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), color, cv2.FILLED)
     # ITU-R BT.601 luma of the plate decides between black and white letters.
-    dark = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2] > 128
+    dark = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] > 128
     ink = (0, 0, 0) if dark else (255, 255, 255)
     (_, _), baseline = cv2.getTextSize("Ag", _FONT, size, thickness)
     origin = left + pad, bottom - baseline - pad // 2

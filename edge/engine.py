@@ -14,7 +14,7 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import Metadata
 from edge.postprocess import select_detections
-from edge.preprocess import PreparedFrame, network_input, quantised_network_input, to_bgr, to_raw, to_real
+from edge.preprocess import PreparedFrame, dequantize, network_input, quantize, quantized_network_input, to_bgr
 from edge.results import Detection
 from edge.scene_cut import thumbnail
 
@@ -55,7 +55,7 @@ class Engine:
         return {state.input: np.full(state.shape, state.reset, state.dtype) for state in self.metadata.states}
 
     def prepare(self, frame: np.ndarray, look_for_cuts: bool = False, decode_ms: float | None = None) -> PreparedFrame:
-        """Everything before the network: resizing, normalising, entropy.
+        """Everything before the network: resizing, normalizing, entropy.
 
         Args:
             frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, or gray or BGRA, see
@@ -77,7 +77,7 @@ class Engine:
             image = np.empty((1, metadata.height, metadata.width, 3), dtype)
         size = metadata.height, metadata.width, metadata.mean, metadata.scale
         if "image" in quantization:
-            resized, _ = quantised_network_input(frame, *size, quantization["image"], out=image)
+            resized, _ = quantized_network_input(frame, *size, quantization["image"], out=image)
         else:
             resized, _ = network_input(frame, *size, out=image)
         small = thumbnail(resized) if look_for_cuts else None
@@ -87,7 +87,7 @@ class Engine:
             start = perf_counter()
             attention = entropy_attention(resized, metadata.entropy)[None, :, :, None]
             if "attention" in quantization:
-                attention = to_raw(attention, *quantization["attention"])
+                attention = quantize(attention, *quantization["attention"])
             inputs["attention"] = attention
             timings["entropy"] = (perf_counter() - start) * 1e3
         return PreparedFrame(frame, inputs, small, timings)
@@ -127,7 +127,7 @@ class Engine:
         )
 
     def _real(self, outputs: dict[str, np.ndarray], name: str) -> np.ndarray:
-        return to_real(outputs[name], *self._quantization.get(name, (0.0, 0)))
+        return dequantize(outputs[name], *self._quantization.get(name, (0.0, 0)))
 
 
 def _fraction(name: str, value: float | None, default: float) -> float:

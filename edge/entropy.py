@@ -151,7 +151,7 @@ def _pair_counts(packed: np.ndarray, window: int, itself: int = 1) -> list[np.nd
         packed: uint16, a strip of `_strips`. window: its side. itself: what a count starts from, modulo 256.
 
     Returns:
-        window ** 2 flat uint8 planes, a byte for every centre from the strip's first to its last (see `_crop`).
+        window ** 2 flat uint8 planes, a byte for every center from the strip's first to its last (see `_crop`).
     """
     radius = window // 2
     # Flat planes make every displacement one contiguous slice; rows run into each other only outside the window.

@@ -32,7 +32,7 @@ def select_detections(
 
     Args:
         codes: float32 (n, 4) box codes. logits: float32 (n, c + 1), background first.
-        anchors: float32 (n, 4) centres, fractions of the frame. variances: see `edge.boxes.encode_boxes`.
+        anchors: float32 (n, 4) centers, fractions of the frame. variances: see `edge.boxes.encode_boxes`.
         score_threshold, iou_threshold, limit: what is kept. box_voting: whether `edge.boxes.vote` moves what is kept.
 
     Returns:

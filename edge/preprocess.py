@@ -1,4 +1,4 @@
-"""Between real numbers and the integers of a quantised tensor: real = (raw - zero point) * scale."""
+"""Between real numbers and the integers of a quantized tensor: real = (raw - zero point) * scale."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from edge.errors import InputError
 
 
-def to_raw(values: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type = np.int8) -> np.ndarray:
+def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type = np.int8) -> np.ndarray:
     """Real values as the nearest integers of `dtype`; what lies outside becomes its first or last value."""
     limits = np.iinfo(dtype)
     return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
 
-def to_real(raw: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+def dequantize(raw: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """Integers as float32; a tensor without a scale, as float ones are, stays as it is."""
     return (raw.astype(np.float32) - zero_point) * np.float32(scale) if scale else raw
 
@@ -90,7 +90,7 @@ def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:
 def network_input(
     frame: np.ndarray, height: int, width: int, mean: float, scale: float, out: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resizes and normalises one frame.
+    """Resizes and normalizes one frame.
 
     Args:
         frame: uint8 (h, w, 3), BGR.
@@ -109,7 +109,7 @@ def network_input(
     return resized, out
 
 
-def quantised_network_input(
+def quantized_network_input(
     frame: np.ndarray,
     height: int,
     width: int,

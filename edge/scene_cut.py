@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# A cut changes the picture in place and its colours as a whole, beyond what another exposure does; motion and pans do
+# A cut changes the picture in place and its colors as a whole, beyond what another exposure does; motion and pans do
 # only the former. Of 63,364 pairs of neighbouring frames of the sky clips and their zoomed windows 22 are taken for
 # cuts, and all that were looked at (18) are; so are 92% of the pairs made of frames of two sky clips and 79% of two
 # windows: from sky to like sky nothing is seen. Of neighbours with the second at .5 to 1.5 times its brightness, .2%.
@@ -33,7 +33,7 @@ class SceneCut:
     A cut is where, from one frame to the next, both exceed their limits: the mean absolute difference of the thumbnails
     (of 255), `DIFFERENCE_LIMIT`, and the share of values that changed their bin in a 16-bin histogram,
     `HISTOGRAM_LIMIT`; and still do so once the last frame has been brought to this one's exposure by least squares,
-    `gain * value + offset` for all colours, as far as `GAINS` and `LARGEST_OFFSET` allow. Values that are nearly black
+    `gain * value + offset` for all colors, as far as `GAINS` and `LARGEST_OFFSET` allow. Values that are nearly black
     or white in either frame do not count. Fades are no cuts.
     """
 
@@ -61,11 +61,11 @@ def _differ(last: np.ndarray, small: np.ndarray) -> bool:
 
 def _exposed_as(now: np.ndarray, before: np.ndarray) -> np.ndarray:
     level = before.mean()
-    centred = before - level
-    gain = centred @ (now - now.mean()) / max(float(centred @ centred), 1e-6)
+    centered = before - level
+    gain = centered @ (now - now.mean()) / max(float(centered @ centered), 1e-6)
     # A plain picture has no gain of its own, so its level is what is bounded.
     level = np.clip(now.mean(), GAINS[0] * level - LARGEST_OFFSET, GAINS[1] * level + LARGEST_OFFSET)
-    return np.clip(gain, *GAINS) * centred + level
+    return np.clip(gain, *GAINS) * centered + level
 
 
 def _alike(expected: np.ndarray, now: np.ndarray) -> bool:

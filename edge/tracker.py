@@ -129,7 +129,7 @@ class Tracker:
 
     def _continue(self, track: _Track, box: np.ndarray, class_id: int) -> None:
         elapsed = self._now - track.seen
-        measured = (_centre(box) - _centre(track.box)) / elapsed
+        measured = (_center(box) - _center(track.box)) / elapsed
         # The first step tells all that is known of the velocity.
         gain = 1.0 if track.hits == 1 else VELOCITY_GAIN
         track.velocity = track.velocity + gain * (measured - track.velocity)
@@ -155,5 +155,5 @@ def _enlarge(boxes: np.ndarray) -> np.ndarray:
     return boxes + MARGIN * sides * np.array([-1.0, -1.0, 1.0, 1.0])
 
 
-def _centre(box: np.ndarray) -> np.ndarray:
+def _center(box: np.ndarray) -> np.ndarray:
     return (box[:2] + box[2:]) / 2

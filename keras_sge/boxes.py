@@ -9,7 +9,7 @@ import numpy as np
 from edge.boxes import (
     AnchorMap,
     anchor_boxes,
-    centres_to_corners,
+    centers_to_corners,
     encode_boxes,
     iou_matrix,
     share_inside,
@@ -74,7 +74,7 @@ class LabelEncoder:
         self.anchors = anchor_boxes(maps)
         self.variances = variances
         self.iou_threshold = iou_threshold
-        self._corners = centres_to_corners(self.anchors)
+        self._corners = centers_to_corners(self.anchors)
 
     def encode(
         self, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndarray | None = None

@@ -15,7 +15,7 @@ from edge.metadata import Metadata
 from keras_sge.config import NetworkConfig
 from keras_sge.data import VideoDataset, synthetic_split
 from quantization.bias_correction import convolutions
-from quantization.contract import Ranges, quantised_layers, settled_ranges
+from quantization.contract import Ranges, quantized_layers, settled_ranges
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Calibration:
     """What `calibrate` found.
 
     Attributes:
-        ranges: (low, high) of every quantised layer's output, by layer name, 0 within.
+        ranges: (low, high) of every quantized layer's output, by layer name, 0 within.
         input_means: float64 (channels,), the mean of every convolution's input, by layer name.
         clips: (video index, first frame, end) of every clip.
         seed: that the clips were drawn from.
@@ -79,7 +79,7 @@ def calibrate(
     The state of each clip's first frame is zero and is carried from there, so the ranges are those of a memory at work.
 
     Args:
-        step: from `step_model_from`, in the form that will be quantised. metadata: of the float step.
+        step: from `step_model_from`, in the form that will be quantized. metadata: of the float step.
         videos: training videos. clips: how many videos are run, one clip of up to 30 frames in each.
         seed: of the choice of videos and of where a clip starts. progress: wraps the iteration, such as `tqdm`.
 
@@ -109,7 +109,7 @@ def draw_clips(videos: VideoDataset, clips: int, seed: int) -> tuple[tuple[int, 
 
 
 class _Observer:
-    """A runtime, see `KerasRuntime`, that keeps the ranges of quantised layers' outputs and the means of convolutions'
+    """A runtime, see `KerasRuntime`, that keeps the ranges of quantized layers' outputs and the means of convolutions'
     inputs."""
 
     name = "keras"
@@ -120,7 +120,7 @@ class _Observer:
             step.input,
             [
                 dict(step.output),
-                {layer.name: layer.output for layer in quantised_layers(step)},
+                {layer.name: layer.output for layer in quantized_layers(step)},
                 {layer.name: layer.input for layer in convolutions(step)},
             ],
         )

@@ -139,7 +139,7 @@ def check_bounded_memory(config: NetworkConfig) -> None:
         )
 
 
-def quantised_layers(step: keras.Model) -> list[keras.layers.Layer]:
+def quantized_layers(step: keras.Model) -> list[keras.layers.Layer]:
     """The layers of a step model whose outputs are tensors of the int8 file, in the graph's order."""
     raw = {
         id(tensor)
@@ -152,7 +152,7 @@ def quantised_layers(step: keras.Model) -> list[keras.layers.Layer]:
 
 
 def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -> Ranges:
-    """The ranges that quantised layers get: fixed for a sigmoid, a tanh and the next state, limited in front of a
+    """The ranges that quantized layers get: fixed for a sigmoid, a tanh and the next state, limited in front of a
     sigmoid and a tanh, and else what was seen.
 
     Args:
@@ -163,7 +163,7 @@ def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -
     limits = {id(layer.input): _ACTIVATION_LIMITS.get(layer.activation.__name__) for layer in activations}
     next_state = step.output.get("next_state")
     ranges = {}
-    for layer in quantised_layers(step):
+    for layer in quantized_layers(step):
         low, high = seen[layer.name]
         high = max(high, low + _LEAST_RANGE)
         limit = limits.get(id(layer.output)) or max(-low, high)
@@ -173,13 +173,13 @@ def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -
     return ranges
 
 
-def quantised_step(step: keras.Model, ranges: Mapping[str, tuple[float, float]]) -> keras.Model:
-    """The step model with a `FakeQuantize` behind every input and every quantised layer; the layers are shared.
+def quantized_step(step: keras.Model, ranges: Mapping[str, tuple[float, float]]) -> keras.Model:
+    """The step model with a `FakeQuantize` behind every input and every quantized layer; the layers are shared.
 
     Args:
         step: from `step_model_from`. ranges: (low, high) by layer name, 0 within, see `settled_ranges`.
     """
-    names = {layer.name for layer in quantised_layers(step)}
+    names = {layer.name for layer in quantized_layers(step)}
 
     def call(layer, *args, **kwargs):
         output = layer(*args, **kwargs)

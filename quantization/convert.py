@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from quantization.bias_correction import corrected
 from quantization.calibration import Calibration
-from quantization.contract import Ranges, quantised_step
+from quantization.contract import Ranges, quantized_step
 
 # Of precision `dynamic` the converter leaves smaller kernels as they are.
 _LEAST_ROUNDED = 1024
@@ -53,7 +53,7 @@ def quantize_as_is(step: keras.Model, ranges: Ranges, float_io: bool = False) ->
     Args:
         step: from `step_model_from`, with `update="blend"`. ranges: (low, high) by layer name. float_io: as above.
     """
-    converter, _folder = _converter(quantised_step(step, ranges))
+    converter, _folder = _converter(quantized_step(step, ranges))
     # The converter takes the scales of activations from the graph's FakeQuantize and those of weights from the weights.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if not float_io:

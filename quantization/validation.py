@@ -12,7 +12,7 @@ from edge.boxes import iou_matrix
 from edge.engine import Engine
 from edge.errors import InputError
 from edge.metadata import Metadata
-from edge.preprocess import to_real
+from edge.preprocess import dequantize
 from edge.results import Detection
 from edge.runtimes.litert import Runtime
 from keras_sge.evaluation.detector import KerasRuntime
@@ -179,7 +179,7 @@ class _Side:
         codes, logits, self._state = self._engine.invoke(self._engine.prepare(frame), self._state)
         self.found.append(self._engine.detections(codes, logits, *frame.shape[:2]))
         states = self._engine.metadata.states
-        return [codes, logits, *(to_real(self._state[one.input], one.scale, one.zero_point) for one in states)]
+        return [codes, logits, *(dequantize(self._state[one.input], one.scale, one.zero_point) for one in states)]
 
 
 def _refuse_far_off(validation: Validation, precision: str) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny_net():
-    """A randomised SGENet with memory and entropy, for clips of any length. Keep its weights as they are."""
-    from tiny import randomise, tiny_config
+    """A randomized SGENet with memory and entropy, for clips of any length. Keep its weights as they are."""
+    from tiny import randomize, tiny_config
 
     from keras_sge.models import SGENet
 
-    return randomise(SGENet(tiny_config()))
+    return randomize(SGENet(tiny_config()))
 
 
 @pytest.fixture(scope="session")

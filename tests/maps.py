@@ -14,7 +14,7 @@ def clip(time=4, batch=2, seed=0):
     return np.random.default_rng(seed).normal(0, 1, (batch, time, ROWS, COLUMNS, CHANNELS)).astype(np.float32)
 
 
-def randomise(layer, seed=1):
+def randomize(layer, seed=1):
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
         if "seed_generator" not in weight.path:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge.boxes import anchor_boxes, centres_to_corners, iou_matrix
+from edge.boxes import anchor_boxes, centers_to_corners, iou_matrix
 from edge.errors import InputError
 from keras_sge.boxes import anchor_maps
 from keras_sge.config import load_config
@@ -20,8 +20,8 @@ def boxes_of(width, height, seed=0, count=300, spread=0.25):
     """Boxes of about `width` x `height` px of a 128 x 128 input, as fractions, some at the edge."""
     rng = np.random.default_rng(seed)
     sides = np.array([width, height]) / 128 * np.exp(rng.normal(0, spread, (count, 2)))
-    centres = rng.uniform(0, 1, (count, 2))
-    corners = np.clip(np.concatenate([centres - sides / 2, centres + sides / 2], axis=1), 0, 1)
+    centers = rng.uniform(0, 1, (count, 2))
+    corners = np.clip(np.concatenate([centers - sides / 2, centers + sides / 2], axis=1), 0, 1)
     return corners[(corners[:, 2:] - corners[:, :2] > 0.01).all(axis=1)]
 
 
@@ -30,9 +30,9 @@ def test_the_best_overlap_is_that_of_all_anchors(network):
     boxes = np.concatenate([boxes_of(40, 40, 1), boxes_of(20, 60, 2), boxes_of(100, 90, 3)])
     maps = anchor_maps(network)
     for grid in maps:
-        every = iou_matrix(boxes, centres_to_corners(anchor_boxes([grid]).astype(np.float64)))
+        every = iou_matrix(boxes, centers_to_corners(anchor_boxes([grid]).astype(np.float64)))
         np.testing.assert_allclose(best_overlap(boxes, grid), every.max(axis=1), atol=1e-6)
-    every = [iou_matrix(boxes, centres_to_corners(anchor_boxes([grid]).astype(np.float64))) for grid in maps]
+    every = [iou_matrix(boxes, centers_to_corners(anchor_boxes([grid]).astype(np.float64))) for grid in maps]
     best = np.stack([overlap.max(axis=1) for overlap in every], axis=1)
     fit = anchor_fit(boxes, maps)
     assert fit.recall == np.mean(best.max(axis=1) >= 0.5)
@@ -44,7 +44,7 @@ def test_the_best_overlap_is_that_of_all_anchors(network):
 
 def test_boxes_that_are_anchors_are_met_exactly():
     maps = anchor_maps(QUICK)
-    fit = anchor_fit(centres_to_corners(anchor_boxes(maps).astype(np.float64)), maps)
+    fit = anchor_fit(centers_to_corners(anchor_boxes(maps).astype(np.float64)), maps)
     assert fit.recall == 1 and fit.mean_iou == pytest.approx(1, abs=1e-5)
 
 

@@ -69,7 +69,7 @@ def test_identical_records_do_not_differ(pair):
     assert (result.difference, result.interval, result.share_above_zero) == (0, (0, 0), 0)
 
 
-def test_a_better_model_is_recognised():
+def test_a_better_model_is_recognized():
     frames = random_frames(11, 120)
     good, bad = (records_of(some, [6] * 20) for some in (frames, worse(worse(frames), 1)))
     better, reverse = bootstrap(good, bad, 500), bootstrap(bad, good, 500)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tiny import randomise, tiny_config
+from tiny import randomize, tiny_config
 
-from edge.boxes import anchor_boxes, centres_to_corners, decode_boxes, iou_matrix
+from edge.boxes import anchor_boxes, centers_to_corners, decode_boxes, iou_matrix
 from keras_sge.boxes import LabelEncoder, anchor_maps, boxes_per_cell
 from keras_sge.config import load_config
 from keras_sge.models import build_step_model
@@ -19,8 +19,8 @@ def encoder():
 
 def random_boxes(number, seed):
     rng = np.random.default_rng(seed)
-    centre, size = rng.uniform(0.2, 0.8, (number, 2)), rng.uniform(0.02, 0.35, (number, 2))
-    return np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype(np.float32)
+    center, size = rng.uniform(0.2, 0.8, (number, 2)), rng.uniform(0.02, 0.35, (number, 2))
+    return np.concatenate([center - size / 2, center + size / 2], axis=1).astype(np.float32)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -40,7 +40,7 @@ def test_every_object_gets_an_anchor_and_decodes_to_itself(encoder, seed):
 def test_anchors_that_overlap_enough_answer_for_the_object_they_overlap_most(encoder):
     boxes = random_boxes(4, 9)
     labels = encoder.encode(boxes, np.arange(4))[1]
-    overlap = iou_matrix(boxes, centres_to_corners(encoder.anchors))
+    overlap = iou_matrix(boxes, centers_to_corners(encoder.anchors))
     best = overlap.argmax(axis=1)
     for anchor in range(len(encoder.anchors)):
         if anchor not in best:
@@ -54,7 +54,7 @@ def test_empty_frame(encoder):
 
 
 def test_two_objects_competing_for_an_anchor_both_get_one(encoder):
-    corners = centres_to_corners(encoder.anchors)
+    corners = centers_to_corners(encoder.anchors)
     # Both are nearest to the same anchor; the second overlaps it less.
     anchor = 100
     boxes = np.stack([corners[anchor], corners[anchor] + np.float32(0.004)])
@@ -70,7 +70,7 @@ def test_anchors_in_an_ignored_region_do_not_count(encoder):
     codes, labels = encoder.encode(boxes, np.array([2]), region)
     np.testing.assert_array_equal(codes, plain[0])
     np.testing.assert_array_equal(labels > 0, plain[1] > 0)
-    corners = centres_to_corners(encoder.anchors).astype(np.float64)
+    corners = centers_to_corners(encoder.anchors).astype(np.float64)
     sides = np.minimum(corners[:, 2:], 0.9) - np.maximum(corners[:, :2], 0.1)
     inside = np.maximum(sides, 0).prod(axis=1) >= 0.5 * (corners[:, 2:] - corners[:, :2]).prod(axis=1) - 1e-6
     np.testing.assert_array_equal(labels == -1, inside & (plain[1] == 0))
@@ -104,7 +104,7 @@ def test_paper_s_anchors():
 def wide():
     """A single-frame step whose maps have more columns than rows."""
     config = tiny_config(input_size=(64, 96), memory=None, entropy=None)
-    return config, randomise(build_step_model(config))
+    return config, randomize(build_step_model(config))
 
 
 def test_outputs_stand_in_the_order_of_maps_boxes_and_values(wide):
@@ -133,7 +133,7 @@ def test_outputs_stand_in_the_order_of_maps_boxes_and_values(wide):
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 5), (3, 0), (2, 4), (1, 3)])
 def test_a_bright_spot_is_answered_where_it_is(wide, row, column):
-    """Every kernel passes its centre on: of the finest map only the cell at the spot may answer."""
+    """Every kernel passes its center on: of the finest map only the cell at the spot may answer."""
     config, model = wide
     kept = model.get_weights()
     for weight in model.weights:

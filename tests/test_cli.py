@@ -379,7 +379,7 @@ def test_data_is_made_and_looked_at(folder, capsys):
     assert "exists already" in refused(capsys, "data", "synthetic", "--out", "sky", "--videos", "1")
 
 
-def test_weights_are_kept_without_the_optimiser_and_evaluate(folder, capsys, tiny_coco, tiny_keras):
+def test_weights_are_kept_without_the_optimizer_and_evaluate(folder, capsys, tiny_coco, tiny_keras):
     assert main(["weights", str(tiny_keras), "--out", "tiny.npz"]) == 0
     assert (folder / "tiny.npz").stat().st_size < tiny_keras.stat().st_size
     assert main(["evaluate", "tiny.npz", "--data", str(tiny_coco)]) == 0

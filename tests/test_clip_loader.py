@@ -120,7 +120,7 @@ def bright_bounds(image):
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_boxes_follow_their_pixels(flip):
     dataset = still(box=(30, 24, 52, 40))
-    config = AugmentationConfig(flip=flip, zoom=(0.7, 2.0), shift=0.3, colour=0)
+    config = AugmentationConfig(flip=flip, zoom=(0.7, 2.0), shift=0.3, color=0)
     height, width, seen, clipped = 96, 128, 0, 0
     for seed in range(60):
         transform = random_transform(config, 80, 64, np.random.default_rng(seed))
@@ -137,7 +137,7 @@ def test_boxes_follow_their_pixels(flip):
 
 def test_flip_mirrors_the_picture():
     dataset = still(box=(2, 24, 20, 40))
-    config = AugmentationConfig(flip=1, zoom=(1, 1), shift=0, colour=0)
+    config = AugmentationConfig(flip=1, zoom=(1, 1), shift=0, color=0)
     transform = random_transform(config, 80, 64, np.random.default_rng(0))
     frame = dataset.clips[0][0]
     np.testing.assert_array_equal(transform.frame(frame, 64, 80), frame[:, ::-1])
@@ -272,7 +272,7 @@ def test_spoilt_frames_are_spoilt_one_by_one_and_keep_their_objects():
 def test_lost_frames_are_made_up_for_while_the_video_goes_on():
     frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((64, 64, 3), np.uint8)
     dataset = Memory([frames], [(20, 24, 44, 40)], [0])
-    augmentation = AugmentationConfig(flip=0.0, colour=0.0, drop=0.3)
+    augmentation = AugmentationConfig(flip=0.0, color=0.0, drop=0.3)
     images = loader(dataset, batch_size=16, clip_length=6, augmentation=augmentation)[0][0]["image"]
     steps = np.diff(np.rint((images.mean(axis=(2, 3, 4)) + 1) * 127.5), axis=1)
     # At the video's end a clip has no frame left to lose.
@@ -333,9 +333,9 @@ def test_ignored_regions_follow_the_picture():
         augmentation = AugmentationConfig(flip=flip, zoom=(1.0, 1.0), shift=0.0)
         one = loader(dataset, augmentation=augmentation)
         scores = one[0][1]["scores"][0, 0]
-        centres = one.encoder.anchors[:, 0]
-        inside = (centres > 0.7) if flip else (centres < 0.3)
+        centers = one.encoder.anchors[:, 0]
+        inside = (centers > 0.7) if flip else (centers < 0.3)
         small = one.encoder.anchors[:, 2] < 0.3
         assert (scores[inside & small] == -1).all() and (
-            scores[~inside & small & (abs(centres - 0.5) > 0.2)] == 0
+            scores[~inside & small & (abs(centers - 0.5) > 0.2)] == 0
         ).all()

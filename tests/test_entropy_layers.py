@@ -49,7 +49,7 @@ def test_map_equals_the_host_operator(window, border, value_range):
     np.testing.assert_allclose(result[0, ..., 0], host, atol=1e-5)
 
 
-def test_gray_images_need_no_colours():
+def test_gray_images_need_no_colors():
     gray = cv2.cvtColor(frame(), cv2.COLOR_BGR2GRAY)
     result = array(InformationEntropyMap(opening=None)(gray[None, ..., None].astype(np.float32)))
     np.testing.assert_allclose(result[0, ..., 0], edge.entropy_map(gray), atol=1e-5)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import CLASSES, randomise, tiny_config
+from tiny import CLASSES, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.entropy import entropy_attention
@@ -136,7 +136,7 @@ def test_box_voting_is_decided_at_export(tiny_net, tmp_path, monkeypatch):
 
 
 def test_single_frame_network_has_no_state(frames, tmp_path):
-    model = randomise(SGENet(tiny_config(memory=None, entropy=None), clip_length=2))
+    model = randomize(SGENet(tiny_config(memory=None, entropy=None), clip_length=2))
     metadata = Exporter(model, details={"note": "tests"}).write(tmp_path / "single.tflite").metadata
     assert metadata.states == () and metadata.entropy is None and metadata.details["note"] == "tests"
     detector = Detector(tmp_path / "single.tflite")

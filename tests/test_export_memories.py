@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from tiny import randomise, tiny_config
+from tiny import randomize, tiny_config
 
 from edge.detector import Detector
 from edge.entropy import entropy_attention
@@ -33,7 +33,7 @@ def model_of(name):
     neck = NeckConfig(120) if memory.place != "conv13" else None
     # Twice the attention, so that the factor in the network is exported as well.
     entropy = EntropyConfig(place=memory.place, form="mean_keeping")
-    return randomise(SGENet(tiny_config(memory=memory, neck=neck, entropy=entropy))), states
+    return randomize(SGENet(tiny_config(memory=memory, neck=neck, entropy=entropy))), states
 
 
 @pytest.mark.parametrize("name", MEMORIES)

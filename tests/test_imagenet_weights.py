@@ -6,7 +6,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from tiny import randomise
+from tiny import randomize
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
@@ -48,7 +48,7 @@ def imported(path, alpha, size, classes):
 
 @pytest.mark.parametrize("name", ["named.h5", "numbered.weights.h5"])
 def test_keras_applications_weights_give_the_same_answers(name, tmp_path):
-    source = randomise(
+    source = randomize(
         keras.applications.MobileNet(
             alpha=0.25, weights=None, input_shape=(64, 64, 3), classes=7, classifier_activation=None
         )
@@ -91,7 +91,7 @@ def assert_right_classes(logits, labels):
 
 
 def embeddings(path, pictures):
-    """The quantised file's own embeddings, in real numbers."""
+    """The quantized file's own embeddings, in real numbers."""
     interpreter = load_interpreter(path.read_bytes())
     pool = next(d for d in interpreter.get_tensor_details() if d["name"].endswith("AvgPool_1a/AvgPool"))
     scale, zero_point = pool["quantization"]
@@ -124,7 +124,7 @@ def head_weights(path):
         ("mobilenet_v1_0.25_128_quant", 0.25, 128),
     ],
 )
-def test_quantised_files_give_the_same_embeddings_and_the_right_classes(name, alpha, size):
+def test_quantized_files_give_the_same_embeddings_and_the_right_classes(name, alpha, size):
     path = SHARED / "weights" / f"{name}.tflite"
     model, left = imported(path, alpha, size, 1001)
     if left:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -18,7 +18,7 @@ from keras_sge.models.step_model import network_metadata
 from quantization import exporter as exporting
 from quantization.bias_correction import batch_norms, convolutions, correct_biases, corrected, rounded_kernel
 from quantization.calibration import CalibrationSource, calibrate, draw_clips
-from quantization.contract import check_state_contract, quantised_layers
+from quantization.contract import check_state_contract, quantized_layers
 from quantization.convert import convert
 from quantization.exporter import Exporter, write_file
 from quantization.recipes import check_file_name, recipe_named
@@ -151,7 +151,7 @@ def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
 
 
 def test_network_without_memory_and_attention(source, tmp_path):
-    model = randomise(SGENet(tiny_config(memory=None, entropy=None)))
+    model = randomize(SGENet(tiny_config(memory=None, entropy=None)))
     metadata = written(model, tmp_path / "single_int8.tflite", source)
     assert metadata.states == ()
     assert set(tensors(tmp_path / "single_int8.tflite")) == {"image", "boxes", "scores"}
@@ -224,7 +224,7 @@ def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, sour
     # A sound file, but of other weights.
     monkeypatch.setattr(exporting, "quantize", lambda *_: read_model(int8_file)[0])
     with pytest.raises(InputError, match="differs from Keras"):
-        written(randomise(SGENet(tiny_net.config), seed=7), tmp_path / "no_int8.tflite", source)
+        written(randomize(SGENet(tiny_net.config), seed=7), tmp_path / "no_int8.tflite", source)
     assert not list(tmp_path.iterdir())
 
 
@@ -240,7 +240,7 @@ def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, source, tmp_path):
 def test_calibration_takes_the_mean_error_out_of_dynamic_files(tiny_net, tmp_path):
     # Positive weights and inputs, so that rounding errors add up; kernels of 1,024 weights and more are rounded.
     model = SGENet(tiny_config(alpha=0.25))
-    model.set_weights([np.abs(weight) for weight in randomise(model).get_weights()])
+    model.set_weights([np.abs(weight) for weight in randomize(model).get_weights()])
     step, metadata = step_model_from(model), network_metadata(model.config, "dynamic")
     videos = SyntheticSky(videos=2, frames=10, size=64, seed=4)
     found = calibrate(step, network_metadata(model.config), videos, clips=2, seed=1)
@@ -260,7 +260,7 @@ def test_calibration_takes_the_mean_error_out_of_dynamic_files(tiny_net, tmp_pat
 def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
     step, found = calibration
     assert found.frames == 40 and len({index for index, _, _ in found.clips}) == 2
-    assert set(found.ranges) == {layer.name for layer in quantised_layers(step)}
+    assert set(found.ranges) == {layer.name for layer in quantized_layers(step)}
     low, high = found.ranges["memory_update_h_pointwise"]
     assert low < -0.01 and high > 0.01
 
@@ -297,7 +297,7 @@ def test_corrected_biases_undo_the_mean_error_of_rounded_kernels(precision, leas
     x = layers.Conv2D(5, 1, use_bias=False, name="folded")(image)
     x = layers.BatchNormalization(name="folded_bn")(x)
     x = layers.DepthwiseConv2D(1, name="depthwise")(x)
-    model = randomise(keras.Model(image, layers.Conv2D(4, 1, name="plain")(x)))
+    model = randomize(keras.Model(image, layers.Conv2D(4, 1, name="plain")(x)))
     rng = np.random.default_rng(0)
     # Far from zero, as what comes out of a ReLU is.
     images = rng.uniform(2, 4, (1, 8, 8, 6)).astype(np.float32)
@@ -326,7 +326,7 @@ def test_half_precision_rounds_the_kernel_with_the_batch_norm_behind_it():
 
     image = keras.Input((4, 4, 3))
     x = keras.layers.DepthwiseConv2D(3, use_bias=False, name="depthwise")(image)
-    model = randomise(keras.Model(image, keras.layers.BatchNormalization(name="norm")(x)))
+    model = randomize(keras.Model(image, keras.layers.BatchNormalization(name="norm")(x)))
     layer, norm = model.get_layer("depthwise"), model.get_layer("norm")
     norm.gamma.assign([0.0, 0.3, 1.7])
     scale = np.array([0.0, 0.3, 1.7]) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)

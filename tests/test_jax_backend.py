@@ -42,7 +42,7 @@ def test_layers_and_losses_pass_their_tests():
 NETWORK = """
 import keras
 import numpy as np
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 from keras_sge.config import AnchorConfig, EntropyConfig
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet
@@ -51,7 +51,7 @@ from keras_sge.models import SGENet
 config = tiny_config(
     alpha=0.05, extras=(), anchors=AnchorConfig(sizes=(12.0, 24.0, 40.0)), entropy=EntropyConfig(form="mean_keeping")
 )
-model = randomise(SGENet(config, clip_length=1))
+model = randomize(SGENet(config, clip_length=1))
 answer = model.predict_on_batch(random_clip(config, frames=1))
 anchors = answer["scores"].shape[2]
 losses = multibox_loss()

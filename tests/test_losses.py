@@ -116,7 +116,7 @@ def test_a_frame_is_mined_for_itself():
 
 
 @pytest.mark.parametrize(("loss", "case"), [(BoxLoss(), box_case), (ClassLoss(), class_case)], ids=["box", "class"])
-def test_splitting_a_batch_changes_the_normalisation_only(loss, case):
+def test_splitting_a_batch_changes_the_normalization_only(loss, case):
     truth, answer = case(shape=(4, 2, 40))
 
     def summed(part):
@@ -134,7 +134,7 @@ def test_frames_and_clips_weigh_alike():
     assert flat == pytest.approx(value(ClassLoss(), truth, answer), rel=1e-6)
 
 
-def test_losses_survive_serialisation():
+def test_losses_survive_serialization():
     loss = ClassLoss(negatives_per_positive=2.0, minimum_negatives=5)
     twin = keras.losses.deserialize(keras.losses.serialize(loss))
     assert (twin.negatives_per_positive, twin.minimum_negatives) == (2.0, 5)

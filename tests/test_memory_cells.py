@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomise
+from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
 
 from keras_sge.layers import (
     RNN2D,
@@ -25,7 +25,7 @@ CELLS = (SeparableLSTMCell, SeparableGRUCell, ConvGRUCell, BottleneckLSTMCell)
 def recurrent(kind, seed=1, **options):
     layer = RNN2D(kind(FILTERS, name="memory"), **{"return_sequences": True, **options})
     layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
-    randomise(layer.cell, seed)
+    randomize(layer.cell, seed)
     return layer
 
 
@@ -140,7 +140,7 @@ def test_parameters_are_the_ones_counted_by_hand(kind, filters, kernels, biases)
 def test_one_step_equals_the_equations(kind):
     cell = kind(FILTERS, name="memory")
     cell.build((None, ROWS, COLUMNS, CHANNELS))
-    randomise(cell)
+    randomize(cell)
     weights = {"/".join(weight.path.split("/")[-2:]): array(weight).astype(np.float64) for weight in cell.weights}
     x, rng = clip(1)[:, 0], np.random.default_rng(5)
     states = [rng.uniform(*bounds, (2, ROWS, COLUMNS, FILTERS)).astype(np.float32) for bounds in RANGES[kind]]
@@ -257,7 +257,7 @@ def test_behind_a_masking_layer(kind, stateful):
     inputs = keras.Input(sequence.shape[1:], batch_size=2)
     layer = RNN2D(kind(FILTERS), return_sequences=True, return_state=True, stateful=stateful)
     model = keras.Model(inputs, layer(keras.layers.Masking()(inputs)))
-    randomise(layer.cell)
+    randomize(layer.cell)
     output, *states = (array(part) for part in model(sequence))
     expected = array(RNN2D(layer.cell, return_sequences=True)(sequence[:1, :2]))
     np.testing.assert_allclose(output[0], expected[0][[0, 1, 1, 1]], atol=1e-6)
@@ -342,7 +342,7 @@ def test_configuration_round_trip(kind):
 def test_saved_model_answers_alike(kind, tmp_path):
     inputs = keras.Input((None, ROWS, COLUMNS, CHANNELS))
     model = keras.Model(inputs, RNN2D(kind(FILTERS), return_sequences=True)(inputs))
-    randomise(model)
+    randomize(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(array(loaded(clip())), array(model(clip())), atol=1e-6)

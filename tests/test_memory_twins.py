@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
 from keras_sge.models import build_step_model, copy_weights
@@ -21,7 +21,7 @@ def test_the_twin_answers_alike(kind, update):
         neck=NeckConfig(120) if inside else None,
         entropy=EntropyConfig(place=place, form="mean_keeping"),
     )
-    step = randomise(build_step_model(config))
+    step = randomize(build_step_model(config))
     twin = build_step_model(config, tf_keras, update=update)
     copy_weights(step, twin)
     inputs = {name: value[:, 0] for name, value in random_clip(config, 1).items()}

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
-from edge.boxes import anchor_boxes, corners_to_centres, decode_boxes
+from edge.boxes import anchor_boxes, corners_to_centers, decode_boxes
 from keras_sge.boxes import anchor_maps
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
 from keras_sge.losses import multibox_loss
@@ -66,7 +66,7 @@ def test_summary_counts_what_the_clip_model_holds():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_steps_with_carried_state_equal_the_clip(name):
     config = tiny_config(**VARIANTS[name])
-    model = randomise(SGENet(config))
+    model = randomize(SGENet(config))
     inputs = random_clip(config, frames=4)
     clip = model.predict_on_batch(inputs)
     step = step_model_from(model)
@@ -92,7 +92,7 @@ def test_memory_carries_something(tiny_net):
 
 def test_frames_of_a_network_without_memory_are_independent():
     config = tiny_config(memory=None)
-    model = randomise(SGENet(config))
+    model = randomize(SGENet(config))
     inputs = random_clip(config, frames=3)
     reversed_clip = model.predict_on_batch({key: value[:, ::-1] for key, value in inputs.items()})
     clip = model.predict_on_batch(inputs)
@@ -144,7 +144,7 @@ def test_windows_need_a_known_length():
 def test_a_new_memory_passes_its_input_through():
     memory = MemoryConfig(filters=120, squeeze_activation="tanh")
     config = tiny_config(memory=memory)
-    single = randomise(SGENet(tiny_config(memory=dataclasses.replace(memory, kind="neck"))))
+    single = randomize(SGENet(tiny_config(memory=dataclasses.replace(memory, kind="neck"))))
     joined = SGENet(config)
     weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in single.weights}
     assert assign_weights(joined, weights)[0] == [weight_name(weight) for weight in single.weights]
@@ -166,7 +166,7 @@ def test_map_in_the_graph_equals_the_map_on_the_host(size):
     from keras_sge.models.step_model import entropy_settings
 
     config = tiny_config(input_size=size, memory=None)
-    host = randomise(build_step_model(config))
+    host = randomize(build_step_model(config))
     graph = build_step_model(config, entropy="graph")
     copy_weights(host, graph)
     frame = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
@@ -205,7 +205,7 @@ def test_a_mapping_describes_a_network_too():
 
 def test_one_training_step_moves_every_part():
     config = tiny_config()
-    model = randomise(SGENet(config, clip_length=2))
+    model = randomize(SGENet(config, clip_length=2))
     model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss=multibox_loss())
     inputs = random_clip(config, frames=2, batch=2)
     anchors = model.output["scores"].shape[2]
@@ -229,14 +229,14 @@ def test_the_top_down_path_repeats_every_cell():
     np.testing.assert_array_equal(doubled, x.repeat(2, axis=1).repeat(2, axis=2))
 
 
-def test_scaled_boxes_keep_centres_and_scores():
-    model = randomise(SGENet(tiny_config(), clip_length=2))
+def test_scaled_boxes_keep_centers_and_scores():
+    model = randomize(SGENet(tiny_config(), clip_length=2))
     clip = random_clip(model.config, frames=2)
     anchors, variances = anchor_boxes(anchor_maps(model.config)), model.config.anchors.variances
     before = model.predict(clip, verbose=0)
     scale_boxes(model, 1.25)
     after = model.predict(clip, verbose=0)
     np.testing.assert_array_equal(after["scores"], before["scores"])
-    first, second = (corners_to_centres(decode_boxes(one["boxes"], anchors, variances)) for one in (before, after))
+    first, second = (corners_to_centers(decode_boxes(one["boxes"], anchors, variances)) for one in (before, after))
     np.testing.assert_allclose(second[..., :2], first[..., :2], atol=1e-4)
     np.testing.assert_allclose(second[..., 2:], 1.25 * first[..., 2:], rtol=1e-4)

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
@@ -51,7 +51,7 @@ def config_at(memory_place=None, entropy_place=None, **changes):
 @pytest.mark.parametrize("place", PLACES)
 def test_steps_with_carried_state_equal_the_clip(place):
     config = config_at(place, place, input_size=(100, 132))
-    model = randomise(SGENet(config))
+    model = randomize(SGENet(config))
     step = step_model_from(model)
     inputs = random_clip(config, frames=3)
     clip = answer(model, inputs)
@@ -87,7 +87,7 @@ def test_sizes_and_channels_follow_the_place():
 @pytest.mark.parametrize("place", ["conv4", "feature_map1", "feature_map4"])
 def test_the_map_in_the_graph_equals_the_map_on_the_host(place):
     config = config_at(None, place, entropy=EntropyConfig(place=place, form="mean_keeping"), input_size=(96, 128))
-    host = randomise(build_step_model(config))
+    host = randomize(build_step_model(config))
     graph = build_step_model(config, entropy="graph")
     copy_weights(host, graph)
     frame = np.random.default_rng(3).integers(0, 256, (96, 128, 3), np.uint8)
@@ -100,7 +100,7 @@ def test_the_map_in_the_graph_equals_the_map_on_the_host(place):
 
 
 def test_mean_keeping_doubles_the_attention():
-    literal = randomise(build_step_model(config_at("conv13", "conv13")))
+    literal = randomize(build_step_model(config_at("conv13", "conv13")))
     doubled = build_step_model(config_at("conv13", entropy=EntropyConfig(form="mean_keeping")))
     copy_weights(literal, doubled)
     inputs = {key: value[:, 0] for key, value in random_clip(config_at("conv13", "conv13"), 1).items()}
@@ -120,7 +120,7 @@ def test_the_1x1_that_brings_channels_back_counts_as_temporal():
 
 @pytest.mark.parametrize("place", [place for place in SOME_PLACES if place != "conv13"])
 def test_a_memory_elsewhere_changes_nothing_at_first(place, tmp_path):
-    single = randomise(
+    single = randomize(
         SGENet(tiny_config(memory=MemoryConfig("neck", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS))
     )
     save_weights(single, tmp_path / "single.npz")
@@ -136,7 +136,7 @@ def test_a_memory_elsewhere_changes_nothing_at_first(place, tmp_path):
 
 @pytest.mark.parametrize("place", SOME_PLACES)
 def test_a_new_attention_is_made_up_for_in_what_reads_its_map(place, tmp_path):
-    single = randomise(
+    single = randomize(
         SGENet(tiny_config(memory=MemoryConfig("neck", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS))
     )
     save_weights(single, tmp_path / "single.npz")
@@ -162,7 +162,7 @@ def test_freezing_the_trunk_leaves_the_memory_inside_it_free(place):
 
 
 def test_saved_network_answers_alike(tmp_path):
-    model = randomise(
+    model = randomize(
         SGENet(config_at("feature_map2", "conv3", memory=MemoryConfig("lstm", 120, place="feature_map2")))
     )
     model.save(tmp_path / "model.keras")

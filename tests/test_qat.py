@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -41,7 +41,7 @@ SETTINGS = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3
 
 
 def network(kind):
-    return randomise(SGENet(tiny_config(**NETWORKS[kind])))
+    return randomize(SGENet(tiny_config(**NETWORKS[kind])))
 
 
 def tensors(clip):
@@ -49,7 +49,7 @@ def tensors(clip):
 
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "neck"])
-def test_with_quantisers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
+def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     clip = random_clip(net.config, 4, batch=2)
     expected = net.predict_on_batch(clip)
@@ -59,7 +59,7 @@ def test_with_quantisers_as_identity_the_twin_equals_the_float_network(kind, mon
     )
     twin = folded_twin(net.config, folded_weights(net))
     some_range = {layer.name: (-1.0, 1.0) for layer in twin.layers if layer.name.endswith(("_relu", "boxes"))}
-    graph = ClipGraph(twins.quantised_twin(twin, some_range), backprop_window=2)
+    graph = ClipGraph(twins.quantized_twin(twin, some_range), backprop_window=2)
     values = graph.values(tensors(clip))
     state = {} if graph.state_shape is None else {"state": tf.zeros((2, *graph.state_shape))}
     for name in ("boxes", "scores"):
@@ -165,7 +165,7 @@ def test_the_file_equals_the_twin_within_a_few_steps(setting, finished):
     flatbuffer, metadata = read_model(setting / "tuned_int8.tflite")
     runtime, checkpoint = Runtime(flatbuffer, metadata), QatCheckpoint.load(finished / "qat.npz")
     config = tiny_config(**NETWORKS["memory"])
-    graph = ClipGraph(twins.quantised_twin(folded_twin(config, checkpoint.best), checkpoint.ranges))
+    graph = ClipGraph(twins.quantized_twin(folded_twin(config, checkpoint.best), checkpoint.ranges))
     clip, state = random_clip(config, 8), np.zeros((1, *graph.state_shape), np.float32)
     raw = {"state": np.zeros(state.shape, np.int8)}
     for frame in range(8):
@@ -207,7 +207,7 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     assert written.epoch == 2
 
 
-@pytest.mark.parametrize("lost", ["memory_update_x_pointwise/bias", "optimiser", "validation"])
+@pytest.mark.parametrize("lost", ["memory_update_x_pointwise/bias", "optimizer", "validation"])
 def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finished, tmp_path, monkeypatch, capsys):
     """The finished run goes on for an epoch at whose end something is lost."""
     for name in ("config.yaml", "qat.npz", "log.csv"):
@@ -220,7 +220,7 @@ def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finishe
         return {"boxes": 1.0}
 
     def optimizer_state(self):
-        return [value * np.nan for value in state(self)] if lost == "optimiser" else state(self)
+        return [value * np.nan for value in state(self)] if lost == "optimizer" else state(self)
 
     def no_number(self, batches):
         return {"boxes": float("nan")} if lost == "validation" else validate(self, batches)

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 import pytest
-from tiny import randomise, tiny_config
+from tiny import randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -79,7 +79,7 @@ def start(tmp_path_factory):
     from keras_sge.models.weights import save_weights
 
     path = tmp_path_factory.mktemp("start") / "single.npz"
-    save_weights(randomise(SGENet(tiny_config(memory=NECK, entropy=None))), path)
+    save_weights(randomize(SGENet(tiny_config(memory=NECK, entropy=None))), path)
     return path
 
 

@@ -47,7 +47,7 @@ def as_dict(boxes, scores, classes):
 
 def test_clip_equals_the_plain_twin():
     rng, settings = np.random.default_rng(1), metadata()
-    averager, centres = ClipAverager(settings, THRESHOLD), anchor_boxes(settings.anchors)[:, :2]
+    averager, centers = ClipAverager(settings, THRESHOLD), anchor_boxes(settings.anchors)[:, :2]
     for _ in range(2):
         averager.reset()
         evidence = [0.0] * 3
@@ -58,7 +58,7 @@ def test_clip_equals_the_plain_twin():
                 if 1 - row[0] > THRESHOLD:
                     evidence = [sum_ + (1 - row[0]) * p for sum_, p in zip(evidence, row[1:], strict=True)]
             expected = {}
-            for (x, y), row in zip(centres.tolist(), rows, strict=True):
+            for (x, y), row in zip(centers.tolist(), rows, strict=True):
                 for kind in range(3):
                     score = (1 - row[0]) * evidence[kind] / sum(evidence)
                     if score > THRESHOLD:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomise
+from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
 
 from keras_sge.layers import SqueezedGRU2D, SqueezedGRUCell
 
@@ -13,14 +13,14 @@ SQUEEZES = ("input", "gate")
 def gru(seed=1, **options):
     layer = SqueezedGRU2D(FILTERS, **{"return_sequences": True, "cell_name": "memory", **options})
     layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
-    randomise(layer.cell, seed)
+    randomize(layer.cell, seed)
     return layer
 
 
 def cell(squeeze="input", seed=1):
     one = SqueezedGRUCell(FILTERS, squeeze=squeeze, name="memory")
     one.build((None, ROWS, COLUMNS, CHANNELS))
-    return randomise(one, seed)
+    return randomize(one, seed)
 
 
 def sigmoid(x):
@@ -103,7 +103,7 @@ def test_squeeze_activation_bounds_what_enters_the_gates():
     x, h = clip()[:, 0], clip(seed=3)[:, 0, ..., :FILTERS]
     bounded = SqueezedGRUCell(FILTERS, squeeze_activation="tanh", name="memory")
     bounded.build(x.shape)
-    randomise(bounded)
+    randomize(bounded)
     weights = {"/".join(weight.path.split("/")[-2:]): array(weight) for weight in bounded.weights}
     squeezed = np.tanh(x @ weights["memory_squeeze/kernel"][0, 0] + weights["memory_squeeze/bias"])
     twin = SqueezedGRUCell(FILTERS, name="memory")
@@ -204,7 +204,7 @@ def test_saved_model_answers_alike(squeeze, tmp_path):
     layer = SqueezedGRU2D(FILTERS, squeeze=squeeze, return_sequences=True)
     inputs = keras.Input((None, ROWS, COLUMNS, CHANNELS))
     model = keras.Model(inputs, layer(inputs))
-    randomise(model)
+    randomize(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(array(loaded(clip())), array(model(clip())), atol=1e-6)

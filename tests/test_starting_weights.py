@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
@@ -24,7 +24,7 @@ MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
     """A single-frame network with the neck, and its weights in a file."""
-    model = randomise(SGENet(tiny_config(memory=NECK, entropy=None)))
+    model = randomize(SGENet(tiny_config(memory=NECK, entropy=None)))
     path = tmp_path_factory.mktemp("start") / "single.npz"
     save_weights(model, path)
     return model, path
@@ -50,7 +50,7 @@ def test_new_parts_hardly_change_the_answer(single, videos, changes):
 
 
 def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
-    trained = randomise(SGENet(tiny_config(memory=MEMORY)))
+    trained = randomize(SGENet(tiny_config(memory=MEMORY)))
     save_weights(trained, tmp_path / "trained.npz")
     other = SGENet(trained.config)
     set_starting_weights(other, TrainingConfig(start_from=str(tmp_path / "trained.npz")), videos)
@@ -107,7 +107,7 @@ def test_every_memory_starts_where_the_detector_stands(single, videos, memory, l
 
 
 def test_frozen_layers_that_nobody_trained_are_refused(videos, tmp_path):
-    wide = randomise(SGENet(tiny_config(alpha=0.5)))
+    wide = randomize(SGENet(tiny_config(alpha=0.5)))
     save_weights(wide, tmp_path / "wide.npz")
     for start in (None, str(tmp_path / "wide.npz")):
         for frozen in ({"freeze_until": "conv6"}, {"freeze_batch_norm": True}):
@@ -128,7 +128,7 @@ def test_layers_that_are_trained_may_start_at_random(videos):
 @pytest.mark.parametrize("place", ["conv4", "conv13"])
 def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, monkeypatch):
     """The statistics of folded batch norms are filled in, and the network answers as before."""
-    folded = randomise(SGENet(tiny_config()))
+    folded = randomize(SGENet(tiny_config()))
     weights = {weight_name(w): keras.ops.convert_to_numpy(w) for w in folded.weights}
     weights = {name: value for name, value in weights.items() if name.startswith("conv")}
     for name, value in weights.items():

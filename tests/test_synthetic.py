@@ -175,8 +175,8 @@ def test_a_hidden_object_loses_its_label(monkeypatch):
 def test_airplanes_are_faster_than_all_others():
     def speed(name):
         # A part of the body, as a wing beat moves the box's middle.
-        centres = [t.points[10:20, t.parts[-1]].mean(1) for t in flights(name)]
-        return np.mean([np.hypot(*(c[5:] - c[:-5]).T).mean() / 5 for c in centres])
+        centers = [t.points[10:20, t.parts[-1]].mean(1) for t in flights(name)]
+        return np.mean([np.hypot(*(c[5:] - c[:-5]).T).mean() / 5 for c in centers])
 
     speeds = {name: speed(name) for name in casting.CLASSES}
     assert speeds["airplane"] > 1.5 * max(speeds["bird"], speeds["helicopter"], speeds["drone"])

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from tiny import random_clip, randomise, tiny_config
+from tiny import random_clip, randomize, tiny_config
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
@@ -49,7 +49,7 @@ def experiment(network=None, **training):
 def trunk(tmp_path_factory):
     """Weights that stand for trained ones: layers that are not trained must come from somewhere."""
     path = tmp_path_factory.mktemp("start") / "trunk.npz"
-    save_weights(randomise(SGENet(tiny_config())), path)
+    save_weights(randomize(SGENet(tiny_config())), path)
     return path
 
 
@@ -210,7 +210,7 @@ def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
     assert max(np.abs(after[path] - before[path]).max() for path in trained) > 1e-4
 
 
-def test_another_clip_length_keeps_weights_and_optimiser(finished):
+def test_another_clip_length_keeps_weights_and_optimizer(finished):
     _, config, model = finished
     other = with_clip_length(model, 2, config)
     pairs = [(model.weights, other.weights), (model.optimizer.variables, other.optimizer.variables)]
@@ -291,7 +291,7 @@ def test_weights_that_are_no_numbers_are_not_written_although_the_loss_is_one(lo
 
 
 def test_a_network_that_is_no_numbers_is_neither_read_nor_deployed(tmp_path):
-    model = randomise(SGENet(tiny_config(**SINGLE)))
+    model = randomize(SGENet(tiny_config(**SINGLE)))
     model.weights[3].assign(model.weights[3] * np.nan)
     model.save(tmp_path / "lost.keras")
     for use in (lambda: load_clip_model(tmp_path / "lost.keras"), lambda: step_model_from(model)):
@@ -415,7 +415,7 @@ def test_wrong_classes_stop_before_anything_is_written(tmp_path):
 
 def test_the_loss_falls_on_a_set_small_enough_to_remember(tmp_path):
     config = experiment(epochs=3, steps_per_epoch=12, learning_rate=2e-3, validation_steps=0, warmup=None)
-    calm = dataclasses.replace(config.training.augmentation, flip=0.0, zoom=(1.0, 1.0), shift=0.0, colour=0.0)
+    calm = dataclasses.replace(config.training.augmentation, flip=0.0, zoom=(1.0, 1.0), shift=0.0, color=0.0)
     config = dataclasses.replace(
         config,
         data=DataConfig(videos=1, validation_videos=1, frames=3),

@@ -24,7 +24,7 @@ def tiny_config(**changes):
     return NetworkConfig(**{**settings, **changes})
 
 
-def randomise(model, seed=0):
+def randomize(model, seed=0):
     """Draws every weight, batch norm's statistics included: a fresh network's outputs are too near 0 to compare."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:

@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
                 detection.run(sources)
             else:
                 detection.run_files(entries)
-        _summarise(arguments, detection, files)
+        _summarize(arguments, detection, files)
         if page and not detection.closed:
             print(f"sge-edge: the page stays at {page.url} until Ctrl-C", file=sys.stderr, flush=True)
             # All is done: whoever has looked enough stops nothing.
@@ -144,7 +144,7 @@ def _check(arguments: argparse.Namespace) -> None:
         MjpegPage(arguments.serve)
 
 
-def _summarise(arguments: argparse.Namespace, detection: Detection, files: OutputFiles) -> None:
+def _summarize(arguments: argparse.Namespace, detection: Detection, files: OutputFiles) -> None:
     runtime, written = detection.detector.runtime, files.named()
     print(
         f"{detection.report.line()}, {runtime.name} {runtime.version} on {runtime.accelerator}"

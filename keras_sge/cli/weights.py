@@ -1,4 +1,4 @@
-"""`sge weights`: a run's weights without its optimiser."""
+"""`sge weights`: a run's weights without its optimizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_sge.cli.quiet_keras import import_keras
 
-HELP = "keep a run's weights as a small file: half precision, with the network's configuration, no optimiser"
+HELP = "keep a run's weights as a small file: half precision, with the network's configuration, no optimizer"
 EPILOG = """examples:
   sge weights runs/first --out first.npz
   sge weights runs/first --out larger.npz --box-scale 1.05    then compare the two on a development split

@@ -75,7 +75,7 @@ class AnchorConfig:
         sizes: pixels of the network's input, ascending, one more than there are detection maps: map k has boxes of
             size k and of the geometric mean of sizes k and k + 1.
         ratios: aspect ratios above 1; each is used together with its inverse.
-        variances: of the box codes' centre and size.
+        variances: of the box codes' center and size.
     """
 
     sizes: tuple[float, ...] = (60.0, 105.0, 150.0, 195.0, 240.0, 285.0, 330.0)

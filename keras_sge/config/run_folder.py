@@ -21,7 +21,7 @@ class RunFolder:
 
     Attributes:
         config: `config.yaml`, the whole configuration with its overrides.
-        model: `model.keras`, the network with its weights and the optimiser's, written after every epoch.
+        model: `model.keras`, the network with its weights and the optimizer's, written after every epoch.
         best: `best.keras`, the same of the epoch with the best mAP on validation clips.
         log: `log.csv`, a row an epoch. tensorboard: event files.
         results: `results.png`, the log drawn. pictures: `validation.png`, labels above what the network finds.

@@ -48,7 +48,7 @@ def anchor_fit(boxes: np.ndarray, maps: Sequence[AnchorMap]) -> AnchorFit:
 def best_overlap(boxes: np.ndarray, grid: AnchorMap) -> np.ndarray:
     """The largest IoU of each box with any anchor of one map.
 
-    Anchors of one shape overlap a box most where their centre is nearest to its, so one cell is looked at, not all.
+    Anchors of one shape overlap a box most where their center is nearest to its, so one cell is looked at, not all.
 
     Args:
         boxes: (n, 4) corners, fractions of the frame, with positive sides. grid: one detection map's anchors.
@@ -59,11 +59,11 @@ def best_overlap(boxes: np.ndarray, grid: AnchorMap) -> np.ndarray:
     boxes = np.asarray(boxes, np.float64)
     low, high = boxes[:, :2], boxes[:, 2:]
     cells = np.array([grid.columns, grid.rows])
-    centres = (np.clip(np.floor((low + high) / 2 * cells), 0, cells - 1) + 0.5) / cells
+    centers = (np.clip(np.floor((low + high) / 2 * cells), 0, cells - 1) + 0.5) / cells
     area = np.prod(high - low, axis=1)
     best = np.zeros(len(boxes))
     for shape in np.array(grid.boxes):
-        sides = np.minimum(high, centres + shape / 2) - np.maximum(low, centres - shape / 2)
+        sides = np.minimum(high, centers + shape / 2) - np.maximum(low, centers - shape / 2)
         shared = np.prod(np.maximum(sides, 0), axis=1)
         np.maximum(best, shared / (area + shape[0] * shape[1] - shared), out=best)
     return best

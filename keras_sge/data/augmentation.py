@@ -77,7 +77,7 @@ def random_transform(config: AugmentationConfig, width: int, height: int, rng: n
     cy = height * (0.5 + rng.uniform(-config.shift, config.shift))
     window = tuple(round(value) for value in (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
     flip = bool(rng.random() < config.flip)
-    table = _colour_table(config.colour, rng) if config.colour else None
+    table = _color_table(config.color, rng) if config.color else None
     # Sharp clips stay the most frequent ones.
     blur = max(0.0, rng.uniform(-config.blur, config.blur)) if config.blur else 0.0
     return ClipTransform(window, flip, table, blur)
@@ -101,7 +101,7 @@ def training_degradation(config: AugmentationConfig, rng: np.random.Generator) -
     )
 
 
-def _colour_table(strength: float, rng: np.random.Generator) -> np.ndarray:
+def _color_table(strength: float, rng: np.random.Generator) -> np.ndarray:
     gains = np.exp(rng.uniform(-strength, strength) + rng.uniform(-strength / 3, strength / 3, 3))
     gamma = np.exp(rng.uniform(-strength, strength))
     values = (np.linspace(0, 1, 256)[:, None] ** gamma) * gains * 255
@@ -173,10 +173,10 @@ class Degradation:
 
 def _motion_blur(frame: np.ndarray, length: float, angle: float) -> np.ndarray:
     side = max(3, round(length)) | 1
-    centre = side // 2
-    reach = np.array([np.cos(angle), np.sin(angle)]) * centre
+    center = side // 2
+    reach = np.array([np.cos(angle), np.sin(angle)]) * center
     kernel = np.zeros((side, side), np.float32)
-    ends = (tuple(np.round(centre + sign * reach).astype(int).tolist()) for sign in (-1, 1))
+    ends = (tuple(np.round(center + sign * reach).astype(int).tolist()) for sign in (-1, 1))
     cv2.line(kernel, *ends, 1)
     return cv2.filter2D(frame, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 

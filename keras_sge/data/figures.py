@@ -15,9 +15,9 @@ from keras_sge.data.motion import FAST, SLOW
 from keras_sge.data.report import DataReport
 from keras_sge.data.views import PickedFrames
 
-# BGR; one colour for each class, taken in turn.
-_COLOURS = ((90, 110, 255), (110, 230, 80), (40, 180, 255), (245, 150, 225), (219, 152, 52), (156, 188, 26))
-_IGNORED, _GREY = "ignored", (200, 200, 200)
+# BGR; one color for each class, taken in turn.
+_COLORS = ((90, 110, 255), (110, 230, 80), (40, 180, 255), (245, 150, 225), (219, 152, 52), (156, 188, 26))
+_IGNORED, _GRAY = "ignored", (200, 200, 200)
 _GAP = 2
 
 
@@ -25,7 +25,7 @@ def contact_sheet(
     dataset: VideoDataset, videos: Sequence[int], frames: Sequence[int] | Sequence[Sequence[int]], scale: float = 1.0
 ) -> np.ndarray:
     """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
-    ignore and unlabelled frames are named in grey.
+    ignore and unlabelled frames are named in gray.
 
     Args:
         dataset: any videos; frames of another shape than the first row's are fitted into it.
@@ -58,25 +58,25 @@ def _cell(
     picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
 ) -> np.ndarray:
     picture, factor, shift = _fitted(picture, size)
-    marks = [(box, _IGNORED, _GREY) for box in labels.ignored]
+    marks = [(box, _IGNORED, _GRAY) for box in labels.ignored]
     marks += [
-        (box, classes[kind], _COLOURS[kind % len(_COLOURS)])
+        (box, classes[kind], _COLORS[kind % len(_COLORS)])
         for box, kind in zip(labels.boxes, labels.classes, strict=True)
     ]
-    for box, text, colour in marks:
+    for box, text, color in marks:
         x1, y1, x2, y2 = np.round(box * factor + np.tile(shift, 2)).astype(int).tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
-        _write(picture, text, x1, y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3), colour)
+        cv2.rectangle(picture, (x1, y1), (x2, y2), color, 1)
+        _write(picture, text, x1, y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3), color)
     if unlabelled:
-        _write(picture, "unlabelled", 1, 11, _GREY)
+        _write(picture, "unlabelled", 1, 11, _GRAY)
     return cv2.copyMakeBorder(picture, _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
-def _write(picture: np.ndarray, text: str, left: int, baseline: int, colour: tuple[int, int, int]) -> None:
+def _write(picture: np.ndarray, text: str, left: int, baseline: int, color: tuple[int, int, int]) -> None:
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
     left = max(min(left, picture.shape[1] - width - 1), 1)
-    # Dark letters on a plate of the class's colour are readable on any picture.
-    cv2.rectangle(picture, (left - 1, baseline - height - 1, width + 2, height + below + 1), colour, cv2.FILLED)
+    # Dark letters on a plate of the class's color are readable on any picture.
+    cv2.rectangle(picture, (left - 1, baseline - height - 1, width + 2, height + below + 1), color, cv2.FILLED)
     cv2.putText(picture, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)
 
 
@@ -209,13 +209,13 @@ def _draw_classes(axes, report: DataReport) -> None:
 def _draw_speeds(axes, report: DataReport) -> None:
     known = report.motion[~np.isnan(report.motion)]
     axes.set(title="speed", xlabel="motion IoU: left is fast", ylabel="boxes", xlim=(0, 1))
-    for name, colour, own in (
+    for name, color, own in (
         ("slow", "tab:green", known > SLOW),
         ("medium", "tab:orange", (known >= FAST) & (known <= SLOW)),
         ("fast", "tab:red", known < FAST),
     ):
         label = f"{name} {report.speed[name]:.0%}"
-        axes.hist(known[own], bins=np.linspace(0, 1, 51), color=colour, label=label)
+        axes.hist(known[own], bins=np.linspace(0, 1, 51), color=color, label=label)
     axes.legend()
     axes.locator_params(axis="y", integer=True)
 

@@ -99,7 +99,7 @@ class ClipLoader(keras.utils.PyDataset):
             images = [degradation.apply(image, rng)[0] for image in images]
         missing = training.clip_length - len(images)
         images += images[-1:] * missing
-        inputs = {"image": normalise(np.stack(images))}
+        inputs = {"image": normalize(np.stack(images))}
         if self._entropy:
             inputs["attention"] = np.stack([entropy_attention(image, self._entropy) for image in images])[..., None]
         anchors = len(self.encoder.anchors)
@@ -143,7 +143,7 @@ def check_classes(dataset: VideoDataset, network: NetworkConfig) -> None:
         )
 
 
-def normalise(images: np.ndarray) -> np.ndarray:
+def normalize(images: np.ndarray) -> np.ndarray:
     """uint8 BGR (..., 3) -> float32 RGB in -1 .. 1."""
     result = np.multiply(images[..., ::-1], np.float32(1 / 127.5), dtype=np.float32)
     return np.subtract(result, np.float32(1), out=result)

@@ -19,7 +19,7 @@ class ClipAverager:
 
     With p the softmax of a frame's logits and o = 1 - p_background, a frame's evidence for class c is the sum of
     o * p_c over the anchors with o above the threshold. The evidence of all frames since `reset`, this one included,
-    normalised to a sum of 1, is the clip's class distribution q; the scores of an anchor become o * q.
+    normalized to a sum of 1, is the clip's class distribution q; the scores of an anchor become o * q.
 
     Args:
         metadata: of the detector. score_threshold: of anchors that bear evidence, and of detections.

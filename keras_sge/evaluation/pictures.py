@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.draw import class_colour
+from edge.draw import class_color
 from edge.errors import InputError
 from keras_sge.evaluation.evaluation import EvaluationResult, Figures
 from keras_sge.evaluation.matches import match
@@ -71,8 +71,8 @@ def _precision_recall(records: DetectionRecords, result: EvaluationResult) -> Fi
         if result.ap50[name] is None:
             continue
         recall, precision = matches.curve(index)
-        colour = np.array(class_colour(index)[::-1]) / 255
-        axes.plot(recall, precision, color=colour, label=f"{name} {result.ap50[name]:.3f}")
+        color = np.array(class_color(index)[::-1]) / 255
+        axes.plot(recall, precision, color=color, label=f"{name} {result.ap50[name]:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(title="class, AP", fontsize=6 if len(axes.lines) > _MANY_CLASSES else None, loc="lower left")

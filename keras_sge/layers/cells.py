@@ -122,7 +122,7 @@ class MapCell(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.state_size = [filters] * self.number_of_states
         self.output_size = filters
-        # Serialised, so that every kernel draws numbers of its own: an instance repeats itself.
+        # Serialized, so that every kernel draws numbers of its own: an instance repeats itself.
         options = {name: value for name, value in self._initializers().items() if value is not None}
         self.parts = type(self).make_parts(
             keras.layers, filters, kernel_size=kernel_size, prefix=f"{self.name}_", **options, **(part_options or {})

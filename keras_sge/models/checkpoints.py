@@ -21,7 +21,7 @@ def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
     """The clip model of a `.keras` file, of a run folder, or of an `.npz` of weights.
 
     Args:
-        path: the file, or a folder that holds `model.keras`. compile: whether the optimiser comes along, which an
+        path: the file, or a folder that holds `model.keras`. compile: whether the optimizer comes along, which an
             `.npz` does not hold.
 
     Raises:
@@ -59,7 +59,7 @@ def read_weights(path: str | Path) -> tuple[NetworkConfig | None, dict[str, np.n
 
     Args:
         path: a run folder or `.keras` file of `sge train`, an `.npz` of `sge weights`, or a public MobileNetV1 ImageNet
-            classifier, which gives the trunk and no network of ours, None: TensorFlow's quantised `.tflite`, or the
+            classifier, which gives the trunk and no network of ours, None: TensorFlow's quantized `.tflite`, or the
             `.h5` of `keras.applications`.
 
     Raises:

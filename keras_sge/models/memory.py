@@ -131,7 +131,7 @@ def pass_through_weights(
         unbounded = config.memory.squeeze_activation == "linear"
         return {
             **(_gates(values, {"update": _OPEN_GATE}, "_x_pointwise") if unbounded else {}),
-            "memory_candidate_x_depthwise/kernel": _centre(values["memory_candidate_x_depthwise/kernel"]),
+            "memory_candidate_x_depthwise/kernel": _center(values["memory_candidate_x_depthwise/kernel"]),
             "memory_candidate_x_pointwise/kernel": np.eye(filters, dtype=np.float32)[None, None],
             "memory_candidate_h_pointwise/kernel": np.zeros((1, 1, filters, filters), np.float32),
             "memory_update_x_pointwise/bias": np.full(filters, _OPEN_GATE, np.float32),
@@ -142,7 +142,7 @@ def pass_through_weights(
 def _separable_gru(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) -> Weights:
     return {
         **_candidate(values, "candidate_x_pointwise", reduction),
-        "memory_candidate_x_depthwise/kernel": _centre(values["memory_candidate_x_depthwise/kernel"]),
+        "memory_candidate_x_depthwise/kernel": _center(values["memory_candidate_x_depthwise/kernel"]),
         "memory_candidate_h_pointwise/kernel": 0 * values["memory_candidate_h_pointwise/kernel"],
         **_gates(values, {"update": _OPEN_GATE}, "_x_pointwise"),
     }
@@ -159,7 +159,7 @@ def _conv_gru(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) 
 def _lstm(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) -> Weights:
     return {
         **_candidate(values, "candidate_x_pointwise", reduction, _LSTM_CANDIDATE),
-        "memory_gates_x_depthwise/kernel": _centre(values["memory_gates_x_depthwise/kernel"]),
+        "memory_gates_x_depthwise/kernel": _center(values["memory_gates_x_depthwise/kernel"]),
         "memory_candidate_h_pointwise/kernel": 0 * values["memory_candidate_h_pointwise/kernel"],
         **_gates(values, _LSTM_GATES, "_x_pointwise"),
     }
@@ -169,9 +169,9 @@ def _bottleneck_lstm(values: Weights, reduction: tuple[np.ndarray, np.ndarray] |
     filters = values["memory_candidate_pointwise/kernel"].shape[-1]
     return {
         **_candidate(values, "bottleneck_x_pointwise", reduction),
-        "memory_bottleneck_x_depthwise/kernel": _centre(values["memory_bottleneck_x_depthwise/kernel"]),
+        "memory_bottleneck_x_depthwise/kernel": _center(values["memory_bottleneck_x_depthwise/kernel"]),
         "memory_bottleneck_h_pointwise/kernel": 0 * values["memory_bottleneck_h_pointwise/kernel"],
-        "memory_gates_depthwise/kernel": _centre(values["memory_gates_depthwise/kernel"]),
+        "memory_gates_depthwise/kernel": _center(values["memory_gates_depthwise/kernel"]),
         "memory_candidate_pointwise/kernel": np.eye(filters, dtype=np.float32)[None, None],
         **_gates(values, _BOTTLENECK_GATES, "_pointwise"),
     }
@@ -213,8 +213,8 @@ def _gates(values: Weights, biases: dict[str, float], suffix: str) -> Weights:
     return result
 
 
-def _centre(kernel: np.ndarray) -> np.ndarray:
+def _center(kernel: np.ndarray) -> np.ndarray:
     """A depthwise kernel of this shape that changes nothing."""
-    centre = np.zeros_like(kernel)
-    centre[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
-    return centre
+    center = np.zeros_like(kernel)
+    center[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
+    return center

@@ -22,7 +22,7 @@ _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
-    """The weights of one of TensorFlow's quantised classifiers, whose batch norm is folded; any alpha.
+    """The weights of one of TensorFlow's quantized classifiers, whose batch norm is folded; any alpha.
 
     The folded bias becomes beta, with a gamma, mean and variance that pass the convolution through unchanged; see
     `measure_batch_norm` before training goes on from them.
@@ -56,7 +56,7 @@ def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
         else:
             weights |= folded_norm(layer, value)
     if f"{block_name(1)}/kernel" not in weights:
-        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantised classifiers.")
+        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantized classifiers.")
     return weights
 
 

@@ -84,7 +84,7 @@ class Settings:
                 validation_steps=0,
                 seed=seed,
                 augmentation=AugmentationConfig(
-                    zoom=(0.6, 1.6), shift=0.2, colour=0.4, blur=1.5, drop=0.05, degrade=0.3
+                    zoom=(0.6, 1.6), shift=0.2, color=0.4, blur=1.5, drop=0.05, degrade=0.3
                 ),
             ),
         )

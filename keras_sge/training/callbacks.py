@@ -22,7 +22,7 @@ _ADVICE = (
 
 
 class FiniteWeights(keras.callbacks.Callback):
-    """Ends a run whose loss, network or optimiser is no longer made of finite numbers; comes before what writes.
+    """Ends a run whose loss, network or optimizer is no longer made of finite numbers; comes before what writes.
 
     A finite loss is no proof: batch norm's moving statistics, an average or a momentum can be lost in an epoch's last
     step, or without ever reaching the loss.
@@ -61,7 +61,7 @@ class Log(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the model, optimiser included, after every epoch; where the log says that it is the best so far, as the
+    """Writes the model, optimizer included, after every epoch; where the log says that it is the best so far, as the
     best, too. Ends the run when `training.early_stopping` says so, and draws the log where mAP was measured.
 
     It comes behind `Log`: rows of an epoch without a checkpoint are cut off when the run goes on, and the epoch is

@@ -109,7 +109,7 @@ def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
 
 
 def with_clip_length(model: SGENet, clip_length: int, config: Config) -> SGENet:
-    """The same network for clips of another length: weights, optimiser state and step count go along."""
+    """The same network for clips of another length: weights, optimizer state and step count go along."""
     other = _clip_model(config, clip_length)
     compile_for_training(other, config.training)
     copy_weights(model, other)
@@ -159,7 +159,7 @@ def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
     # With other epochs than before the schedule has another end.
     model.optimizer.learning_rate = _learning_rate(training)
     if training.average is not None:
-        # The checkpoint holds the average as the network and what is being trained in the optimiser: change places.
+        # The checkpoint holds the average as the network and what is being trained in the optimizer: change places.
         swap = keras.callbacks.SwapEMAWeights()
         swap.set_model(model)
         swap.on_test_begin()

@@ -14,7 +14,7 @@ from edge.model_zoo import models_folder
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig, builtin_configs
 from keras_sge.data.dataset import VideoDataset
-from keras_sge.data.loader import normalise
+from keras_sge.data.loader import normalize
 from keras_sge.models import SGENet
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.memory import LSTM_ANSWER, pass_through_weights
@@ -157,7 +157,7 @@ def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoData
 def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
     """Sample frames as clips of one frame each, the attention with them where the network takes it."""
     frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
-    inputs = {"image": normalise(frames)[:, None]}
+    inputs = {"image": normalize(frames)[:, None]}
     if settings:
         inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
     return inputs

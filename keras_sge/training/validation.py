@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.detector import Detector
-from edge.draw import class_colour, draw_boxes
+from edge.draw import class_color, draw_boxes
 from edge.errors import InputError
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig
@@ -144,5 +144,5 @@ def _caption(text: str, row: np.ndarray) -> np.ndarray:
 def _cell(frame: np.ndarray, boxes: np.ndarray, texts: list[str], classes: np.ndarray) -> np.ndarray:
     scale = _CELL_PX / frame.shape[1]
     large = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    drawn = draw_boxes(large, boxes * scale, texts, [class_colour(int(one)) for one in classes])
+    drawn = draw_boxes(large, boxes * scale, texts, [class_color(int(one)) for one in classes])
     return cv2.copyMakeBorder(drawn, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))

@@ -24,7 +24,7 @@ EPILOG = """examples:
 CONFIG gives the sections `training` and `qat`, and the data where it names any: else they are those of the run that
 --from is of. The network is the one that --from holds. The run folder holds config.yaml, qat.npz (after every epoch)
 and log.csv. A file whose name ends in _int8_float_io.tflite gets float inputs and outputs. A run that fails writes no
-file: `sge export --precision int8` quantises without training.
+file: `sge export --precision int8` quantizes without training.
 """
 
 

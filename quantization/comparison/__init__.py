@@ -1,1 +1,1 @@
-"""Files of one network against each other: what quantisation costs, above all the memory over time."""
+"""Files of one network against each other: what quantization costs, above all the memory over time."""

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.draw import class_colour, draw_boxes
+from edge.draw import class_color, draw_boxes
 from edge.results import Detection
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation import DetectionRecords
@@ -170,10 +170,10 @@ def worst_frames(
         frame = dataset.read(video, frame_id, frame_id + 1)[0]
         truth, labels = records[0][place], records[0].labels
         pairs = zip(truth.true_boxes, truth.true_classes, strict=True)
-        objects = [(box, labels[kind], class_colour(kind)) for box, kind in pairs]
+        objects = [(box, labels[kind], class_color(kind)) for box, kind in pairs]
         panels = [_panel(frame, objects, f"truth: {records[0].video_names[video]}, frame {frame_id}")]
         for name, one in zip(names, found, strict=True):
-            boxes = [(d.box, f"{d.label} {d.score:.2f}", class_colour(d.class_id)) for d in one[place]]
+            boxes = [(d.box, f"{d.label} {d.score:.2f}", class_color(d.class_id)) for d in one[place]]
             panels.append(_panel(frame, boxes, name))
         pictures.append(np.hstack(panels))
         told.append((records[0].video_names[video], frame_id, float(differences[place])))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.metadata import read_model
-from edge.preprocess import to_raw, to_real
+from edge.preprocess import dequantize, quantize
 from keras_sge.models.topology import layer_of_tensor, part_of
 from quantization.graph import graph_of
 
@@ -21,7 +21,7 @@ class LayerError:
 
     Attributes:
         layer: its name. part: see `part_of`. operator: what makes it in the compared file. dtype: its values there.
-        sqnr: signal to quantisation noise, dB. relative: mean absolute difference over the mean absolute value.
+        sqnr: signal to quantization noise, dB. relative: mean absolute difference over the mean absolute value.
     """
 
     layer: str
@@ -93,8 +93,8 @@ class _Side:
         return self.real(self._outputs[name]["index"]).astype(np.float32)
 
     def real(self, index: int) -> np.ndarray:
-        """A tensor as float64, dequantised where it has one scale."""
-        return to_real(self._interpreter.get_tensor(index), *self.details[index]["quantization"]).astype(np.float64)
+        """A tensor as float64, dequantized where it has one scale."""
+        return dequantize(self._interpreter.get_tensor(index), *self.details[index]["quantization"]).astype(np.float64)
 
 
 def _makers(flatbuffer: bytes) -> dict[int, str]:
@@ -121,9 +121,11 @@ def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:
 def _as(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     dtype = np.dtype(detail["dtype"])
     whole = np.issubdtype(dtype, np.integer)
-    return to_raw(values, *detail["quantization"], dtype) if whole else values.astype(dtype)
+    return quantize(values, *detail["quantization"], dtype) if whole else values.astype(dtype)
 
 
 def float_frames(frames: Sequence[dict[str, np.ndarray]], scales: dict[str, tuple[float, int]]) -> list[dict[str, Any]]:
     """Recorded inputs as floats, whichever file they were recorded with."""
-    return [{name: to_real(values, *scales.get(name, (0.0, 0))) for name, values in frame.items()} for frame in frames]
+    return [
+        {name: dequantize(values, *scales.get(name, (0.0, 0))) for name, values in frame.items()} for frame in frames
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.detector import Detector
-from edge.preprocess import to_real
+from edge.preprocess import dequantize
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation.matches import match
 from keras_sge.evaluation.records import FrameRecord
@@ -135,7 +135,7 @@ class _Watcher:
             if np.issubdtype(cells.dtype, np.integer):
                 limits = np.iinfo(cells.dtype)
                 at_limit.append((cells == limits.min) | (cells == limits.max))
-                values.append(to_real(cells, state.scale, state.zero_point))
+                values.append(dequantize(cells, state.scale, state.zero_point))
             else:
                 at_limit.append((cells >= 126.5 * _STEP) | (cells <= -127.5 * _STEP))
                 values.append(cells.astype(np.float32))

@@ -18,7 +18,7 @@ class ClipGraph:
     at a time; only the memory's own layers are repeated.
 
     Args:
-        model: a folded twin, or its quantised form. backprop_window: frames that a gradient goes back in time; None for
+        model: a folded twin, or its quantized form. backprop_window: frames that a gradient goes back in time; None for
             the whole clip.
     """
 

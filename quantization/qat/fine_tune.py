@@ -28,16 +28,16 @@ from quantization.calibration import calibrate
 from quantization.contract import STATE_RANGE, check_bounded_memory
 from quantization.qat.clip_graph import ClipGraph
 from quantization.qat.run_folder import QatCheckpoint, QatFolder
-from quantization.qat.twin import folded_twin, folded_weights, quantised_twin, twin_variables
+from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, twin_variables
 
 Batch = tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
 
 class TwinTrainer:
-    """A quantised twin with the project's loss and Adam.
+    """A quantized twin with the project's loss and Adam.
 
     Args:
-        twin: from `quantised_twin`. config: the experiment. trained: names of the weights that may be trained; those of
+        twin: from `quantized_twin`. config: the experiment. trained: names of the weights that may be trained; those of
             the frozen trunk are left out here.
     """
 
@@ -65,7 +65,7 @@ class TwinTrainer:
         return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]}
 
     def optimizer_state(self) -> list[np.ndarray]:
-        """The optimiser's variables, step count included."""
+        """The optimizer's variables, step count included."""
         return [variable.numpy() for variable in self.optimizer.variables]
 
     def restore_optimizer(self, state: list[np.ndarray]) -> None:
@@ -123,7 +123,7 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
     if start is not None:
         checkpoint = _calibrated(config, start, videos, quiet)
     folder.write_config(config)
-    twin = quantised_twin(folded_twin(config.network, checkpoint.weights), checkpoint.ranges)
+    twin = quantized_twin(folded_twin(config.network, checkpoint.weights), checkpoint.ranges)
     trainer = TwinTrainer(twin, config, checkpoint.weights)
     if checkpoint.optimizer:
         trainer.restore_optimizer(checkpoint.optimizer)

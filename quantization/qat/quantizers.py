@@ -1,4 +1,4 @@
-"""How tensorflow-model-optimization quantises each kind of layer of the one-step network."""
+"""How tensorflow-model-optimization quantizes each kind of layer of the one-step network."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ChannelQuantizer(_quantizers.Quantizer):
 
 
 class AsAnnotated(tfmot.quantization.keras.QuantizeScheme):
-    """A scheme in which every layer is quantised as its own annotation says and the graph stays as it is."""
+    """A scheme in which every layer is quantized as its own annotation says and the graph stays as it is."""
 
     def get_layout_transformer(self):
         return _Unchanged()

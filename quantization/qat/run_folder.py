@@ -19,7 +19,7 @@ from keras_sge.config.run_folder import RunFolder
 from keras_sge.models import SGENet
 from keras_sge.models.weights import check_finite
 from quantization.exporter import Exporter
-from quantization.qat.twin import folded_twin, quantised_twin, set_folded_weights
+from quantization.qat.twin import folded_twin, quantized_twin, set_folded_weights
 
 
 class QatFolder(RunFolder):
@@ -66,9 +66,9 @@ class QatCheckpoint:
         """Writes an .npz: under another name first, then renamed.
 
         Raises:
-            InputError: a weight or a variable of the optimiser is no finite number; the file stays as it was.
+            InputError: a weight or a variable of the optimizer is no finite number; the file stays as it was.
         """
-        optimizer = {f"optimiser variable {index}": value for index, value in enumerate(self.optimizer)}
+        optimizer = {f"optimizer variable {index}": value for index, value in enumerate(self.optimizer)}
         advice = f"{path} holds the epoch before, if there was one. Start again with a lower qat.learning_rate."
         check_finite({**self.weights, **optimizer}, f"after epoch {self.epoch}", advice)
         names = [entry.name for entry in dataclasses.fields(self) if entry.name not in _ARRAYS]
@@ -114,7 +114,7 @@ def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "in
     """
     model = SGENet(network)
     set_folded_weights(model, run.best)
-    twin = quantised_twin(folded_twin(network, run.best), run.ranges)
+    twin = quantized_twin(folded_twin(network, run.best), run.ranges)
     libraries = ("keras-sge", "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
     versions = {name: importlib.metadata.version(name) for name in libraries}
     return Exporter(model, recipe).tuned(

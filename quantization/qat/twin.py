@@ -23,7 +23,7 @@ from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, Convolution
 
 class FoldedLibrary:
     """`tf_keras` as `build_step_model` takes it, with three differences: batch norm is the identity, every convolution
-    has a bias to hold it, and each input is followed by an identity layer `NAME_in` for a quantiser to stand on.
+    has a bias to hold it, and each input is followed by an identity layer `NAME_in` for a quantizer to stand on.
 
     Folded, because what is trained then is what the file will hold: batch statistics of a few neighbouring frames are
     noise, and a kernel's int8 steps before folding are not its steps after it.
@@ -119,7 +119,7 @@ _INPUT_RANGES = {
 _CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
-def quantised_twin(twin: tf_keras.Model, ranges: Mapping[str, tuple[float, float]]) -> tf_keras.Model:
+def quantized_twin(twin: tf_keras.Model, ranges: Mapping[str, tuple[float, float]]) -> tf_keras.Model:
     """The twin as its int8 file will compute: kernels and activations rounded, the weights copied.
 
     Args:
@@ -146,7 +146,7 @@ def quantised_twin(twin: tf_keras.Model, ranges: Mapping[str, tuple[float, float
 
 
 def twin_variables(twin: tf_keras.Model) -> dict[str, tf.Variable]:
-    """The kernels and biases of a quantised twin by `layer/weight`, as `folded_weights` names them."""
+    """The kernels and biases of a quantized twin by `layer/weight`, as `folded_weights` names them."""
     return {
         f"{layer.name.removeprefix(PREFIX)}/{'bias' if variable.name.endswith('bias:0') else 'kernel'}": variable
         for layer in twin.layers

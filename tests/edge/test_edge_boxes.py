@@ -8,8 +8,8 @@ import pytest
 from edge.boxes import (
     AnchorMap,
     anchor_boxes,
-    centres_to_corners,
-    corners_to_centres,
+    centers_to_corners,
+    corners_to_centers,
     decode_boxes,
     encode_boxes,
     iou_matrix,
@@ -44,9 +44,9 @@ def plain_suppress(boxes, scores, classes, threshold, limit) -> list[int]:
     return kept[:limit]
 
 
-def test_corners_and_centres_are_inverse():
+def test_corners_and_centers_are_inverse():
     boxes = random_boxes(np.random.default_rng(0), 50)
-    np.testing.assert_allclose(centres_to_corners(corners_to_centres(boxes)), boxes, atol=1e-6)
+    np.testing.assert_allclose(centers_to_corners(corners_to_centers(boxes)), boxes, atol=1e-6)
 
 
 def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
@@ -65,7 +65,7 @@ def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
 
 def test_codes_round_trip():
     generator = np.random.default_rng(1)
-    boxes, anchors = random_boxes(generator, 200), corners_to_centres(random_boxes(generator, 200))
+    boxes, anchors = random_boxes(generator, 200), corners_to_centers(random_boxes(generator, 200))
     codes = encode_boxes(boxes, anchors, VARIANCES)
     np.testing.assert_allclose(decode_boxes(codes, anchors, VARIANCES), boxes, atol=1e-5)
 

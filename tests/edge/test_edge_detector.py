@@ -17,7 +17,7 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import StateTensor, append_metadata
 from edge.model_zoo import DEFAULT_MODEL, default_model, list_models, model_path
-from edge.preprocess import network_input, quantised_network_input, resize_frame
+from edge.preprocess import network_input, quantized_network_input, resize_frame
 from edge.sinks.video import VideoSink
 from edge.stream import MAX_GAP_SECONDS
 from edge.video.open import open_source
@@ -235,14 +235,14 @@ def test_arguments_replace_the_defaults(model_file, frames):
 
 
 def test_int8_follows_float(model_file, int8_file, frames):
-    real, quantised = Detector(model_file), Detector(int8_file)
-    assert quantised.state["state"].dtype == np.int8
+    real, quantized = Detector(model_file), Detector(int8_file)
+    assert quantized.state["state"].dtype == np.int8
     for frame in frames[:3]:
-        expected, received = real.raw(frame), quantised.raw(frame)
+        expected, received = real.raw(frame), quantized.raw(frame)
         for a, b in zip(expected, received, strict=True):
             assert b.dtype == np.float32
             assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.98
-    assert np.corrcoef(quantised.state["state"].ravel(), real.state["state"].ravel())[0, 1] > 0.97
+    assert np.corrcoef(quantized.state["state"].ravel(), real.state["state"].ravel())[0, 1] > 0.97
 
 
 def test_fresh_state_is_the_reset_value(flatbuffers, int8_file, model_metadata, tmp_path):
@@ -319,7 +319,7 @@ def test_model_zoo(model_file, tmp_path, monkeypatch):
         model_path(tmp_path)
 
 
-def test_network_input_normalises_rgb():
+def test_network_input_normalizes_rgb():
     frame = np.zeros((8, 8, 3), np.uint8)
     frame[..., 0], frame[..., 2] = 255, 51
     resized, image = network_input(frame, 4, 4, 127.5, 127.5)
@@ -330,17 +330,17 @@ def test_network_input_normalises_rgb():
     assert network_input(frame, 4, 4, 127.5, 127.5, out=buffer)[1] is buffer
 
 
-def test_quantised_input_keeps_all_256_values():
+def test_quantized_input_keeps_all_256_values():
     frame = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     _, real = network_input(frame, 16, 16, 127.5, 127.5)
-    _, codes = quantised_network_input(frame, 16, 16, 127.5, 127.5, (float(np.float32(1 / 127.5)), 0))
+    _, codes = quantized_network_input(frame, 16, 16, 127.5, 127.5, (float(np.float32(1 / 127.5)), 0))
     assert codes.dtype == np.int8 and codes.shape == (1, 16, 16, 3)
     assert len(np.unique(codes)) == 256
     np.testing.assert_allclose(codes / 127.5, real, atol=0.51 / 127.5)
 
 
 @pytest.mark.parametrize("size", [(48, 64), (33, 200), (1080, 1920), (31, 32), (32, 32), (2, 3)])
-def test_resize_gives_the_size_and_keeps_flat_colours(size):
+def test_resize_gives_the_size_and_keeps_flat_colors(size):
     frame = np.full((*size, 3), (10, 200, 77), np.uint8)
     resized = resize_frame(frame, 32, 32)
     assert resized.shape == (32, 32, 3)

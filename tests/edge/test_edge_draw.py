@@ -31,14 +31,14 @@ def plates(monkeypatch):
     """What is drawn as plates, (x1, y1, x2, y2) with the last pixel inside, and as text, (text, x, width)."""
     rectangle, put_text, found = cv2.rectangle, cv2.putText, ([], [])
 
-    def record_rectangle(canvas, start, end, colour, thickness, *rest):
+    def record_rectangle(canvas, start, end, color, thickness, *rest):
         if thickness == cv2.FILLED:
             found[0].append((*start, *end))
-        return rectangle(canvas, start, end, colour, thickness, *rest)
+        return rectangle(canvas, start, end, color, thickness, *rest)
 
-    def record_text(canvas, text, origin, font, size, colour, thickness, line):
+    def record_text(canvas, text, origin, font, size, color, thickness, line):
         found[1].append((text, origin[0], cv2.getTextSize(text, font, size, thickness)[0][0]))
-        return put_text(canvas, text, origin, font, size, colour, thickness, line)
+        return put_text(canvas, text, origin, font, size, color, thickness, line)
 
     monkeypatch.setattr(cv2, "rectangle", record_rectangle)
     monkeypatch.setattr(cv2, "putText", record_text)

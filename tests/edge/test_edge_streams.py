@@ -186,11 +186,11 @@ def test_another_exposure_is_no_cut(detector, light, offset):
     assert numbers == [1] * 9
 
 
-def test_a_cut_between_skies_of_other_colours_or_with_another_ground_is_seen():
-    grey = np.full((240, 320, 3), 150, np.uint8)
+def test_a_cut_between_skies_of_other_colors_or_with_another_ground_is_seen():
+    gray = np.full((240, 320, 3), 150, np.uint8)
     ground = sky(0)
     ground[160:] = 40
-    for other in (grey, ground):
+    for other in (gray, ground):
         cut = SceneCut()
         assert [cut(thumbnail(picture)) for picture in (sky(0), other, other)] == [False, True, False]
 

@@ -15,7 +15,7 @@ class Part:
 
     Attributes:
         points: where its points lie in `Actor.points`.
-        shade: brightness as a multiple of the actor's colour.
+        shade: brightness as a multiple of the actor's color.
         opacity: float (frames,), 0 to 1; a whirling rotor is translucent and flickers.
     """
 
@@ -44,10 +44,10 @@ class Actor:
         opacity = np.broadcast_to(np.asarray(opacity, np.float64), (self.frames,))
         self.parts.append(Part(slice(start, start + points.shape[-2]), shade, opacity))
 
-    def paints(self, colour: np.ndarray) -> np.ndarray:
-        """BGR times alpha and alpha, 0 to 255, of every part for a BGR `colour`: float64 (frames, parts, 4)."""
+    def paints(self, color: np.ndarray) -> np.ndarray:
+        """BGR times alpha and alpha, 0 to 255, of every part for a BGR `color`: float64 (frames, parts, 4)."""
         shades = np.array([part.shade for part in self.parts])
-        solid = np.pad(np.clip(shades[:, None] * colour, 0, 255), ((0, 0), (0, 1)), constant_values=255)
+        solid = np.pad(np.clip(shades[:, None] * color, 0, 255), ((0, 0), (0, 1)), constant_values=255)
         return solid * np.stack([part.opacity for part in self.parts], -1)[..., None]
 
     @property

@@ -89,7 +89,7 @@ def _track(
         bounds=bounds.astype(np.float32),
         parts=tuple(part.points for part in actor.parts),
         # Haze makes far objects fainter.
-        paints=actor.paints(_colour(rng, sky)) * (rng.uniform(0.85, 0.97) - 0.12 * far),
+        paints=actor.paints(_color(rng, sky)) * (rng.uniform(0.85, 0.97) - 0.12 * far),
         softness=extent * size * (0.008 + 0.045 * far),
         smear=(_slope(path) * size * shutter).astype(np.float32),
     )
@@ -130,7 +130,7 @@ def _slope(values: np.ndarray) -> np.ndarray:
     return np.gradient(values, axis=0) if len(values) > 1 else np.zeros_like(values)
 
 
-def _colour(rng: np.random.Generator, sky: np.ndarray) -> np.ndarray:
+def _color(rng: np.random.Generator, sky: np.ndarray) -> np.ndarray:
     """BGR (3,): mostly a dark outline against the sky, at times a light one against a dark enough sky."""
     brightness = float(np.mean(sky))
     if brightness < 145 and rng.random() < 0.2:

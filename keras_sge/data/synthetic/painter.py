@@ -11,13 +11,13 @@ import numpy as np
 from keras_sge.data.synthetic.track import Track
 
 
-def ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
+def ellipsoid(center: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
     """Surface points of an ellipsoid: float64 (42, 3)."""
     along = np.repeat([-0.92, -0.6, 0.0, 0.6, 0.92], 8)
     around = np.tile(np.arange(8) * np.pi / 4, 5)
     ring = np.sqrt(1 - along**2)
     points = np.stack([along, ring * np.cos(around), ring * np.sin(around)], -1)
-    return np.concatenate([points, [[1, 0, 0], [-1, 0, 0]]]) * radii + centre
+    return np.concatenate([points, [[1, 0, 0], [-1, 0, 0]]]) * radii + center
 
 
 def slab(corners: list[tuple[float, float, float]], thickness: float, axis: int = 2) -> np.ndarray:
@@ -28,7 +28,7 @@ def slab(corners: list[tuple[float, float, float]], thickness: float, axis: int 
     return np.concatenate([plate - half, plate + half])
 
 
-def disc(centre: tuple[float, float, float], radius: float, thickness: float, axis: int = 2) -> np.ndarray:
+def disc(center: tuple[float, float, float], radius: float, thickness: float, axis: int = 2) -> np.ndarray:
     """A round plate whose normal is a body axis: float64 (32, 3)."""
     angles = np.arange(16) * np.pi / 8
     plate = np.zeros((16, 3))
@@ -36,7 +36,7 @@ def disc(centre: tuple[float, float, float], radius: float, thickness: float, ax
     plate[:, (axis + 2) % 3] = radius * np.sin(angles)
     half = np.zeros(3)
     half[axis] = thickness / 2
-    return np.concatenate([plate - half, plate + half]) + centre
+    return np.concatenate([plate - half, plate + half]) + center
 
 
 def mirror(points: np.ndarray) -> np.ndarray:
@@ -65,8 +65,8 @@ def draw(track: Track, frame: int, size: int) -> tuple[np.ndarray, tuple[int, in
     scale = min(max(200 // max(width, height), 2), 4)
     canvas = np.zeros((height * scale, width * scale, 4), np.uint8)
     corners = np.round(((points - low) * scale - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
-    for part, colour in zip(track.parts, track.paints[frame].tolist(), strict=True):
-        cv2.fillConvexPoly(canvas, cv2.convexHull(corners[part]), colour, cv2.LINE_8, _SUBPIXEL_BITS)
+    for part, color in zip(track.parts, track.paints[frame].tolist(), strict=True):
+        cv2.fillConvexPoly(canvas, cv2.convexHull(corners[part]), color, cv2.LINE_8, _SUBPIXEL_BITS)
     layer = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     if track.softness > 0.2:
         layer = cv2.GaussianBlur(layer, (0, 0), track.softness)
@@ -100,7 +100,7 @@ def _smear(layer: np.ndarray, step: np.ndarray) -> np.ndarray:
     side = 2 * int(np.ceil(np.abs(step).max() / 2)) + 3
     line = np.zeros((side, side), np.uint8)
     x, y = np.round(step * 8).astype(int).tolist()
-    centre = side // 2 * 16
-    cv2.line(line, (centre - x, centre - y), (centre + x, centre + y), 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    center = side // 2 * 16
+    cv2.line(line, (center - x, center - y), (center + x, center + y), 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
     kernel = line.astype(np.float32)
     return cv2.filter2D(layer, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT)

@@ -66,8 +66,8 @@ class Camera:
 def _noise_tile(side: int) -> np.ndarray:
     """Unit sensor noise, float32 (side, side, 3), shared by all videos, which take it at random offsets."""
     rng = np.random.default_rng(side)
-    grey = rng.standard_normal((side, side, 1), np.float32)
-    return 0.8 * grey + 0.6 * rng.standard_normal((side, side, 3), np.float32)
+    gray = rng.standard_normal((side, side, 1), np.float32)
+    return 0.8 * gray + 0.6 * rng.standard_normal((side, side, 3), np.float32)
 
 
 def _bursts(rng: np.random.Generator, frames: int, shortest: int, longest: int) -> list[slice]:
@@ -96,7 +96,7 @@ class Scene:
 
     Attributes:
         margin: pixels of canvas beyond the frame on each side.
-        tone: BGR (3,), the mean colour of the clear sky.
+        tone: BGR (3,), the mean color of the clear sky.
     """
 
     def __init__(self, rng: np.random.Generator, size: int, frames: int):
@@ -142,9 +142,9 @@ class Scene:
         """The picture with trees, poles and wires before it."""
         if self._trees is None and not self._poles and not self._wires:
             return picture
-        colour, clear = self._front
+        color, clear = self._front
         window = self._window(camera)
-        return cv2.add(cv2.multiply(picture, clear[window], scale=1 / 255), colour[window])
+        return cv2.add(cv2.multiply(picture, clear[window], scale=1 / 255), color[window])
 
     def _window(self, corner: np.ndarray) -> tuple[slice, slice]:
         left, top = np.clip(corner + self.margin, 0, 2 * self.margin)
@@ -194,11 +194,11 @@ class Scene:
 
     @cached_property
     def _front(self) -> tuple[np.ndarray, np.ndarray]:
-        """Colour times cover, and 255 less the cover: uint8 (side, side, 3) each."""
+        """Color times cover, and 255 less the cover: uint8 (side, side, 3) each."""
         rng = np.random.default_rng([self._seed, 1])
         side = self.side
         cover = np.zeros((side, side), np.uint8)
-        colour = np.zeros((side, side, 3), np.uint8)
+        color = np.zeros((side, side, 3), np.uint8)
         darkness = self.tone.mean() / 170
         for _ in range(self._wires):
             start, end = rng.uniform(0.1, 0.7, 2) * side
@@ -207,11 +207,11 @@ class Scene:
             curve = np.stack([across * side, start + (end - start) * across + sag * 4 * across * (1 - across)], -1)
             width = max(1, round(self.size / 160))
             cv2.polylines(cover, [np.round(curve * 16).astype(np.int32)], False, 190, width, cv2.LINE_AA, 4)
-        colour[:] = np.array([38, 36, 34]) * darkness
+        color[:] = np.array([38, 36, 34]) * darkness
         for left, right, top in self._poles:
             box = slice(round(top), None), slice(round(left), round(right))
             shade = np.linspace(0.7, 1.3, max(round(right) - round(left), 1))[:, None] * rng.uniform(30, 90) * darkness
-            colour[box] = np.clip(shade, 0, 255)
+            color[box] = np.clip(shade, 0, 255)
             cover[box] = 255
         if self._trees is not None:
             rows = np.arange(side)[:, None] + 0.5
@@ -219,7 +219,7 @@ class Scene:
             leaves = rng.random((side // 3, side // 3), np.float32)
             leaves = cv2.resize(leaves, (side, side), interpolation=cv2.INTER_CUBIC)
             green = np.array(rng.uniform((12, 28, 18), (30, 55, 38))) * darkness
-            colour = np.where(inside[..., None] > 0, np.clip(green * (0.5 + leaves[..., None]), 0, 255), colour)
+            color = np.where(inside[..., None] > 0, np.clip(green * (0.5 + leaves[..., None]), 0, 255), color)
             cover = np.maximum(cover, (inside * 255).astype(np.uint8))
         cover = cover[..., None].repeat(3, -1)
-        return (colour * (cover / 255.0)).astype(np.uint8), 255 - cover
+        return (color * (cover / 255.0)).astype(np.uint8), 255 - cover

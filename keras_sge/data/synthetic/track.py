@@ -1,4 +1,4 @@
-"""How the four objects move: paths float64 (frames, 2), the centre in frame sides, x right and y down."""
+"""How the four objects move: paths float64 (frames, 2), the center in frame sides, x right and y down."""
 
 from __future__ import annotations
 
