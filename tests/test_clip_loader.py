@@ -258,15 +258,15 @@ def test_worker_threads_keep_the_order(sky):
     np.testing.assert_allclose(found.mean(axis=1), np.concatenate(expected), atol=1e-5)
 
 
-def test_spoilt_frames_are_spoilt_one_by_one_and_keep_their_objects():
-    clean, spoilt = (
+def test_degraded_frames_are_drawn_one_by_one_and_keep_their_objects():
+    clean, degraded = (
         loader(still(), augment=True, steps=1, batch_size=8, augmentation=AugmentationConfig(degrade=degrade))[0]
         for degrade in (0.0, 0.5)
     )
-    changed = (clean[0]["image"] != spoilt[0]["image"]).any(axis=(2, 3, 4))
+    changed = (clean[0]["image"] != degraded[0]["image"]).any(axis=(2, 3, 4))
     assert 0 < changed.sum() < changed.size and (changed.any(axis=1) & ~changed.all(axis=1)).any()
     for key in clean[1]:
-        np.testing.assert_array_equal(clean[1][key], spoilt[1][key])
+        np.testing.assert_array_equal(clean[1][key], degraded[1][key])
 
 
 def test_lost_frames_are_made_up_for_while_the_video_goes_on():

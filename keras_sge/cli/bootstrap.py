@@ -10,7 +10,7 @@ EPILOG = """examples:
   sge evaluate single.tflite --data data/sky --records single.npz
   sge bootstrap memory.npz single.npz --json difference.json
 
-Source videos are drawn with replacement, the same ones for both models, and mAP@.5 is compared for each draw. An
+Source videos are drawn with replacement, the same ones for both models, and mAP@0.5 is compared for each draw. An
 interval that holds 0 says that the videos at hand do not decide. It says nothing about other seeds of the training.
 """
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("A and B were not run alike: --verbose says how")
     print()
     print(
-        f"mAP@.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
+        f"mAP@0.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
         f"{result.share_above_zero:.1%} of {result.resamples:,} resamples of {result.sources} source videos "
         f"(paired, percentile, seed {result.seed})."
     )

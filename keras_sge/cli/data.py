@@ -151,7 +151,7 @@ def _check(arguments: argparse.Namespace) -> int:
             ],
         }
         shares = ", ".join("{rows} x {columns}: {share:.1%}".format(**entry) for entry in document["anchors"]["by_map"])
-        print(f"\nanchors of {arguments.config}: best-possible recall at IoU .5 {fit.recall:.3f}")
+        print(f"\nanchors of {arguments.config}: best-possible recall at IoU 0.5 {fit.recall:.3f}")
         print(f"mean best IoU {fit.mean_iou:.3f}; boxes answered by each map (rows x columns): {shares}")
     if arguments.json:
         with atomic_path(arguments.json) as temporary:
@@ -229,8 +229,8 @@ def _anchors(arguments: argparse.Namespace) -> int:
         command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
         raise InputError(f"{report.problems[0]} For all of them: {command}")
     proposal = propose_anchors(report.boxes, network, arguments.ratios)
-    print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU .5\n")
-    print("| anchors | a cell | recall | mean best IoU |\n|---|---:|---:|---:|")
+    print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU 0.5\n")
+    print("| anchors | per cell | recall | mean best IoU |\n|---|---:|---:|---:|")
     for name, anchors in ((f"present, {arguments.config}", network.anchors), ("proposed", proposal)):
         fit = anchor_fit(report.boxes, anchor_maps(dataclasses.replace(network, anchors=anchors)))
         print(f"| {name} | {2 + 2 * len(anchors.ratios)} | {fit.recall:.4f} | {fit.mean_iou:.4f} |")

@@ -22,12 +22,12 @@ EPILOG = """examples:
   sge evaluate runs/first/best.keras                           the epoch with the best mAP on validation clips
   sge evaluate runs/first --data data/sky --split val          reads data/sky/annotations/val.json
   sge evaluate first.tflite --data data/sky --split val --json val.json
-  sge evaluate first.tflite --data data/sky --degrade 1        half of the frames spoilt, the same for every model
+  sge evaluate first.tflite --data data/sky --degrade 1        half of the frames degraded, the same for every model
   sge evaluate first.tflite --data data/sky --degrade 1 --reset-every-frame --records reset.npz
   sge evaluate first.tflite --data data/sky --split train --development 12 --average-scores clip
   sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
-By default every frame of every clip is run in order with carried state. AP is taken at IoU .5 with all-point
+By default every frame of every clip is run in order with carried state. AP is taken at IoU 0.5 with all-point
 interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. --json and
 --verbose say exactly what was done. `sge bootstrap` compares two files of --records.
 """
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--development", type=int, metavar="N", help="of the split, only the N source videos kept for development"
     )
-    what.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    what.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     what.add_argument(
         "--frames",
         default="all",

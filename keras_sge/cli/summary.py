@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"\n{config.name}: {config.size_text}, alpha {config.alpha:g}, {len(config.classes)} classes")
     print(f"parameters       {summary.params:,} (batch norm's included)")
     print(f"T-params         {summary.temporal_params:,} (and {summary.temporal_biases:,} biases)")
-    print(f"MACs a frame     {summary.macs_per_frame / 1e9:.4f} G")
+    print(f"MACs per frame   {summary.macs_per_frame / 1e9:.4f} G")
     print(f"MACs, 10 frames  {summary.macs_per_frame / 1e8:.2f} G")
     if arguments.json:
         keys = ("params", "temporal_params", "temporal_biases", "macs_per_frame")

@@ -20,7 +20,7 @@ class AugmentationConfig:
         color: strength of brightness, contrast, saturation and gamma changes; 0 for none.
         blur: largest standard deviation of a Gaussian blur, in pixels of the network's input; 0 for none.
         drop: probability that a frame of the clip is lost; the clip then goes on with the next one.
-        degrade: probability, drawn for every frame of its own, that a frame is spoilt by motion blur, defocus, noise,
+        degrade: probability, drawn for every frame of its own, that a frame is degraded by motion blur, defocus, noise,
             black blocks or low resolution (`keras_sge.data.augmentation`).
     """
 

@@ -62,15 +62,15 @@ class EvaluationResult:
 
     def table(self) -> str:
         """The figures for people, as Markdown."""
-        rows = ["| class | boxes | AP@.5 |", "|---|---:|---:|"]
+        rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
         for name, value in self.ap50.items():
             rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
         rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
         for title, figures in (
             ("COCO", self.coco),
-            ("mAP@.5 by motion", self.motion),
+            ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
-            ("mAP@.5 by frame in clip", self.frame_index),
+            ("mAP@0.5 by frame in clip", self.frame_index),
             ("best F1", self.best_f1),
         ):
             rows += _row(title, {name: _text(value) for name, value in figures.items()})
@@ -198,7 +198,7 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def score_records(records: DetectionRecords) -> EvaluationResult:
-    """All figures of one evaluation; detections are matched to objects once, at IoU .5."""
+    """All figures of one evaluation; detections are matched to objects once, at IoU 0.5."""
     frames = list(records)
     matches, classes = match(frames), len(records.labels)
     ap50 = [matches.average_precision(index) for index in range(classes)]
@@ -210,7 +210,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         boxes={name: int(number) for name, number in zip(records.labels, boxes, strict=True)},
         frames=len(records),
         clips=len(np.unique(records.videos)),
-        protocol=f"AP at IoU .5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
+        protocol=f"AP at IoU 0.5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
         f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
         runtime=records.runtime,
         coco=_numbers(coco_figures(frames, classes)),

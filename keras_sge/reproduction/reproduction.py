@@ -11,6 +11,7 @@ from typing import Any
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig
+from keras_sge.evaluation.protocol import current_words
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.summary import summarize
 from keras_sge.progress import Progress, no_progress
@@ -74,7 +75,7 @@ class Reproduction:
 
         Args:
             verbose: Keras' progress bar, see `keras_sge.training.fit`. progress: around the clips of evaluations.
-            say: what is told between.
+            say: takes a line about each row, before it and with its figures.
 
         Returns:
             The rows done, as `row_figures` has them. The report keeps rows and seeds that it had under the same
@@ -143,8 +144,8 @@ class Reproduction:
             "table": self.name,
             "title": self.table.title,
             "data": f"{settings.data_name}, {settings.split}",
-            "protocol": f"AP at IoU .5, all-point interpolation, {scored}, in order with carried state, of the float32 "
-            ".tflite; degraded: half of the frames spoilt, seed 1 (docs/evaluation.md)",
+            "protocol": f"AP at IoU 0.5, all-point interpolation, {scored}, in order with carried state, of the "
+            "float32 .tflite; degraded: half of the frames, seed 1 (docs/evaluation.md)",
             "budget": settings.text(),
             "network": f"{self._start.input_size[1]} x {self._start.input_size[0]}, alpha {self._start.alpha:g}",
             "command": self.command,
@@ -164,9 +165,10 @@ class Reproduction:
         now = self._document([])
         try:
             before = json.loads(path.read_text())
+            before["protocol"] = current_words(before["protocol"])
             other = [key for key in ("data", "protocol", "budget", "network") if before[key] != now[key]]
             rows = before["rows"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is no report of `sge reproduce`. Give another folder with --out.") from error
         if other:
             raise InputError(

@@ -28,7 +28,7 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
 
     Args:
         config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
-        verbose: Keras' progress bar: 0 none, 1 bar, 2 a line an epoch.
+        verbose: Keras' progress bar: 0 none, 1 bar, 2 one line per epoch.
 
     Returns:
         The clip model after the last epoch; `run/model.keras` holds it too, `run/best.keras` that with the best mAP.

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val", metavar="NAME", help="default: val")
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
     parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
-    parser.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    parser.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     parser.add_argument(
         "--long",
         type=int,
