@@ -339,3 +339,17 @@ def test_ignored_regions_follow_the_picture():
         assert (scores[inside & small] == -1).all() and (
             scores[~inside & small & (abs(centers - 0.5) > 0.2)] == 0
         ).all()
+
+
+def test_the_ignore_band_is_off_unless_asked_for():
+    plain, banded = (loader(still(), augment=False, ignore_iou=value)[0][1] for value in (None, 0.2))
+    assert set(np.unique(plain["scores"])) == {0, 1}
+    band = banded["scores"] == -1
+    assert band.any() and not plain["scores"][band].any()
+    np.testing.assert_array_equal(banded["boxes"], plain["boxes"])
+
+
+@pytest.mark.parametrize("value", [0, 0.5, -0.1])
+def test_an_ignore_band_out_of_range_is_refused(value):
+    with pytest.raises(InputError, match=rf"training\.ignore_iou .*Received: {value}"):
+        TrainingConfig(ignore_iou=value)
