@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.cli.run_command import add_json_option, json_output
 from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.progress import progress_bar
@@ -14,7 +15,7 @@ from keras_sge.progress import progress_bar
 if TYPE_CHECKING:
     from edge.detector import Detector
     from keras_sge.data import VideoDataset
-    from keras_sge.evaluation import Protocol
+    from keras_sge.evaluation import EvaluationResult, Protocol
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average-scores", choices=("clip", "track"), help="average class scores over the past of a clip or a track"
     )
     files = parser.add_argument_group("what is written")
-    files.add_argument("--json", metavar="FILE", help="the figures, and how they were made, as JSON")
+    add_json_option(files, "the figures, and how they were made,")
     files.add_argument("--pictures", metavar="DIR", help="curves, confusion matrix and splits as PNG")
     files.add_argument("--records", metavar="FILE.npz", help="every detection and object, for `sge bootstrap`")
     files.add_argument("--verbose", action="store_true", help="also print the whole protocol")
@@ -72,14 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
+    with json_output(arguments.json) as write:
+        write(_evaluated(arguments).to_dict())
+    return 0
+
+
+def _evaluated(arguments: argparse.Namespace) -> EvaluationResult:
     from edge.atomic import check_writable
     from edge.missing_packages import need_packages
 
     if arguments.pictures:
         need_packages("matplotlib")
-    for path in (arguments.json, arguments.records):
-        if path:
-            check_writable(path)
+    if arguments.records:
+        check_writable(arguments.records)
 
     from keras_sge.evaluation import (
         SCORE_THRESHOLD,
@@ -109,14 +115,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.records:
         records.save(arguments.records)
     result = score_records(records)
-    if arguments.json:
-        result.write_json(arguments.json)
     if arguments.pictures:
         evaluation_pictures(records, result, arguments.pictures)
     print(f"{arguments.model} on {protocol.data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
     print(result.table())
     print(f"\n{result.protocol}." if arguments.verbose else f"\n{protocol.line()} (--verbose: the whole protocol)")
-    return 0
+    return result
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.atomic import atomic_path
+from edge.atomic import write_json
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.results import Detection
@@ -81,13 +80,13 @@ class EvaluationResult:
             )
         return "\n".join(rows)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them; None stands for what could not be measured."""
+        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+
     def write_json(self, path: str | Path) -> None:
-        """All fields as a JSON object; null stands for what could not be measured."""
-        document = dataclasses.asdict(self)
-        if math.isnan(self.map50):
-            document["map50"] = None
-        with atomic_path(path) as temporary:
-            Path(temporary).write_text(json.dumps(document, indent=1) + "\n")
+        """Writes `to_dict`."""
+        write_json(path, self.to_dict())
 
 
 def _row(title: str, cells: dict[str, str]) -> list[str]:

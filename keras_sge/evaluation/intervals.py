@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge.atomic import atomic_path
+from edge.atomic import write_json
 from edge.errors import InputError
 from keras_sge.evaluation.matches import Matches, match
 from keras_sge.evaluation.records import DetectionRecords
@@ -44,8 +43,7 @@ class BootstrapResult:
 
     def write_json(self, path: str | Path) -> None:
         """All fields as a JSON object."""
-        with atomic_path(path) as temporary:
-            Path(temporary).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        write_json(path, dataclasses.asdict(self))
 
 
 def bootstrap(

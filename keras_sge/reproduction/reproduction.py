@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from keras_sge.reproduction.report import joined_figures, row_figures, write_rep
 from keras_sge.reproduction.run import RowRun, Settings, latency_ratio
 from keras_sge.reproduction.tables import TABLES, Row
 
+_logger = logging.getLogger(__name__)
 FRAMES_OF_A_CLIP = 10
 
 
@@ -69,13 +71,11 @@ class Reproduction:
         self,
         verbose: int = 1,
         progress: Progress = no_progress,
-        say: Callable[[str], None] = print,
     ) -> list[dict[str, Any]]:
         """Does what is not done yet.
 
         Args:
             verbose: Keras' progress bar, see `keras_sge.training.fit`. progress: around the clips of evaluations.
-            say: takes a line about each row, before it and with its figures.
 
         Returns:
             The rows done, as `row_figures` has them. The report keeps rows and seeds that it had under the same
@@ -85,11 +85,11 @@ class Reproduction:
         for number, row in enumerate(self.rows, start=1):
             runs = []
             for seed in self.settings.seeds:
-                say(f"\n[{number}/{len(self.rows)}] {row.name}, seed {seed}")
+                _logger.info("\n[%d/%d] %s, seed %d", number, len(self.rows), row.name, seed)
                 runs.append(self._trained(row, seed, verbose))
             done.append(self._figures(row, runs, progress))
             write_report(self._out, self.name, self._document(self._with_reported(done)))
-            say(_line(done[-1]))
+            _logger.info(_line(done[-1]))
         return done
 
     def _network(self, row: Row) -> NetworkConfig:
