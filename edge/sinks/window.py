@@ -10,11 +10,10 @@ from collections.abc import Hashable, Sequence
 import cv2
 import numpy as np
 
-from edge.draw import with_caption
+from edge.draw import letterbox, with_caption
 from edge.errors import InputError
 from edge.results import FrameResult, StreamEvent
 from edge.sinks.sink import Picture, Sink
-from edge.sinks.video import letterbox
 
 # Of the whole picture, in pixels: what screens have room for.
 _MOST_WIDTH = 1280
