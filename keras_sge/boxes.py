@@ -46,7 +46,8 @@ def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
     """Rows and columns of the detection maps, finest first: strides 8 (the finer map) or 16 and on by 2, rounded up."""
     sizes = [map_size(config, 8 if config.finer_map else 16)]
     for _ in range(1 + config.finer_map + len(config.extras)):
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+        rows, columns = sizes[-1]
+        sizes.append((-(-rows // 2), -(-columns // 2)))
     return sizes
 
 

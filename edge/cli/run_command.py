@@ -76,7 +76,7 @@ def _run_command(program: str, command: Callable[[], int]) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
-def add_json_option(parser: argparse.ArgumentParser, what: str) -> None:
+def add_json_option(parser: argparse._ActionsContainer, what: str) -> None:
     """Adds `--json FILE`, see `json_output`. `what` is written, for the help."""
     parser.add_argument(
         "--json", metavar="FILE", help=f"write {what} as JSON; - is standard output, text then goes to standard error"

@@ -110,8 +110,8 @@ def propose_anchors(boxes: np.ndarray, network: NetworkConfig, ratios: int | Non
     search = _Search(np.asarray(boxes, np.float64)[chosen], network, count)
     values = max((search.climb(start) for start in search.starts()), key=search.score)
     sizes, found = search.split(values)
-    sizes = tuple(float(round(size)) if size > 20 else round(size, 1) for size in sizes)
-    proposal = dataclasses.replace(network.anchors, sizes=sizes, ratios=tuple(round(ratio, 2) for ratio in found))
+    rounded = tuple(float(round(size)) if size > 20 else round(size, 1) for size in sizes)
+    proposal = dataclasses.replace(network.anchors, sizes=rounded, ratios=tuple(round(ratio, 2) for ratio in found))
     # Rounding may cost more than a search that ends where it began has won.
     kept = count == len(network.anchors.ratios) and search.score_of(proposal) <= search.score_of(network.anchors)
     return network.anchors if kept else proposal

@@ -176,8 +176,8 @@ def _motion_blur(frame: np.ndarray, length: float, angle: float) -> np.ndarray:
     center = side // 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * center
     kernel = np.zeros((side, side), np.float32)
-    ends = (tuple(np.round(center + sign * reach).astype(int).tolist()) for sign in (-1, 1))
-    cv2.line(kernel, *ends, 1)
+    start, end = (np.round(center + sign * reach).astype(int).tolist() for sign in (-1, 1))
+    cv2.line(kernel, start, end, 1)
     return cv2.filter2D(frame, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 

@@ -23,35 +23,33 @@ _GAP = 2
 
 
 def contact_sheet(
-    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[int] | Sequence[Sequence[int]], scale: float = 1.0
+    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[Sequence[int]], scale: float = 1.0
 ) -> np.ndarray:
     """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
     ignore and unlabelled frames are named in gray.
 
     Args:
         dataset: any videos; frames of another shape than the first row's are fitted into it.
-        videos: indices of the videos, one a row.
-        frames: frame numbers, the same for all rows or one sequence for each row, all of one length.
+        videos: indices of the videos, one per row. frames: of each row the frame numbers, all of one length.
         scale: size of a frame in the sheet as a multiple of its own.
 
     Returns:
         uint8 (height, width, 3), BGR.
     """
-    rows = [list(row) for row in frames] if isinstance(frames[0], Sequence) else [list(frames)] * len(videos)
-    if len(rows) != len(videos) or len({len(row) for row in rows}) != 1:
-        lengths = [len(row) for row in rows]
+    lengths = [len(row) for row in frames]
+    if len(frames) != len(videos) or len(set(lengths)) != 1:
         raise InputError(
             f"contact_sheet: expected `frames` for each of {len(videos)} videos, all of one length. Received: {lengths}"
         )
     first = dataset.videos[videos[0]]
     size = round(first.width * scale), round(first.height * scale)
     cells = []
-    for index, numbers in zip(videos, rows, strict=True):
+    for index, numbers in zip(videos, frames, strict=True):
         labels = dataset.labels(index)
         clip = dataset.read(index, min(numbers), max(numbers) + 1)
         unlabelled = dataset.videos[index].unlabelled
         cells += [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
-    return picture_grid(cells, len(rows[0]), _GAP)
+    return picture_grid(cells, lengths[0], _GAP)
 
 
 def _cell(
@@ -106,7 +104,8 @@ def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, column
     longest = max(picked.videos[0].width, picked.videos[0].height)
     scale = float(np.clip(longest, *_CELL_PX)) / longest
     groups = [range(start, len(picks), beside) for start in range(beside)]
-    return picture_grid([contact_sheet(picked, group, range(columns), scale) for group in groups], beside, _GAP)
+    sheets = [contact_sheet(picked, group, [range(columns)] * len(group), scale) for group in groups]
+    return picture_grid(sheets, beside, _GAP)
 
 
 def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:

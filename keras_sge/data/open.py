@@ -60,15 +60,15 @@ def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoD
         InputError: the data set is missing or wrong.
     """
     if data.path is not None:
-        return _own_videos(data, network, split)
+        return _own_videos(data.path, data, network, split)
     videos = data.videos if split == "train" else data.validation_videos
     return synthetic_split(split, max(network.input_size), videos, data.frames)
 
 
-def _own_videos(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+def _own_videos(path: str, data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
     if split != "train" and not data.development_sources:
-        return open_videos(data.path, data.validation_split)
-    videos = open_videos(data.path, data.train_split)
+        return open_videos(path, data.validation_split)
+    videos = open_videos(path, data.train_split)
     if data.development_sources:
         training, development = development_split(videos, data.development_sources)
         videos = training if split == "train" else development

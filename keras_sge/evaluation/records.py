@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -104,18 +105,16 @@ class DetectionRecords(Sequence[FrameRecord]):
     degrade: int | None
     protocol: str
     runtime: str
-    ignored: np.ndarray | None = None
-    ignored_classes: np.ndarray | None = None
-    ignored_counts: np.ndarray | None = None
+    # None becomes arrays without an entry.
+    ignored: np.ndarray = None  # type: ignore[assignment]
+    ignored_classes: np.ndarray = None  # type: ignore[assignment]
+    ignored_counts: np.ndarray = None  # type: ignore[assignment]
     unlabelled: int = 0
 
     def __post_init__(self) -> None:
         if self.ignored is None:
             for name, array in _no_regions(len(self.counts)).items():
                 object.__setattr__(self, name, array)
-        ends = {"_ends": self.counts, "_true_ends": self.true_counts, "_ignored_ends": self.ignored_counts}
-        for name, counts in ends.items():
-            object.__setattr__(self, name, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -128,9 +127,7 @@ class DetectionRecords(Sequence[FrameRecord]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        found = slice(self._ends[index], self._ends[index + 1])
-        true = slice(self._true_ends[index], self._true_ends[index + 1])
-        ignored = slice(self._ignored_ends[index], self._ignored_ends[index + 1])
+        found, true, ignored = (slice(ends[index], ends[index + 1]) for ends in self._ends)
         return FrameRecord(
             self.boxes[found],
             self.scores[found],
@@ -141,6 +138,12 @@ class DetectionRecords(Sequence[FrameRecord]):
             self.ignored_classes[ignored].astype(np.int64),
         )
 
+    @functools.cached_property
+    def _ends(self) -> list[np.ndarray]:
+        """Where the detections, objects and regions of each frame end, behind a 0."""
+        counts = (self.counts, self.true_counts, self.ignored_counts)
+        return [np.concatenate([[0], np.cumsum(number, dtype=np.int64)]) for number in counts]
+
     def save(self, path: str | Path) -> None:
         """Writes a compressed .npz.
 
@@ -148,7 +151,7 @@ class DetectionRecords(Sequence[FrameRecord]):
             InputError: `path` does not end in .npz or cannot be written.
         """
         check_records_path(path)
-        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
         # An empty tuple of names must stay text.
         arrays |= {name: array.astype(str) for name, array in arrays.items() if _ARRAYS[name][1] == "U"}
         with atomic_path(path) as temporary:

@@ -181,7 +181,7 @@ class Table:
             if name not in known:
                 raise InputError(f"this table has no row {name!r}. Its rows: {'; '.join(known)}.")
         wanted = set(names or known)
-        wanted |= {known[name].of for name in wanted} - {None}
+        wanted |= {of for name in wanted if (of := known[name].of) is not None}
         return tuple(row for row in self.rows if row.name in wanted)
 
 
