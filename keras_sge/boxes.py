@@ -18,7 +18,10 @@ from edge.boxes import (
 from keras_sge.config import NetworkConfig
 from keras_sge.config.network import place_stride
 
-__all__ = ["LabelEncoder"]
+# In class targets: an anchor that counts neither way.
+IGNORED = -1
+# Overlap with an object from which an anchor answers for it.
+MATCH_IOU = 0.5
 
 
 def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
@@ -58,12 +61,6 @@ def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
         AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
         for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
     )
-
-
-# In class targets: an anchor that counts neither way.
-IGNORED = -1
-# Overlap with an object from which an anchor answers for it.
-MATCH_IOU = 0.5
 
 
 class LabelEncoder:

@@ -12,6 +12,9 @@ from keras_sge.config import AugmentationConfig
 
 # An object of which less is left inside the window no longer counts as one.
 _MINIMUM_VISIBLE = 0.3
+KINDS = ("motion blur", "defocus", "noise", "blocks", "low resolution")
+# Lengths are given for frames with this longer side and scale with the frame's.
+_REFERENCE_SIDE = 192
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,6 @@ def _color_table(strength: float, rng: np.random.Generator) -> np.ndarray:
     gamma = np.exp(rng.uniform(-strength, strength))
     values = (np.linspace(0, 1, 256)[:, None] ** gamma) * gains * 255
     return np.clip(values, 0, 255).astype(np.uint8)[None]
-
-
-KINDS = ("motion blur", "defocus", "noise", "blocks", "low resolution")
-# Lengths are given for frames with this longer side and scale with the frame's.
-_REFERENCE_SIDE = 192
 
 
 @dataclass(frozen=True)

@@ -20,56 +20,41 @@ from keras_sge.data.views import PickedFrames
 _GRAY = (200, 200, 200)
 # Pixels between frames.
 _GAP = 2
-
-
-def contact_sheet(
-    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[Sequence[int]], scale: float = 1.0
-) -> np.ndarray:
-    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
-    ignore and unlabelled frames are named in gray.
-
-    Args:
-        dataset: any videos; frames of another shape than the first row's are fitted into it.
-        videos: indices of the videos, one per row. frames: of each row the frame numbers, all of one length.
-        scale: size of a frame in the sheet as a multiple of its own.
-
-    Returns:
-        uint8 (height, width, 3), BGR.
-    """
-    lengths = [len(row) for row in frames]
-    if len(frames) != len(videos) or len(set(lengths)) != 1:
-        raise InputError(
-            f"contact_sheet: expected `frames` for each of {len(videos)} videos, all of one length. Received: {lengths}"
-        )
-    first = dataset.videos[videos[0]]
-    size = round(first.width * scale), round(first.height * scale)
-    cells = []
-    for index, numbers in zip(videos, frames, strict=True):
-        labels = dataset.labels(index)
-        clip = dataset.read(index, min(numbers), max(numbers) + 1)
-        unlabelled = dataset.videos[index].unlabelled
-        cells += [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
-    return picture_grid(cells, lengths[0], _GAP)
-
-
-def _cell(
-    picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
-) -> np.ndarray:
-    fitted = resize_to_fit(picture, size)
-    factors = np.divide(fitted.shape[1::-1], picture.shape[1::-1])
-    marks = [(box, classes[kind], class_color(kind)) for box, kind in zip(labels.boxes, labels.classes, strict=True)]
-    marks += [(box, "ignored", _GRAY) for box in labels.ignored]
-    if unlabelled:
-        marks.append((np.array([0, 0, picture.shape[1], picture.shape[0]]), "unlabelled", _GRAY))
-    boxes = [box * np.tile(factors, 2) for box, _, _ in marks]
-    drawn = draw_boxes(fitted, boxes, [text for _, text, _ in marks], [color for _, _, color in marks])
-    return letterbox(drawn, size, fill=_GRAY[0])
-
-
 # The longer side of a frame in a sheet: enlarged to the first, so that labels can be read, reduced to the second.
 _CELL_PX = 192, 320
 # Of the sheet within the figure.
 _SHEET_ASPECT, _SHEET_FRAMES = 1.25, 20
+
+
+def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:
+    """Draws a report and frames of the videos that have no problem; what there is nothing of has no panel.
+
+    Args:
+        dataset, report: what was checked and what was found. path: the picture to write.
+
+    Raises:
+        InputError: the picture's kind is unknown.
+    """
+    from matplotlib.figure import Figure
+
+    check_picture_name(path)
+    panels = []
+    if len(report.boxes):
+        panels += [_draw_sizes, _draw_classes]
+    if not np.isnan(report.motion).all():
+        panels.append(_draw_speeds)
+    videos = [index for index in range(len(dataset)) if index not in report.wrong_videos]
+    sheet = _fitting_sheet(dataset, videos) if videos else np.full((80, 100, 3), 255, np.uint8)
+    size = (15, 8) if panels else (10, float(np.clip(10 * sheet.shape[0] / sheet.shape[1], 2, 12)))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(max(1, len(panels)), 2, width_ratios=(1 if panels else 1e-3, 2))
+    for row, draw in enumerate(panels):
+        draw(figure.add_subplot(grid[row, 0]), report)
+    axes = figure.add_subplot(grid[:, 1])
+    axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
+    axes.axis("off")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130)
 
 
 def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, columns: int) -> np.ndarray:
@@ -108,35 +93,34 @@ def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, column
     return picture_grid(sheets, beside, _GAP)
 
 
-def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:
-    """Draws a report and frames of the videos that have no problem; what there is nothing of has no panel.
+def contact_sheet(
+    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[Sequence[int]], scale: float = 1.0
+) -> np.ndarray:
+    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
+    ignore and unlabelled frames are named in gray.
 
     Args:
-        dataset, report: what was checked and what was found. path: the picture to write.
+        dataset: any videos; frames of another shape than the first row's are fitted into it.
+        videos: indices of the videos, one per row. frames: of each row the frame numbers, all of one length.
+        scale: size of a frame in the sheet as a multiple of its own.
 
-    Raises:
-        InputError: the picture's kind is unknown.
+    Returns:
+        uint8 (height, width, 3), BGR.
     """
-    from matplotlib.figure import Figure
-
-    check_picture_name(path)
-    panels = []
-    if len(report.boxes):
-        panels += [_draw_sizes, _draw_classes]
-    if not np.isnan(report.motion).all():
-        panels.append(_draw_speeds)
-    videos = [index for index in range(len(dataset)) if index not in report.wrong_videos]
-    sheet = _fitting_sheet(dataset, videos) if videos else np.full((80, 100, 3), 255, np.uint8)
-    size = (15, 8) if panels else (10, float(np.clip(10 * sheet.shape[0] / sheet.shape[1], 2, 12)))
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(max(1, len(panels)), 2, width_ratios=(1 if panels else 1e-3, 2))
-    for row, draw in enumerate(panels):
-        draw(figure.add_subplot(grid[row, 0]), report)
-    axes = figure.add_subplot(grid[:, 1])
-    axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
-    axes.axis("off")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+    lengths = [len(row) for row in frames]
+    if len(frames) != len(videos) or len(set(lengths)) != 1:
+        raise InputError(
+            f"contact_sheet: expected `frames` for each of {len(videos)} videos, all of one length. Received: {lengths}"
+        )
+    first = dataset.videos[videos[0]]
+    size = round(first.width * scale), round(first.height * scale)
+    cells = []
+    for index, numbers in zip(videos, frames, strict=True):
+        labels = dataset.labels(index)
+        clip = dataset.read(index, min(numbers), max(numbers) + 1)
+        unlabelled = dataset.videos[index].unlabelled
+        cells += [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
+    return picture_grid(cells, lengths[0], _GAP)
 
 
 def check_picture_name(path: str | Path) -> None:
@@ -146,6 +130,20 @@ def check_picture_name(path: str | Path) -> None:
     kinds = FigureCanvasAgg.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in kinds:
         raise InputError(f"cannot draw pictures of the kind of {path}. Give a .png or .jpg name.")
+
+
+def _cell(
+    picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
+) -> np.ndarray:
+    fitted = resize_to_fit(picture, size)
+    factors = np.divide(fitted.shape[1::-1], picture.shape[1::-1])
+    marks = [(box, classes[kind], class_color(kind)) for box, kind in zip(labels.boxes, labels.classes, strict=True)]
+    marks += [(box, "ignored", _GRAY) for box in labels.ignored]
+    if unlabelled:
+        marks.append((np.array([0, 0, picture.shape[1], picture.shape[0]]), "unlabelled", _GRAY))
+    boxes = [box * np.tile(factors, 2) for box, _, _ in marks]
+    drawn = draw_boxes(fitted, boxes, [text for _, text, _ in marks], [color for _, _, color in marks])
+    return letterbox(drawn, size, fill=_GRAY[0])
 
 
 def _fitting_sheet(dataset: VideoDataset, videos: Sequence[int]) -> np.ndarray:

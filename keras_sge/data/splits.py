@@ -13,6 +13,7 @@ from keras_sge.data.views import VideoSubset
 # What follows the source's part of a name: windows, the snippets that ImageNet VID's training videos are, and the
 # detectors that MOT17 repeats its sequences for.
 _PARTS = (r"(.*_\d+)_\d{1,3}", r"(ILSVRC2015_train_\d{5})\d{3}", r"(MOT\d\d-\d+)-\w+")
+_EXPECTED = "Expected `VIDEO`, `VIDEO LABEL`, `VIDEO/FRAME INDEX` or `VIDEO INDEX FRAME LENGTH`"
 
 
 def source_name(video: str) -> str:
@@ -52,9 +53,6 @@ def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset,
     for index, video in enumerate(dataset.videos):
         sides[source_name(video.name) in development].append(index)
     return VideoSubset(dataset, sides[False]), VideoSubset(dataset, sides[True])
-
-
-_EXPECTED = "Expected `VIDEO`, `VIDEO LABEL`, `VIDEO/FRAME INDEX` or `VIDEO INDEX FRAME LENGTH`"
 
 
 def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:

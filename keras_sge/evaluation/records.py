@@ -1,4 +1,4 @@
-"""What was found and what was there in one frame."""
+"""What was found and what was there, frame by frame: in memory and as a file."""
 
 from __future__ import annotations
 
@@ -15,23 +15,6 @@ import numpy as np
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.evaluation.protocol import current_words
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """One evaluated frame: boxes are (n, 4) corners in one unit, scores (n,), classes int (n,).
-
-    A detection that finds no object and lies in an ignored region of its class is neither right nor wrong.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    true_boxes: np.ndarray
-    true_classes: np.ndarray
-    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
-    ignored_classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-
 
 _FORMAT = "keras-sge records 1"
 # What numpy, zipfile and zlib raise on broken bytes.
@@ -67,6 +50,22 @@ _ARRAYS = {
     "sources": (1, "U"),
     "labels": (1, "U"),
 }
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One evaluated frame: boxes are (n, 4) corners in one unit, scores (n,), classes int (n,).
+
+    A detection that finds no object and lies in an ignored region of its class is neither right nor wrong.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    true_boxes: np.ndarray
+    true_classes: np.ndarray
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    ignored_classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,18 +198,18 @@ class DetectionRecords(Sequence[FrameRecord]):
         return cls(**values, degrade=None if seed < 0 else seed, unlabelled=unlabelled)
 
 
+def check_records_path(path: str | Path) -> None:
+    """Raises InputError where `path` is no name for a records file."""
+    if Path(path).suffix != ".npz":
+        raise InputError(f"records are written as .npz. Received: {path}")
+
+
 def _no_regions(frames: int) -> dict[str, np.ndarray]:
     return {
         "ignored": np.zeros((0, 4), np.float32),
         "ignored_classes": np.zeros(0, np.int16),
         "ignored_counts": np.zeros(frames, np.int32),
     }
-
-
-def check_records_path(path: str | Path) -> None:
-    """Raises InputError where `path` is no name for a records file."""
-    if Path(path).suffix != ".npz":
-        raise InputError(f"records are written as .npz. Received: {path}")
 
 
 def _check(values: dict[str, np.ndarray]) -> None:
