@@ -35,7 +35,7 @@ from quantization.qat.twin import folded_twin, folded_weights, set_folded_weight
 NETWORKS = {
     "memory": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh"), "top_down": True},
     "gate": {"memory": MemoryConfig(filters=120, squeeze="gate"), "entropy": None},
-    "neck": {"memory": MemoryConfig(kind="neck", filters=120), "entropy": None},
+    "reduction": {"memory": MemoryConfig(kind="reduction", filters=120), "entropy": None},
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "learning_rate": 1e-3}
 
