@@ -113,8 +113,8 @@ def pass_through_weights(
     A memory that joins a trained detector so starts where the detector stands, and learns what to keep from there. A
     Squeezed GRU hands its own reduced input on; the others have a candidate that is the reduction's tanh(1x1(x)) in
     their first channels, and more channels of their own beyond; an LSTM's answer is to be multiplied with `LSTM_ANSWER`
-    in what reads it. A Bottleneck-LSTM's states are not negative, so it hands on the positive half only: where it starts,
-    its twin is not.
+    in what reads it. A Bottleneck-LSTM's states are not negative, so it hands on the positive half only: where it
+    starts, its twin is not.
 
     Args:
         model: a clip or step model with a memory.
