@@ -16,7 +16,7 @@ from edge.boxes import (
     ssd_cell_boxes,
 )
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import place_stride
+from keras_sge.config.network import map_stride
 
 # In class targets: an anchor that counts neither way.
 IGNORED = -1
@@ -32,12 +32,12 @@ def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
 
 def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
     """Rows and columns of the memory's states, of the map that it stands behind."""
-    return map_size(config, place_stride(config.memory.place))
+    return map_size(config, map_stride(config.memory.attach_to))
 
 
 def attention_map_size(config: NetworkConfig) -> tuple[int, int]:
     """Rows and columns of the entropy attention, of the map that it multiplies."""
-    return map_size(config, place_stride(config.entropy.place))
+    return map_size(config, map_stride(config.entropy.attach_to))
 
 
 def boxes_per_cell(config: NetworkConfig) -> int:

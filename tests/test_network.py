@@ -28,8 +28,8 @@ VARIANTS = {
     "gru": {"memory": MemoryConfig("gru", filters=200)},
     "conv_gru": {"memory": MemoryConfig("conv_gru", filters=120)},
     "bottleneck_lstm": {"memory": MemoryConfig("bottleneck_lstm", filters=120)},
-    "mean-keeping attention": {"entropy": EntropyConfig(form="mean_keeping")},
-    "neck": {"memory": MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")},
+    "mean-keeping attention": {"entropy": EntropyConfig(gain=2)},
+    "reduction": {"memory": MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh")},
     "no memory": {"memory": None},
     "finer map": {"finer_map": True, "anchors": AnchorConfig(sizes=(8.0, 12.0, 24.0, 40.0, 56.0))},
     "top-down": {"top_down": True},
@@ -144,7 +144,7 @@ def test_windows_need_a_known_length():
 def test_a_new_memory_passes_its_input_through():
     memory = MemoryConfig(filters=120, squeeze_activation="tanh")
     config = tiny_config(memory=memory)
-    single = randomize(SGENet(tiny_config(memory=dataclasses.replace(memory, kind="neck"))))
+    single = randomize(SGENet(tiny_config(memory=dataclasses.replace(memory, kind="reduction"))))
     joined = SGENet(config)
     weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in single.weights}
     assert assign_weights(joined, weights)[0] == [weight_name(weight) for weight in single.weights]

@@ -17,14 +17,14 @@ from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import read_weights_file, save_weights
 from keras_sge.training.start import set_starting_weights, trained_weights
 
-NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
-MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
+REDUCTION = MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh")
+MEMORY = dataclasses.replace(REDUCTION, kind="squeezed_gru")
 
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
-    """A single-frame network with the neck, and its weights in a file."""
-    model = randomize(SGENet(tiny_config(memory=NECK, entropy=None)))
+    """A single-frame network with the reduction, and its weights in a file."""
+    model = randomize(SGENet(tiny_config(memory=REDUCTION, entropy=None)))
     path = tmp_path_factory.mktemp("start") / "single.npz"
     save_weights(model, path)
     return model, path
@@ -63,7 +63,7 @@ def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
 
 
 def test_weights_of_another_width_are_refused(single, videos):
-    other = SGENet(tiny_config(memory=NECK, entropy=None, alpha=0.5))
+    other = SGENet(tiny_config(memory=REDUCTION, entropy=None, alpha=0.5))
     with pytest.raises(InputError, match=r"network\.alpha"):
         set_starting_weights(other, TrainingConfig(start_from=str(single[1]), start_layers="conv"), videos)
 
@@ -137,7 +137,7 @@ def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, m
             plain = {"gamma": np.sqrt(1 + 1e-3), "moving_mean": 0.0, "moving_variance": 1.0}
             weights[name] = np.full_like(value, plain[part]) if part in plain else value
     monkeypatch.setattr("keras_sge.training.start.read_weights", lambda path: (None, weights))
-    config = tiny_config(entropy=EntropyConfig(place=place))
+    config = tiny_config(entropy=EntropyConfig(attach_to=place))
     model = SGENet(config, clip_length, freeze_until="conv6")
     set_starting_weights(model, TrainingConfig(start_from="trunk.tflite", freeze_until="conv6"), videos)
     values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
