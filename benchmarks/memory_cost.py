@@ -66,18 +66,15 @@ def step_file(folder: Path, name: str, variant: str) -> Path:
     if path.is_file():
         return path
     from keras_sge.config import load_config
-    from keras_sge.models import SGENet, step_model_from
-    from keras_sge.models.step_model import network_metadata
-    from quantization.calibration import calibrate, synthetic_source
-    from quantization.contract import int8_metadata
-    from quantization.convert import quantize
-    from quantization.exporter import write_file
+    from keras_sge.models import SGENet
+    from quantization import CalibrationSource, Exporter, write_file
 
     network = load_config(name, VARIANTS[variant]).network
-    step, metadata = step_model_from(SGENet(network, 1), update="blend"), network_metadata(network)
-    calibration = calibrate(step, metadata, synthetic_source(network, 1).videos, clips=1)
+    exporter = Exporter(SGENet(network, 1), "int8")
+    exporter.calibrate(CalibrationSource.synthetic(network, clips=1))
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(path, quantize(step, calibration), int8_metadata(metadata, False))
+    # Not `write`: random weights find nothing that a validation could find again.
+    write_file(path, exporter.quantize(), exporter.metadata)
     return path
 
 

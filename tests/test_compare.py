@@ -137,7 +137,7 @@ def test_a_long_run_is_not_reset_where_the_size_changes(tiny_tflite):
 
 @pytest.fixture(scope="module")
 def half(tiny_net, tmp_path_factory):
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     path = tmp_path_factory.mktemp("half") / "tiny_float16.tflite"
     Exporter(tiny_net, "float16").write(path)

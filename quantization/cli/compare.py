@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge.errors import InputError
     from keras_sge.data.open import open_videos
     from keras_sge.evaluation import Protocol
-    from quantization.comparison.compare_files import compare_files
+    from quantization import compare_files
     from quantization.comparison.runtime_process import available_runtimes
 
     for name in ("long", "agreement", "rounds"):

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from edge.atomic import atomic_path, check_writable
     from edge.model_zoo import model_path
-    from quantization.inspection.inspect_file import inspect_file
+    from quantization import inspect_file
 
     printed = arguments.json == "-"
     if arguments.json and not printed:

@@ -24,8 +24,9 @@ from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
 from keras_sge.models.topology import layer_of, topology
 from quantization.bias_correction import correct_biases
-from quantization.calibration import calibrate
-from quantization.contract import STATE_RANGE, check_bounded_memory
+from quantization.calibration import CalibrationSource, calibrate
+from quantization.contract import STATE_RANGE
+from quantization.int8 import check_bounded_memory
 from quantization.qat.clip_graph import ClipGraph
 from quantization.qat.run_folder import QatCheckpoint, QatFolder
 from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, twin_variables
@@ -37,8 +38,9 @@ class TwinTrainer:
     """A quantized twin with the project's loss and Adam.
 
     Args:
-        twin: from `quantized_twin`. config: the experiment. trained: names of the weights that may be trained; those of
-            the frozen trunk are left out here.
+        twin: from `quantized_twin` or, without rounding, from `folded_twin`.
+        config: the experiment.
+        trained: names of the weights that may be trained; those of the frozen trunk are left out here.
     """
 
     def __init__(self, twin: tf_keras.Model, config: Config, trained: Iterable[str]):
@@ -99,8 +101,10 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
     """Calibrates, fine-tunes with rounded kernels and activations over unrolled clips, and keeps the best epoch.
 
     Args:
-        config: the experiment; its `network` is the one that is tuned. start: the trained network; None goes on with
-            the folder's run. run: folder for everything written. quiet: no progress bars.
+        config: the experiment; its `network` is the one that is tuned.
+        start: the trained network; None goes on with the folder's run.
+        run: folder for everything written.
+        quiet: no progress bars.
 
     Returns:
         Where the run stands after the last epoch; `best` and `ranges` make the file.
@@ -162,10 +166,8 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
     found = calibrate(
         step,
         network_metadata(config.network),
-        videos,
-        qat.calibration_clips,
-        qat.seed,
-        progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate", disable=quiet),
+        CalibrationSource(videos, "train", qat.calibration_clips, qat.seed),
+        lambda clips: tqdm(clips, unit="clip", desc="calibrate", disable=quiet),
     )
     # Training starts where `sge export --precision int8` ends.
     correct_biases(step, found.input_means)
@@ -174,7 +176,7 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
         # What is left of the state goes round again and again: steps of its own would move what does not change.
         ranges["memory_kept"] = STATE_RANGE
     details = {
-        "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": found.seed},
+        "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": qat.seed},
         "steps": qat.epochs * qat.steps_per_epoch,
         "settings": dataclasses.asdict(qat),
     }

@@ -1,9 +1,8 @@
-"""The folder of a quantization-aware run: where it stands, and the file that it writes."""
+"""The folder of a quantization-aware run, its checkpoint, and the exporter that writes its best epoch."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import zipfile
 from dataclasses import dataclass, field
@@ -18,8 +17,13 @@ from keras_sge.config import NetworkConfig
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.models import SGENet
 from keras_sge.models.weights import check_finite
-from quantization.exporter import Exporter
+from quantization.exporter import Exporter, versions
+from quantization.int8 import Ranges
 from quantization.qat.twin import folded_twin, quantized_twin, set_folded_weights
+
+# In a checkpoint: the entry that holds all but the arrays, and the groups of arrays.
+_FACTS = "facts.json"
+_ARRAYS = ("weights", "best", "optimizer")
 
 
 class QatFolder(RunFolder):
@@ -28,7 +32,7 @@ class QatFolder(RunFolder):
     Attributes:
         config: `config.yaml`, the whole configuration with its overrides and the network that was fine-tuned.
         model: `qat.npz`, see `QatCheckpoint`, written after every epoch.
-        log: `log.csv`, a row an epoch; row 0 stands before the first step.
+        log: `log.csv`, one row per epoch; row 0 stands before the first step.
     """
 
     may_change = ("qat.epochs", "data.path", "data.cache_gb")
@@ -38,22 +42,22 @@ class QatFolder(RunFolder):
         self.model = self.path / "qat.npz"
 
 
-_FACTS = "facts.json"
-_ARRAYS = ("weights", "best", "optimizer")
-
-
 @dataclass
 class QatCheckpoint:
     """The state of a run between two epochs.
 
     Attributes:
-        ranges: (low, high) by layer name, fixed at calibration. details: facts about calibration and losses for the
-            file's metadata.
-        weights: folded, by `layer/weight`, after `epoch` epochs. best: those after `best_epoch`, 0 for none yet.
-        best_loss: validation loss of `best`. optimizer: its variables, in its order; empty before the first step.
+        ranges: (low, high) by layer name, fixed at calibration.
+        details: facts about calibration and losses for the file's metadata.
+        weights: folded, by `layer/weight`, after `epoch` epochs.
+        best: those after `best_epoch`; empty before there is one.
+        optimizer: its variables, in its order; empty before the first step.
+        epoch: how many epochs are done.
+        best_epoch: the epoch with the least validation loss; 0 for none yet.
+        best_loss: that loss; infinite for none yet.
     """
 
-    ranges: dict[str, tuple[float, float]]
+    ranges: Ranges
     details: dict[str, Any]
     weights: dict[str, np.ndarray]
     best: dict[str, np.ndarray] = field(default_factory=dict)
@@ -110,13 +114,15 @@ def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "in
     the twin that was trained.
 
     Args:
-        network: what was tuned. run: from `fine_tune`. recipe: `int8` or `int8_float_io`.
+        network: what was tuned.
+        run: from `fine_tune`.
+        recipe: `int8` or `int8_float_io`.
     """
     model = SGENet(network)
     set_folded_weights(model, run.best)
     twin = quantized_twin(folded_twin(network, run.best), run.ranges)
-    libraries = ("keras-sge", "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
-    versions = {name: importlib.metadata.version(name) for name in libraries}
-    return Exporter(model, recipe).tuned(
-        run.ranges, twin, {"exported_with": versions, "quantization_aware": run.details}
-    )
+    details = {
+        "exported_with": versions("tf-keras", "tensorflow-model-optimization"),
+        "quantization_aware": run.details,
+    }
+    return Exporter(model, recipe, details=details, ranges=run.ranges, reference=twin)
