@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from edge.metadata import Metadata
 from keras_sge.config import NetworkConfig
 from keras_sge.data import VideoDataset, synthetic_split
 from keras_sge.evaluation.detector import KerasRuntime
+from keras_sge.progress import Progress, no_progress
 from quantization.bias_correction import convolutions
 from quantization.int8 import Ranges, quantized_layers, settled_ranges
 
@@ -97,10 +98,7 @@ class Calibration:
 
 
 def calibrate(
-    step: keras.Model,
-    metadata: Metadata,
-    source: CalibrationSource,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    step: keras.Model, metadata: Metadata, source: CalibrationSource, progress: Progress = no_progress
 ) -> Calibration:
     """Rolls the float step along clips as a device would and records what flows through every tensor of the later int8
     file.
@@ -111,7 +109,7 @@ def calibrate(
         step: from `step_model_from`, in the form that will be quantized.
         metadata: of the float step.
         source: training videos.
-        progress: wraps the iteration over clips, such as `tqdm.tqdm`.
+        progress: around the clips.
 
     Raises:
         InputError: `source.clips` is below 1, or there are no videos.

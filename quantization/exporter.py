@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from keras_sge.config import config_to_dict
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
+from keras_sge.progress import Progress, no_progress
 from quantization.bias_correction import corrected
 from quantization.calibration import Calibration, CalibrationSource, calibrate
 from quantization.contract import check_state_contract, int8_metadata
@@ -123,18 +124,14 @@ class Exporter:
         metadata = dataclasses.replace(self._step_metadata, details=facts)
         return int8_metadata(metadata, self.recipe.float_io) if self.recipe.is_int8 else metadata
 
-    def calibrate(
-        self,
-        source: CalibrationSource | None = None,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-    ) -> Calibration:
+    def calibrate(self, source: CalibrationSource | None = None, progress: Progress = no_progress) -> Calibration:
         """Rolls the network along clips as a device would.
 
         Int8 takes its ranges from them; every recipe that rounds kernels takes their errors out of its biases.
 
         Args:
             source: clips of the training split; None takes the built-in synthetic videos.
-            progress: wraps the iteration over clips, such as `tqdm.tqdm`.
+            progress: around the clips, see `keras_sge.progress`.
 
         Raises:
             InputError: a float32 file, which rounds nothing, or ranges that training has settled.

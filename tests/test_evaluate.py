@@ -98,7 +98,7 @@ def test_progress_wraps_the_clips(sky):
             seen.append(clip)
             yield clip
 
-    evaluate(FakeDetector(truths(sky)), sky, progress)
+    evaluate(FakeDetector(truths(sky)), sky, progress=progress)
     assert seen == [0, 1, 2]
 
 

@@ -33,18 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         check_writable(arguments.json)
 
-    from tqdm import tqdm
-
     from keras_sge.evaluation import DetectionRecords, bootstrap
+    from keras_sge.progress import progress_bar
 
     a, b = (DetectionRecords.load(path) for path in (arguments.a, arguments.b))
-    result = bootstrap(
-        a,
-        b,
-        arguments.resamples,
-        arguments.seed,
-        progress=lambda chunks: tqdm(chunks, unit="chunk", desc="bootstrap"),
-    )
+    result = bootstrap(a, b, arguments.resamples, arguments.seed, progress_bar("chunk", "bootstrap"))
     low, high = result.interval
     for name, value, path, protocol in (
         ("A", result.a, arguments.a, result.protocol_a),

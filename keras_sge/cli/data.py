@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
     from keras_sge.config import NetworkConfig
@@ -81,15 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
     return arguments.run_action(arguments)
 
 
-@contextlib.contextmanager
-def _bar(name: str) -> Iterator[Callable[[Iterable[Any]], Iterable[Any]]]:
-    """A `progress` whose bar ends with the block, so that an error's line does not run into it."""
-    from tqdm import tqdm
-
-    with contextlib.ExitStack() as bars:
-        yield lambda videos: bars.enter_context(tqdm(videos, unit="video", desc=name))
-
-
 def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
     """The videos meant; of a run, unless --split names others, those of its part `of_run`, `train` or `val`."""
     from keras_sge.config.run_folder import RunFolder, run_data
@@ -101,8 +92,7 @@ def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
         print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
         return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
     arguments.split = arguments.split or "val"
-    with _bar("index") as bar:
-        return open_videos(own.path if own else arguments.data, arguments.split, bar)
+    return open_videos(own.path if own else arguments.data, arguments.split, progress_bar("video", "index"))
 
 
 def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkConfig | None = None) -> VideoDataset:
@@ -122,8 +112,7 @@ def _synthetic(arguments: argparse.Namespace) -> int:
     check_folder(arguments.out)
     for split in [arguments.split] if arguments.split else ["train", "val"]:
         dataset = synthetic_split(split, arguments.size, arguments.videos, arguments.frames)
-        with _bar(split) as bar:
-            path = write_coco_vid(dataset, arguments.out, split, bar)
+        path = write_coco_vid(dataset, arguments.out, split, progress_bar("video", split))
         print(f"wrote {path}")
     return 0
 
@@ -146,8 +135,7 @@ def _check(arguments: argparse.Namespace) -> int:
         check_picture_name(arguments.out)
     network = load_config(arguments.config).network if arguments.config else None
     dataset = _open(arguments, network=network)
-    with _bar("check") as bar:
-        report = check_videos(dataset, not arguments.no_frames, bar)
+    report = check_videos(dataset, not arguments.no_frames, progress_bar("video", "check"))
     print(f"{arguments.data}, {arguments.split}: {type(dataset).__name__}\n\n{report.text()}")
     document = {"data": str(arguments.data), "split": arguments.split, **report.to_dict()}
     if network and len(report.boxes):
@@ -210,8 +198,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     check_folder(arguments.out)
     dataset = _open(arguments)
-    with _bar("convert") as bar:
-        path = write_coco_vid(dataset, arguments.out, arguments.split, bar)
+    path = write_coco_vid(dataset, arguments.out, arguments.split, progress_bar("video", "convert"))
     print(f"wrote {path}: {len(dataset):,} videos")
     return 0
 
@@ -237,8 +224,7 @@ def _anchors(arguments: argparse.Namespace) -> int:
     arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network
     dataset = _open(arguments, of_run="train", network=network)
-    with _bar("labels") as bar:
-        report = check_videos(dataset, read_frames=False, progress=bar)
+    report = check_videos(dataset, read_frames=False, progress=progress_bar("video", "labels"))
     if report.problems:
         command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
         raise InputError(f"{report.problems[0]} For all of them: {command}")

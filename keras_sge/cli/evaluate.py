@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
+from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
     from edge.detector import Detector
@@ -80,8 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
         if path:
             check_writable(path)
 
-    from tqdm import tqdm
-
     from keras_sge.evaluation import (
         SCORE_THRESHOLD,
         evaluation_pictures,
@@ -106,9 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = _dataset(arguments, detector)
     for note in dataset.notes:
         print(f"note: {note}", file=sys.stderr)
-    records = record_detections(
-        detector, dataset, protocol, progress=lambda clips: tqdm(clips, unit="clip", desc="evaluate")
-    )
+    records = record_detections(detector, dataset, protocol, progress_bar("clip", "evaluate"))
     if arguments.records:
         records.save(arguments.records)
     result = score_records(records)
@@ -137,11 +134,9 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
 
 
 def _dataset(arguments: argparse.Namespace, detector: Detector) -> VideoDataset:
-    from tqdm import tqdm
-
     from keras_sge.data import synthetic_split
     from keras_sge.data.open import open_videos
 
     if arguments.data:
-        return open_videos(arguments.data, arguments.split, lambda videos: tqdm(videos, unit="video", desc="index"))
+        return open_videos(arguments.data, arguments.split, progress_bar("video", "index"))
     return synthetic_split(arguments.split, max(detector.metadata.height, detector.metadata.width))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1,
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
 from keras_sge.evaluation.records import DetectionRecords
 from keras_sge.evaluation.splits import SPLIT_PROTOCOL, frame_index_figures, motion_figures, weighted_motion_figures
+from keras_sge.progress import Progress, no_progress
 
 Figures = dict[str, float | None]
 
@@ -114,7 +115,7 @@ def record_detections(
     detector: Detector,
     dataset: VideoDataset,
     protocol: Protocol | None = None,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Progress = no_progress,
 ) -> DetectionRecords:
     """Runs a detector over a data set. Unlabelled frames are run and not scored.
 
@@ -122,7 +123,7 @@ def record_detections(
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
         dataset: with the detector's classes, in any order.
         protocol: which part is run and how; None runs every frame of every clip.
-        progress: wraps the iteration over clips, such as `tqdm`.
+        progress: around the clips.
 
     Raises:
         InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
@@ -235,16 +236,16 @@ def _number(value: float) -> float | None:
 def evaluate(
     detector: Detector,
     dataset: VideoDataset,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     protocol: Protocol | None = None,
+    progress: Progress = no_progress,
 ) -> EvaluationResult:
     """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
 
     Args:
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
         dataset: with the detector's classes, in any order.
-        progress: wraps the iteration over clips, such as `tqdm`.
         protocol: which part is run and how; None runs every frame of every clip.
+        progress: around the clips.
 
     Raises:
         InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.evaluation.matches import Matches, match
 from keras_sge.evaluation.records import DetectionRecords
+from keras_sge.progress import Progress, no_progress
 
 # Resamples computed together: enough for a matrix product, few enough for memory.
 _CHUNK = 50
@@ -54,7 +53,7 @@ def bootstrap(
     b: DetectionRecords,
     resamples: int = 2000,
     seed: int = 1,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Progress = no_progress,
 ) -> BootstrapResult:
     """Resamples source videos with replacement, the same ones for both, and compares mAP@.5.
 
@@ -62,7 +61,7 @@ def bootstrap(
 
     Args:
         a, b: records of the same frames and objects. resamples, seed: how many are drawn, and from where.
-        progress: wraps the iteration over resamples, 50 at a time, such as `tqdm`.
+        progress: around the resamples, 50 at a time.
 
     Raises:
         InputError: the records are of other frames or objects, too few sources or no objects, or a number out of range.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from edge.errors import InputError
 from keras_sge.config import NetworkConfig
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.summary import summarize
+from keras_sge.progress import Progress, no_progress
 from keras_sge.reproduction.report import joined_figures, row_figures, write_report
 from keras_sge.reproduction.run import RowRun, Settings, latency_ratio
 from keras_sge.reproduction.tables import TABLES, Row
@@ -66,7 +67,7 @@ class Reproduction:
     def run(
         self,
         verbose: int = 1,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+        progress: Progress = no_progress,
         say: Callable[[str], None] = print,
     ) -> list[dict[str, Any]]:
         """Does what is not done yet.
@@ -102,7 +103,7 @@ class Reproduction:
         run.train(verbose)
         return run
 
-    def _figures(self, row: Row, runs: list[RowRun], progress: Callable[..., Any]) -> dict[str, Any]:
+    def _figures(self, row: Row, runs: list[RowRun], progress: Progress) -> dict[str, Any]:
         summary = summarize(self._networks[row.name])
         return row_figures(
             {

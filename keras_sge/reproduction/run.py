@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +23,7 @@ from keras_sge.data import synthetic_split
 from keras_sge.data.open import open_videos
 from keras_sge.evaluation import SCORE_THRESHOLD, Protocol, evaluate, open_detector
 from keras_sge.models import load_clip_model
+from keras_sge.progress import Progress
 from keras_sge.training import RunFolder, train
 
 _EPOCHS, _BATCH = 5, 4
@@ -191,7 +192,7 @@ class RowRun:
         """What the training took, all parts of it, of wall clock."""
         return json.loads(self._trained.read_text())["minutes"]
 
-    def map50(self, run: dict[str, Any], degraded: bool, progress: Callable[[Iterable[Any]], Iterable[Any]]) -> float:
+    def map50(self, run: dict[str, Any], degraded: bool, progress: Progress) -> float:
         """mAP@.5 of the .tflite, from the folder where it was measured before.
 
         Args:
@@ -209,7 +210,7 @@ class RowRun:
         path = self.folder / f"{name.lower()}.json"
         if not path.is_file():
             detector = open_detector(self.file, 2, SCORE_THRESHOLD)
-            evaluate(detector, self._videos(), progress, protocol).write_json(path)
+            evaluate(detector, self._videos(), protocol, progress).write_json(path)
         value = json.loads(path.read_text())["map50"]
         if value is None:
             raise InputError(f"no object in {protocol.data}: there is nothing to measure on.")

@@ -50,11 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     need_packages("tqdm", "matplotlib")
     check_folder(arguments.out)
 
-    from tqdm import tqdm
-
     from edge.errors import InputError
     from keras_sge.data.open import open_videos
     from keras_sge.evaluation import Protocol
+    from keras_sge.progress import progress_bar
     from quantization import compare_files
     from quantization.comparison.runtime_process import available_runtimes
 
@@ -75,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.rounds,
         arguments.threads,
         _command(arguments, data),
-        lambda items, name: tqdm(items, desc=name),
+        lambda name: progress_bar("it", name),
     )
     for file in comparison.files:
         print(f"{file.name}: {file.weights:,} bytes, mAP@.5 {file.accuracy.map50:.4f}")
