@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -205,6 +206,15 @@ def peak_memory_mb() -> float | None:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
     except (OSError, StopIteration):
         return None
+
+
+def processor_name() -> str:
+    """The processor as the system names it, for the head of a table of times."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as information:
+            return next(line.split(":", 1)[1].strip() for line in information if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def _without_frames(results: Iterator[FrameResult]) -> Iterator[tuple[dict[str, float], tuple[int, int]]]:

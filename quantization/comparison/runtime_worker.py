@@ -63,9 +63,9 @@ def _latency(module: Any, files: list[dict[str, Any]], threads: int, rounds: int
     for turn in range(_WARM_UP + rounds):
         if len(times[0]) >= _LEAST_ROUNDS and perf_counter() - begin > _SECONDS:
             break
-        for place in range(len(files)):
+        for offset in range(len(files)):
             # Another file begins each round: none has always the same one before it.
-            number = (place + turn) % len(files)
+            number = (offset + turn) % len(files)
             start = perf_counter()
             interpreters[number].invoke()
             if turn >= _WARM_UP:
