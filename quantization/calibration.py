@@ -12,6 +12,7 @@ import numpy as np
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import Metadata
+from edge.runtimes.runtime import Quantization
 from keras_sge.config import NetworkConfig
 from keras_sge.data import VideoDataset, synthetic_split
 from quantization.bias_correction import convolutions
@@ -109,11 +110,13 @@ def draw_clips(videos: VideoDataset, clips: int, seed: int) -> tuple[tuple[int, 
 
 
 class _Observer:
-    """A runtime, see `KerasRuntime`, that keeps the ranges of quantized layers' outputs and the means of convolutions'
-    inputs."""
+    """An `edge.StepRuntime` like `KerasRuntime` that keeps the ranges of quantized layers' outputs and the means of
+    convolutions' inputs."""
 
     name = "keras"
     version = keras.__version__
+    accelerator = keras.backend.backend()
+    note = ""
 
     def __init__(self, step: keras.Model):
         self._model = keras.Model(
@@ -124,7 +127,7 @@ class _Observer:
                 {layer.name: layer.input for layer in convolutions(step)},
             ],
         )
-        self.quantization: dict[str, tuple[float, int]] = {}
+        self.quantization: Quantization = {}
         self.seen: dict[str, tuple[float, float]] = {}
         self._sums: dict[str, np.ndarray] = {}
         self._frames = 0
@@ -138,6 +141,9 @@ class _Observer:
         for name, value in convolved.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.mean(axis=(0, 1, 2), dtype=np.float64)
         return outputs
+
+    def close(self) -> None:
+        """Nothing is held that Python does not free."""
 
     @property
     def input_means(self) -> dict[str, np.ndarray]:

@@ -15,22 +15,22 @@ from edge.metadata import Metadata
 from edge.quiet import native_log
 from edge.runtimes.litert import Runtime
 
-# Largest mean difference to the CPU, as a fraction of the output's mean size. Measured: 1e-6 in float32, .015 in int8,
+# Largest mean difference to the CPU, as a fraction of the output's mean size. Measured: 1e-6 in float32, 0.015 in int8,
 # whose roundings differ; a driver that computes something else is off by 1 and more.
 TOLERANCE = 0.05
-_MENDING = "Use accelerator `cpu`, or let the CPU take over: --allow-cpu on the command line, allow_cpu=True in Python."
+_ADVICE = "Use accelerator `cpu`, or let the CPU take over: --allow-cpu on the command line, allow_cpu=True in Python."
 
 
 class GpuError(InputError):
     """The GPU cannot run this file here. reason: why, one sentence; the message adds what to do."""
 
     def __init__(self, reason: str):
-        super().__init__(f"{reason} {_MENDING}")
+        super().__init__(f"{reason} {_ADVICE}")
         self.reason = reason
 
 
 class CompiledRuntime:
-    """The face of `edge.runtimes.litert.Runtime` on the GPU. Arrays go in and out through the host's memory.
+    """An `edge.StepRuntime` for a deployed file on the GPU. Arrays go in and out through the host's memory.
 
     The file is compiled for the GPU alone: an operator that it cannot run is an error that names it, and never goes to
     the CPU in silence. One step on random inputs is compared with the CPU before the runtime is handed out.
@@ -41,7 +41,7 @@ class CompiledRuntime:
         metadata: the file's own description; its tensors are checked against it.
 
     Attributes:
-        name, version, quantization, note: as of `Runtime`. accelerator: `gpu` and the adapter's name.
+        name, version, accelerator, note, quantization: see `StepRuntime`.
 
     Raises:
         GpuError: no GPU is found, it refuses operators, or it computes something else than the CPU.
@@ -91,13 +91,18 @@ class CompiledRuntime:
             for name, (shape, dtype) in self._shapes.items()
         }
 
+    def close(self) -> None:
+        """Frees the model and its buffers on the GPU."""
+        with native_log():
+            self._inputs, self._outputs, self._shapes, self._model = {}, {}, {}, None
+
     def _compare(self, reference: Runtime, inputs: dict[str, Any]) -> None:
         generator = np.random.default_rng(0)
         arrays = {}
         for name, detail in inputs.items():
             values = generator.uniform(-1, 1, tuple(detail["shape"]))
-            whole = np.issubdtype(np.dtype(detail["dtype"]), np.integer)
-            arrays[name] = (values * 127 if whole else values).astype(detail["dtype"])
+            is_integer = np.issubdtype(np.dtype(detail["dtype"]), np.integer)
+            arrays[name] = (values * 127 if is_integer else values).astype(detail["dtype"])
         received, expected = self(arrays), reference(arrays)
         for name, values in expected.items():
             real = values.astype(np.float32)

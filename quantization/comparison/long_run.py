@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.detector import Detector
 from edge.preprocess import dequantize
+from edge.runtimes.runtime import StepRuntime
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation.matches import match
 from keras_sge.evaluation.records import FrameRecord
@@ -20,17 +21,21 @@ class RecordingRuntime:
     them too.
 
     Args:
-        runtime: with the face of `edge.runtimes.litert.Runtime`. states: names of inputs that are not kept.
+        runtime: closed with this one. states: names of inputs that are not kept.
     """
 
-    def __init__(self, runtime: Any, states: Sequence[str]):
+    def __init__(self, runtime: StepRuntime, states: Sequence[str]):
         self._runtime, self._states = runtime, set(states)
         self.name, self.version, self.quantization = runtime.name, runtime.version, runtime.quantization
+        self.accelerator, self.note = runtime.accelerator, runtime.note
         self.frames: list[dict[str, np.ndarray]] = []
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.frames.append({name: np.array(values) for name, values in inputs.items() if name not in self._states})
         return self._runtime(inputs)
+
+    def close(self) -> None:
+        self._runtime.close()
 
 
 class ReplayedRuntime:
@@ -40,12 +45,16 @@ class ReplayedRuntime:
         outputs: of every call, by name. like: the runtime whose names and scales they have.
     """
 
-    def __init__(self, outputs: Iterable[dict[str, np.ndarray]], like: Any):
+    def __init__(self, outputs: Iterable[dict[str, np.ndarray]], like: StepRuntime):
         self._outputs = iter(outputs)
         self.name, self.version, self.quantization = like.name, like.version, like.quantization
+        self.accelerator, self.note = "replayed", ""
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return next(self._outputs)
+
+    def close(self) -> None:
+        """Nothing is held that Python does not free."""
 
 
 # Cells are frozen that stand still for so many frames while the float state moves by more than a step.
