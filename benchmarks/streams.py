@@ -125,20 +125,20 @@ def throughput(detector: Detector, frames: list[np.ndarray]) -> dict[str, float]
 
 
 class MemorySource(VideoSource):
-    """Frames in memory, over and over. frames: uint8 (h, w, 3). length: how many come."""
+    """Frames in memory, over and over. frames: uint8 (h, w, 3). frame_count: how many come."""
 
     name = "memory"
 
-    def __init__(self, frames: list[np.ndarray], length: int):
-        self._frames, self.length = frames, length
+    def __init__(self, frames: list[np.ndarray], frame_count: int):
+        self._frames, self.frame_count = frames, frame_count
         self.height, self.width = frames[0].shape[:2]
 
     def items(self) -> Iterator[Item]:
-        for frame_id in range(self.length):
+        for frame_id in range(self.frame_count):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.length = 0
+        self.frame_count = 0
 
 
 def soak(detector: Detector, frames: list[np.ndarray], count: int) -> dict[str, Any]:

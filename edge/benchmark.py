@@ -114,14 +114,14 @@ class GeneratedSource(VideoSource):
     """Frames without meaning, a noisy ground with bright squares: 16 different uint8 (480, 640, 3), repeated.
 
     Args:
-        length: how many.
+        frame_count: how many.
     """
 
     name = "generated frames"
     height, width = GENERATED_SIZE
 
-    def __init__(self, length: int):
-        self.length = length
+    def __init__(self, frame_count: int):
+        self.frame_count = frame_count
         self._frames = np.random.default_rng(0).integers(60, 120, (16, *GENERATED_SIZE, 3), np.uint8)
         for step, frame in enumerate(self._frames):
             for square in range(4):
@@ -129,11 +129,11 @@ class GeneratedSource(VideoSource):
                 frame[top : top + 60, left : left + 60] = 230
 
     def items(self) -> Iterator[Item | StreamEvent]:
-        for frame_id in range(self.length):
+        for frame_id in range(self.frame_count):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.length = 0
+        self.frame_count = 0
 
 
 def run_benchmark(

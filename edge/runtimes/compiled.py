@@ -26,19 +26,19 @@ _NO_GPU = (
     "Found no drivers",
     "Failed to initialize WebGPU environment",
 )
-_MENDING = "Use accelerator `cpu`, or let the CPU take over: --allow-cpu on the command line, allow_cpu=True in Python."
+_ADVICE = "Use accelerator `cpu`, or let the CPU take over: --allow-cpu on the command line, allow_cpu=True in Python."
 
 
 class GpuError(InputError):
     """The GPU cannot run this file here. reason: why, one sentence; the message adds what to do."""
 
     def __init__(self, reason: str):
-        super().__init__(f"{reason} {_MENDING}")
+        super().__init__(f"{reason} {_ADVICE}")
         self.reason = reason
 
 
 class CompiledRuntime:
-    """The face of `edge.runtimes.litert.Runtime` on the GPU. Arrays go in and out through the host's memory.
+    """An `edge.StepRuntime` for a deployed file on the GPU. Arrays go in and out through the host's memory.
 
     The file is compiled for the GPU alone: an operator that it cannot run is an error that names it, and never goes to
     the CPU in silence. One step on random inputs is compared with the CPU before the runtime is handed out.
@@ -49,7 +49,7 @@ class CompiledRuntime:
         metadata: the file's own description; its tensors are checked against it.
 
     Attributes:
-        name, version, quantization, note: as of `Runtime`. accelerator: `gpu` and the adapter's name.
+        name, version, accelerator, note, quantization: see `StepRuntime`.
 
     Raises:
         GpuError: no GPU is found, it refuses operators, or it computes something else than the CPU.
@@ -67,7 +67,7 @@ class CompiledRuntime:
             raise GpuError(explain_refusal(text))
         if not model.fully_accelerated:
             raise GpuError("the GPU would run only a part of this model.")
-        self._model = model
+        self._model: Any = model
         adapter = adapter_of(text)
         self.accelerator = f"gpu ({adapter})" if adapter else "gpu"
         with native_log():
@@ -82,6 +82,11 @@ class CompiledRuntime:
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One step. Arrays have the tensors' shapes and dtypes; the results are copies and stay valid."""
         return self._model(inputs)
+
+    def close(self) -> None:
+        """Frees the model and its buffers on the GPU."""
+        with native_log():
+            self._model = None
 
 
 class CompiledFile:

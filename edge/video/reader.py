@@ -42,7 +42,7 @@ class VideoReader:
     Attributes:
         width, height: of the frames as they are given, in pixels; 0 where there is none from `start` on.
         fps: frames a second, 30 where the file does not say.
-        length: how many frames are to be seen; None where the file does not say.
+        frame_count: how many frames are to be seen; None where the file does not say.
         orientation: EXIF's number, 1 to 8, of the turn from the frames as they are stored.
 
     Raises:
@@ -62,8 +62,8 @@ class VideoReader:
         self._capture = open_capture(self._path, deadline)
         # When each frame is seen, in seconds; None where that is not known yet.
         self._times = times if times is not None or deadline is not None else mp4_frame_times(path)
-        self.fps, self.orientation = frames_a_second(self._capture), _orientation(self._capture)
-        self.length = announced_length(self._capture) if self._times is None else len(self._times)
+        self.fps, self.orientation = capture_fps(self._capture), _orientation(self._capture)
+        self.frame_count = capture_frame_count(self._capture) if self._times is None else len(self._times)
         self._number, self._count, self._reached, self._ended = -1, 0, 0.0, False
         opened = self._capture.isOpened()
         self._first = None if not opened else self._take() if start == 0 else self._seek(start)
@@ -95,19 +95,21 @@ class VideoReader:
         An index of frames, as mp4's, is believed. Other headers may say how long a video is and no more: with them
         frames are missing only where the last one's time falls short as well. 0 for up to 2 frames or 2% of all.
         """
-        if self.length is None or self._start or not self._ended:
+        if self.frame_count is None or self._start or not self._ended:
             return 0
         came = self._count if self._times is not None else self._by_time(self._count, self._reached)
-        return self.length - came if self.length - came > slack(self.length) else 0
+        return self.frame_count - came if self.frame_count - came > slack(self.frame_count) else 0
 
     def count(self) -> int | None:
         """How many frames of a file can be seen, found without decoding it; None where its end is missing, by the
         measure of `missing`."""
         if self._times is not None:
-            return self.length if mp4_is_whole(self._path) else None
+            return self.frame_count if mp4_is_whole(self._path) else None
         packets = self._packets()
         came = self._by_time(len(packets), packets.max(initial=0.0))
-        return None if self.length is not None and self.length - came > slack(self.length) else len(packets)
+        if self.frame_count is not None and self.frame_count - came > slack(self.frame_count):
+            return None
+        return len(packets)
 
     def close(self) -> None:
         """Gives the file back, from any thread; a read after it finds the end."""
@@ -212,21 +214,21 @@ def open_capture(target: str | int, deadline: float | None = None) -> cv2.VideoC
     return capture
 
 
-def frames_a_second(capture: cv2.VideoCapture) -> float:
+def capture_fps(capture: cv2.VideoCapture) -> float:
     """What the source says, 30 where it says nothing sensible."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
 
 
-def announced_length(capture: cv2.VideoCapture) -> int | None:
+def capture_frame_count(capture: cv2.VideoCapture) -> int | None:
     """How many frames the source announces, None where it does not say, as a live one."""
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else None
 
 
-def slack(length: int) -> int:
-    """How many of `length` announced frames may be missing: headers count a little generously."""
-    return max(2, int(0.02 * length))
+def slack(frame_count: int) -> int:
+    """How many of `frame_count` announced frames may be missing: headers count a little generously."""
+    return max(2, int(0.02 * frame_count))
 
 
 def video_orientation(path: str | os.PathLike[str]) -> int:

@@ -9,15 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edge.errors import InputError
 from edge.metadata import Metadata, read_model
-
-if TYPE_CHECKING:
-    from edge.runtimes.runtime import StepRuntime
+from edge.runtimes.runtime import StepRuntime
 
 _WORKER = Path(__file__).with_name("runtime_worker.py")
 _SECONDS = 3600
