@@ -154,7 +154,7 @@ class Exporter:
         if self.recipe.calibration == "always" and self.calibration is None and self._ranges is None:
             self.calibrate()
         self.validation = None
-        step, ranges = self._step, self._ranges
+        step, ranges = self._step, self._ranges or {}
         if self.calibration is not None:
             step = corrected(step, self.calibration.input_means, self.recipe.precision)
             ranges = self.calibration.ranges
@@ -193,9 +193,10 @@ class Exporter:
                 breaks the state contract.
         """
         check_file_name(path, self.recipe)
+        flatbuffer = self.flatbuffer or self.quantize()
         validation = self.validation or self.validate()
         metadata = self.metadata
-        write_file(path, self.flatbuffer, metadata)
+        write_file(path, flatbuffer, metadata)
         return ExportResult(Path(path), Path(path).stat().st_size, metadata, self.calibration, validation)
 
     def _clips(self) -> Iterable[np.ndarray]:

@@ -148,9 +148,9 @@ def graph_of(flatbuffer: bytes, metadata: Metadata | None, file_bytes: int = 0) 
             name = operator_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
             custom = _text(code.customCode) if name == "CUSTOM" else ""
             # -1 stands for an input that is left out.
-            inputs = tuple(int(index) for index in operator.inputs if index >= 0)
-            outputs = tuple(map(int, operator.outputs))
-            operators.append(Operator(custom or name, code.version, name == "CUSTOM", number, inputs, outputs))
+            read = tuple(int(index) for index in operator.inputs if index >= 0)
+            written = tuple(map(int, operator.outputs))
+            operators.append(Operator(custom or name, code.version, name == "CUSTOM", number, read, written))
     inputs, outputs = (_ends(model, tensors[0], which) for which in ("inputs", "outputs"))
     notes = sum(sizes[note.buffer] for note in model.metadata or ())
     return Graph(tuple(operators), tensors, inputs, outputs, metadata, file_bytes, flatbuffer, notes)
@@ -168,15 +168,15 @@ def _tensor(tensor: Any, dtypes: dict[int, str], sizes: list[int]) -> Tensor:
     shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
     signature = () if tensor.shapeSignature is None else tuple(map(int, tensor.shapeSignature))
     quantization = tensor.quantization
-    scales = () if quantization is None or quantization.scale is None else quantization.scale
-    one = len(scales) == 1
+    scales = [] if quantization is None or quantization.scale is None else list(map(float, quantization.scale))
+    has_scale = len(scales) == 1
     return Tensor(
         _text(tensor.name),
         shape,
         any(side < 0 for side in (*shape, *signature)),
         dtypes[tensor.type],
-        float(scales[0]) if one else 0.0,
-        int(quantization.zeroPoint[0]) if one and quantization.zeroPoint is not None else 0,
+        scales[0] if has_scale else 0.0,
+        int(quantization.zeroPoint[0]) if has_scale and quantization.zeroPoint is not None else 0,
         len(scales),
         sizes[tensor.buffer],
         tensor.buffer,

@@ -40,10 +40,11 @@ def check_bounded_memory(config: NetworkConfig) -> None:
     Raises:
         InputError: the memory is an LSTM's.
     """
-    if any(state.input != "state" for state in state_tensors(config)):
+    memory = config.memory
+    if memory is not None and any(state.input != "state" for state in state_tensors(config)):
         raise InputError(
             "int8 is for GRU memories, whose one state a tanh bounds. Received: network.memory.kind="
-            f"{config.memory.kind}. Export it as float32, float16 or dynamic."
+            f"{memory.kind}. Export it as float32, float16 or dynamic."
         )
 
 

@@ -220,7 +220,7 @@ def pairs(first: Sequence[Detection], second: Sequence[Detection]) -> list[tuple
     overlap = np.where(same, overlap, 0)
     result = []
     while overlap.max() >= _SAME:
-        row, column = np.unravel_index(overlap.argmax(), overlap.shape)
+        row, column = map(int, np.unravel_index(overlap.argmax(), overlap.shape))
         result.append((first[row], second[column], float(overlap[row, column])))
         overlap[row], overlap[:, column] = 0, 0
     return result

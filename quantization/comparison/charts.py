@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.draw import class_color, draw_boxes
-from edge.results import Detection
+from edge.results import Box, Detection
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation import DetectionRecords
 from keras_sge.evaluation.records import FrameRecord
@@ -90,7 +90,7 @@ def _state(comparison: Comparison) -> Figure:
             if _has_course(file):
                 course = values(file.run)
                 # Of few points a line alone shows little, of one nothing.
-                style = {"color": f"C{number}", "marker": "." if len(course) <= 20 else None}
+                style: dict[str, Any] = {"color": f"C{number}", "marker": "." if len(course) <= 20 else None}
                 panel.plot((np.arange(len(course)) + 0.5) * WINDOW, course, label=file.name, **style)
         panel.set_xlim(left=0)
         low, high = panel.get_ylim()
@@ -158,7 +158,8 @@ def worst_frames(
     """
     found = [[_detections(frame, record.labels, threshold) for frame in record] for record in records]
     differences = np.array([difference(*pair) for pair in zip(*found, strict=True)])
-    rows, seen = [], set()
+    rows: list[int] = []
+    seen: set[int] = set()
     for number in np.argsort(-differences):
         video = int(records[0].videos[number])
         if differences[number] == 0 or len(rows) == count:
@@ -190,7 +191,7 @@ def worst_frames(
 
 def _detections(frame: FrameRecord, labels: Sequence[str], threshold: float) -> list[Detection]:
     return [
-        Detection(labels[kind], int(kind), float(score), tuple(map(float, box)))
+        Detection(labels[kind], int(kind), float(score), Box(*map(float, box)))
         for box, score, kind in zip(frame.boxes, frame.scores, frame.classes, strict=True)
         if score > threshold
     ]

@@ -13,13 +13,11 @@ import numpy as np
 from edge.atomic import atomic_path
 from keras_sge.evaluation import BootstrapResult, EvaluationResult
 from quantization.comparison.layer_error import LayerError
-from quantization.comparison.long_run import WINDOW, LongRun
+from quantization.comparison.long_run import COURSES, WINDOW, LongRun
 from quantization.validation import Agreement
 
 # (runtime, threads) that a time was taken with.
 Setting = tuple[str, int]
-# The arrays of a `LongRun` with one entry per frame.
-_COURSES = ("mean_difference", "largest_difference", "correlation", "near_limit", "at_limit", "clipped")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def windows(values: np.ndarray) -> np.ndarray:
 def _course(run: LongRun) -> dict[str, Any]:
     return {
         "window": WINDOW,
-        **{name: windows(getattr(run, name)) for name in _COURSES},
+        **{name: windows(getattr(run, name)) for name in COURSES},
         "frozen": run.frozen,
         "laps": run.laps,
     }

@@ -105,7 +105,8 @@ class _Side:
 
 def _makers(flatbuffer: bytes) -> dict[int, str]:
     """Tensor -> the operator that computes it, in the order of running; what unpacks constants is left out."""
-    graph, makers = graph_of(flatbuffer, None), {}
+    graph = graph_of(flatbuffer, None)
+    makers: dict[int, str] = {}
     constant = {index for index, tensor in enumerate(graph.tensors[0]) if tensor.constant_bytes}
     for operator in graph.operators:
         if constant.issuperset(operator.inputs):
@@ -128,7 +129,8 @@ def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:
 def _as(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     dtype = np.dtype(detail["dtype"])
     if np.issubdtype(dtype, np.integer):
-        return quantize(values, *detail["quantization"], dtype)
+        scale, zero_point = detail["quantization"]
+        return quantize(values, scale, zero_point, dtype)
     return values.astype(dtype)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,10 @@ WINDOW = 50
 _NEAR_LIMIT = 0.98
 # What an int8 state rounds to its first and its last value: the measure for float files too.
 _FIRST_VALUE, _LAST_VALUE = -127.5 * STATE_SCALE, 126.5 * STATE_SCALE
+
+
+# The attributes of a `LongRun` with one entry per frame, in the order of `_Watcher`'s rows.
+COURSES = ("mean_difference", "largest_difference", "correlation", "near_limit", "at_limit", "clipped")
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,9 @@ class _Watcher:
 
     def result(self, laps: list[float]) -> LongRun:
         """All frames so far, with the mAP of each lap."""
-        columns = np.array(self._rows, np.float64).reshape(-1, 6).T
-        return LongRun(*columns, frozen=np.array(self._frozen), laps=laps)
+        columns = np.array(self._rows, np.float64).reshape(-1, len(COURSES)).T
+        courses: dict[str, Any] = dict(zip(COURSES, columns, strict=True))
+        return LongRun(**courses, frozen=np.array(self._frozen), laps=laps)
 
 
 def _clips(dataset: VideoDataset, frames: int) -> list[int]:

@@ -103,7 +103,8 @@ def _agreement(found: Agreement) -> list[str]:
 
 
 def _state(comparison: Comparison) -> Iterator[str]:
-    frames = len(comparison.files[0].run.mean_difference) or comparison.frames
+    first = comparison.files[0].run
+    frames = (len(first.mean_difference) if first else 0) or comparison.frames
     yield from ("", f"## The state over {frames:,} frames without a reset", "")
     yield "Near limit: share of cells beyond 0.98. At limit: at the first or last value of int8, or where rounding"
     yield "would put a float. Clipped: at that limit while the first file's cell is within 0.98. Frozen: still for"

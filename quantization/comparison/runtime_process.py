@@ -57,7 +57,8 @@ class RuntimeProcess:
         """
         with tempfile.TemporaryDirectory() as folder:
             inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
-            np.savez(inputs, **{name: np.stack([frame[name] for frame in frames]) for name in frames[0]})
+            stacked: dict[str, Any] = {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
+            np.savez(inputs, **stacked)
             entry = {
                 "model": self._bare(file, folder, 0),
                 "signature": metadata.signature,

@@ -28,7 +28,7 @@ def main(task_file: str) -> None:
     with open(task_file) as opened:
         task = json.load(opened)
     module, name = _runtime()
-    answer = {"runtime": f"{name} {importlib.metadata.version(name)}"}
+    answer: dict[str, Any] = {"runtime": f"{name} {importlib.metadata.version(name)}"}
     if task["what"] == "latency":
         answer["milliseconds"] = _latency(module, task["files"], task["threads"], task["rounds"])
     if task["what"] == "outputs":
@@ -92,7 +92,8 @@ def _outputs(module: Any, files: list[dict[str, Any]]) -> None:
             state = {name: answers[output] for name, (output, _) in file["states"].items()}
             for name, values in answers.items():
                 kept[name].append(values)
-        np.savez(file["outputs"], **{name: np.stack(values) for name, values in kept.items()})
+        stacked: dict[str, Any] = {name: np.stack(values) for name, values in kept.items()}
+        np.savez(file["outputs"], **stacked)
 
 
 def _ends(interpreter: Any, signature: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -35,7 +35,7 @@ class QatFolder(RunFolder):
         log: `log.csv`, one row per epoch; row 0 stands before the first step.
     """
 
-    may_change = ("qat.epochs", "data.path", "data.cache_gb")
+    may_change: tuple[str, ...] = ("qat.epochs", "data.path", "data.cache_gb")
 
     def __init__(self, path: str | Path):
         super().__init__(path)
@@ -77,14 +77,12 @@ class QatCheckpoint:
         check_finite({**self.weights, **optimizer}, f"after epoch {self.epoch}", advice)
         names = [entry.name for entry in dataclasses.fields(self) if entry.name not in _ARRAYS]
         facts = {name: getattr(self, name) for name in names}
+        entries: dict[str, Any] = {_FACTS: np.array(json.dumps(facts))}
+        entries |= {f"weights/{name}": value for name, value in self.weights.items()}
+        entries |= {f"best/{name}": value for name, value in self.best.items()}
+        entries |= {f"optimizer/{index:04d}": value for index, value in enumerate(self.optimizer)}
         with atomic_path(path) as temporary:
-            np.savez(
-                temporary,
-                **{_FACTS: np.array(json.dumps(facts))},
-                **{f"weights/{name}": value for name, value in self.weights.items()},
-                **{f"best/{name}": value for name, value in self.best.items()},
-                **{f"optimizer/{index:04d}": value for index, value in enumerate(self.optimizer)},
-            )
+            np.savez(temporary, **entries)
 
     @classmethod
     def load(cls, path: str | Path) -> QatCheckpoint:
@@ -96,7 +94,7 @@ class QatCheckpoint:
         try:
             with np.load(path) as stored:
                 facts = json.loads(str(stored[_FACTS]))
-                parts = {
+                parts: dict[str, Any] = {
                     part: {name.split("/", 1)[1]: stored[name] for name in stored.files if name.startswith(f"{part}/")}
                     for part in _ARRAYS
                 }
