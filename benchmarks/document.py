@@ -51,7 +51,7 @@ def write_figures(name: str, figures: dict[str, Any], text: str) -> None:
         path.write_text(section.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", document), encoding="utf-8")
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; all columns but the first stand right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

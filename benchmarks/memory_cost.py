@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from document import circumstances, machine, table, write_figures
+from document import circumstances, machine, markdown_table, write_figures
 from peers import WARM_UP, bare_invoke, in_turn, paired
 
 from edge.errors import InputError
@@ -113,7 +113,7 @@ def report(figures: dict[str, Any]) -> str:
         for name in CONFIGURATIONS
     ]
     head = f"{figures['rounds']} rounds, {circumstances(figures)}: median of one invocation and its ratio to `none`."
-    return f"{head}\n\n{table(['int8', *VARIANTS], rows)}\n"
+    return f"{head}\n\n{markdown_table(['int8', *VARIANTS], rows)}\n"
 
 
 if __name__ == "__main__":

@@ -146,13 +146,16 @@ def size_by_part(graph: Graph) -> dict[str, int]:
     """
     sizes: dict[str, int] = {}
     seen = set()
-    ours = graph.metadata is not None
+    known_names = graph.metadata is not None
     for subgraph, tensors in enumerate(graph.tensors):
         for index, tensor in enumerate(tensors):
             if not tensor.constant_bytes or tensor.buffer in seen:
                 continue
             seen.add(tensor.buffer)
-            part = (ours and (part_of(tensor.name) or _part_of_reader(graph, subgraph, index))) or "weights"
+            part = None
+            if known_names:
+                part = part_of(tensor.name) or _part_of_reader(graph, subgraph, index)
+            part = part or "weights"
             sizes[part] = sizes.get(part, 0) + tensor.constant_bytes
     metadata = graph.note_bytes + graph.file_bytes - len(graph.flatbuffer)
     tables = graph.file_bytes - metadata - sum(sizes.values())
