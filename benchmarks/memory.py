@@ -33,6 +33,7 @@ from keras_sge.evaluation import (
     record_detections,
     score_records,
 )
+from keras_sge.progress import progress_bar
 
 # Of a model's own row and of its rivals'.
 _STYLES = ("-", "--", ":", "-.")
@@ -95,8 +96,6 @@ def measure(models: dict[str, list[str]], arguments: argparse.Namespace) -> list
 
 def run(file: str, way: dict[str, object], degrade: int | None, arguments: argparse.Namespace) -> DetectionRecords:
     """The records of one model run one way, from the last time or anew."""
-    from tqdm import tqdm
-
     data = Path(arguments.data).resolve().name
     content = hashlib.sha256(model_path(file).read_bytes() + str(Path(arguments.data).resolve()).encode())
     protocol = Protocol(
@@ -118,7 +117,7 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
         return DetectionRecords.load(path)
     detector = open_detector(file, arguments.threads, SCORE_THRESHOLD)
     videos = open_videos(arguments.data, arguments.split)
-    records = record_detections(detector, videos, protocol, lambda clips: tqdm(clips, unit="clip", desc=path.stem))
+    records = record_detections(detector, videos, protocol, progress_bar("clip", path.stem))
     path.parent.mkdir(parents=True, exist_ok=True)
     records.save(path)
     return records

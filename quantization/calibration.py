@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ from edge.metadata import Metadata
 from edge.runtimes.runtime import Quantization
 from keras_sge.config import NetworkConfig
 from keras_sge.data import VideoDataset, synthetic_split
+from keras_sge.progress import Progress, no_progress
 from quantization.bias_correction import convolutions
 from quantization.contract import Ranges, quantized_layers, settled_ranges
 
@@ -72,7 +72,7 @@ def calibrate(
     videos: VideoDataset,
     clips: int = 32,
     seed: int = 0,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    progress: Progress = no_progress,
 ) -> Calibration:
     """Rolls the float step along clips as a device would and records what flows through every tensor of the later int8
     file.
@@ -82,7 +82,7 @@ def calibrate(
     Args:
         step: from `step_model_from`, in the form that will be quantized. metadata: of the float step.
         videos: training videos. clips: how many videos are run, one clip of up to 30 frames in each.
-        seed: of the choice of videos and of where a clip starts. progress: wraps the iteration, such as `tqdm`.
+        seed: of the choice of videos and of where a clip starts. progress: around the clips.
 
     Raises:
         InputError: `clips` is below 1, or there are no videos.
@@ -90,7 +90,7 @@ def calibrate(
     chosen = draw_clips(videos, clips, seed)
     observer = _Observer(step)
     detector = Detector.from_runtime(observer, metadata)
-    for index, start, stop in progress(chosen) if progress else chosen:
+    for index, start, stop in progress(chosen):
         detector.reset()
         for frame in videos.read(index, start, stop):
             detector.raw(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from keras_sge.config import config_to_dict
 from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
+from keras_sge.progress import Progress, no_progress
 from quantization.calibration import Calibration, CalibrationSource, calibrate, draw_clips, synthetic_source
 from quantization.contract import Ranges, check_bounded_memory, check_state_contract, int8_metadata
 from quantization.convert import convert, quantize, quantize_as_is
@@ -102,7 +103,7 @@ class Exporter:
     def calibrate(
         self,
         source: CalibrationSource | None = None,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+        progress: Progress = no_progress,
     ) -> Calibration:
         """Rolls the network along clips as a device would.
 
@@ -110,7 +111,7 @@ class Exporter:
 
         Args:
             source: clips of the training split; None takes the built-in synthetic videos.
-            progress: wraps the iteration over clips, such as `tqdm`.
+            progress: around the clips.
 
         Raises:
             InputError: a float32 file, which rounds nothing.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,16 +16,15 @@ from keras_sge.data.formats.mot_challenge import MotChallenge
 from keras_sge.data.splits import development_split
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.views import MixedVideos
+from keras_sge.progress import Progress, no_progress
 
 
-def open_videos(
-    directory: str | Path, split: str, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-) -> VideoDataset:
+def open_videos(directory: str | Path, split: str, progress: Progress = no_progress) -> VideoDataset:
     """The videos of one split; the folder's layout tells the format.
 
     Args:
         directory: the data set's root. split: its name, such as `train` or `val`.
-        progress: wraps the iteration over videos while a format of many files is indexed, such as `tqdm`.
+        progress: around the videos while a format of many files is indexed.
 
     Raises:
         InputError: no data set there, or a wrong one.

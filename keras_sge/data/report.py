@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from edge.errors import InputError
 from edge.video.orientation import UPRIGHT
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.motion import FAST, SLOW, motion_iou
+from keras_sge.progress import Progress, no_progress
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -141,12 +141,12 @@ def _shares(values: dict[str, float | None], form: str) -> str:
 def check_videos(
     dataset: VideoDataset,
     read_frames: bool = True,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    progress: Progress = no_progress,
 ) -> DataReport:
     """Parses the labels of every video and, if asked, decodes its first and its last frame.
 
     Args:
-        dataset: any videos. read_frames: whether frames are decoded. progress: wraps the iteration, such as `tqdm`.
+        dataset: any videos. read_frames: whether frames are decoded. progress: around the videos' indices.
 
     Returns:
         The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
@@ -156,7 +156,7 @@ def check_videos(
     changes: Counter[str] = Counter()
     boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
     problems, wrong = [], set()
-    for index in progress(range(len(dataset))) if progress else range(len(dataset)):
+    for index in progress(range(len(dataset))):
         try:
             video, labels = dataset.videos[index], list(dataset.labels(index))
             frames += len(labels)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge.atomic import atomic_path
+from edge.atomic import write_json
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.results import Detection
@@ -25,6 +24,7 @@ from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1,
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
 from keras_sge.evaluation.records import DetectionRecords
 from keras_sge.evaluation.splits import SPLIT_PROTOCOL, frame_index_figures, motion_figures, weighted_motion_figures
+from keras_sge.progress import Progress, no_progress
 
 Figures = dict[str, float | None]
 
@@ -61,15 +61,15 @@ class EvaluationResult:
 
     def table(self) -> str:
         """The figures for people, as Markdown."""
-        rows = ["| class | boxes | AP@.5 |", "|---|---:|---:|"]
+        rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
         for name, value in self.ap50.items():
             rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
         rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
         for title, figures in (
             ("COCO", self.coco),
-            ("mAP@.5 by motion", self.motion),
+            ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
-            ("mAP@.5 by frame in clip", self.frame_index),
+            ("mAP@0.5 by frame in clip", self.frame_index),
             ("best F1", self.best_f1),
         ):
             rows += _row(title, {name: _text(value) for name, value in figures.items()})
@@ -80,13 +80,13 @@ class EvaluationResult:
             )
         return "\n".join(rows)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them; None stands for what could not be measured."""
+        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+
     def write_json(self, path: str | Path) -> None:
-        """All fields as a JSON object; null stands for what could not be measured."""
-        document = dataclasses.asdict(self)
-        if math.isnan(self.map50):
-            document["map50"] = None
-        with atomic_path(path) as temporary:
-            Path(temporary).write_text(json.dumps(document, indent=1) + "\n")
+        """Writes `to_dict`."""
+        write_json(path, self.to_dict())
 
 
 def _row(title: str, cells: dict[str, str]) -> list[str]:
@@ -114,7 +114,7 @@ def record_detections(
     detector: Detector,
     dataset: VideoDataset,
     protocol: Protocol | None = None,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Progress = no_progress,
 ) -> DetectionRecords:
     """Runs a detector over a data set. Unlabelled frames are run and not scored.
 
@@ -122,7 +122,7 @@ def record_detections(
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
         dataset: with the detector's classes, in any order.
         protocol: which part is run and how; None runs every frame of every clip.
-        progress: wraps the iteration over clips, such as `tqdm`.
+        progress: around the clips.
 
     Raises:
         InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
@@ -197,7 +197,7 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def score_records(records: DetectionRecords) -> EvaluationResult:
-    """All figures of one evaluation; detections are matched to objects once, at IoU .5."""
+    """All figures of one evaluation; detections are matched to objects once, at IoU 0.5."""
     frames = list(records)
     matches, classes = match(frames), len(records.labels)
     ap50 = [matches.average_precision(index) for index in range(classes)]
@@ -209,7 +209,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         boxes={name: int(number) for name, number in zip(records.labels, boxes, strict=True)},
         frames=len(records),
         clips=len(np.unique(records.videos)),
-        protocol=f"AP at IoU .5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
+        protocol=f"AP at IoU 0.5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
         f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
         runtime=records.runtime,
         coco=_numbers(coco_figures(frames, classes)),
@@ -235,16 +235,16 @@ def _number(value: float) -> float | None:
 def evaluate(
     detector: Detector,
     dataset: VideoDataset,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
     protocol: Protocol | None = None,
+    progress: Progress = no_progress,
 ) -> EvaluationResult:
     """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
 
     Args:
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
         dataset: with the detector's classes, in any order.
-        progress: wraps the iteration over clips, such as `tqdm`.
         protocol: which part is run and how; None runs every frame of every clip.
+        progress: around the clips.
 
     Raises:
         InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +23,7 @@ from keras_sge.data import synthetic_split
 from keras_sge.data.open import open_videos
 from keras_sge.evaluation import SCORE_THRESHOLD, Protocol, evaluate, open_detector
 from keras_sge.models import load_clip_model
+from keras_sge.progress import Progress
 from keras_sge.training import RunFolder, train
 
 _EPOCHS, _BATCH = 5, 4
@@ -115,12 +116,12 @@ def latency_ratio(path: str | Path, baseline: str | Path, rounds: int = 60) -> f
     steps = [_step(path), _step(baseline)]
     times = np.empty((rounds + _WARM_UP, 2))
     for turn in times:
-        for place, (runtime, inputs) in enumerate(steps):
+        for number, (runtime, inputs) in enumerate(steps):
             start = perf_counter()
             runtime(inputs)
-            turn[place] = perf_counter() - start
-    one, other = np.median(times[_WARM_UP:], axis=0)
-    return float(one / other)
+            turn[number] = perf_counter() - start
+    own, baseline_time = np.median(times[_WARM_UP:], axis=0)
+    return float(own / baseline_time)
 
 
 def _step(path):
@@ -191,11 +192,11 @@ class RowRun:
         """What the training took, all parts of it, of wall clock."""
         return json.loads(self._trained.read_text())["minutes"]
 
-    def map50(self, run: dict[str, Any], degraded: bool, progress: Callable[[Iterable[Any]], Iterable[Any]]) -> float:
-        """mAP@.5 of the .tflite, from the folder where it was measured before.
+    def map50(self, run: dict[str, Any], degraded: bool, progress: Progress) -> float:
+        """mAP@0.5 of the .tflite, from the folder where it was measured before.
 
         Args:
-            run: arguments of `Protocol`. degraded: whether half of the frames are spoilt. progress: around the clips.
+            run: arguments of `Protocol`. degraded: whether half of the frames are degraded. progress: around the clips.
         """
         settings = self.settings
         protocol = Protocol(
@@ -209,7 +210,7 @@ class RowRun:
         path = self.folder / f"{name.lower()}.json"
         if not path.is_file():
             detector = open_detector(self.file, 2, SCORE_THRESHOLD)
-            evaluate(detector, self._videos(), progress, protocol).write_json(path)
+            evaluate(detector, self._videos(), protocol, progress).write_json(path)
         value = json.loads(path.read_text())["map50"]
         if value is None:
             raise InputError(f"no object in {protocol.data}: there is nothing to measure on.")

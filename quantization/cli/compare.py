@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val", metavar="NAME", help="default: val")
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
     parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
-    parser.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    parser.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     parser.add_argument(
         "--long",
         type=int,
@@ -50,11 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     need_packages("tqdm", "matplotlib")
     check_folder(arguments.out)
 
-    from tqdm import tqdm
-
     from edge.errors import InputError
     from keras_sge.data.open import open_videos
     from keras_sge.evaluation import Protocol
+    from keras_sge.progress import progress_bar
     from quantization.comparison.compare_files import compare_files
     from quantization.comparison.runtime_process import available_runtimes
 
@@ -75,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.rounds,
         arguments.threads,
         _command(arguments, data),
-        lambda items, name: tqdm(items, desc=name),
+        lambda name: progress_bar("it", name),
     )
     for file in comparison.files:
         print(f"{file.name}: {file.weights:,} bytes, mAP@.5 {file.accuracy.map50:.4f}")

@@ -117,15 +117,14 @@ def _recipe_name(arguments: argparse.Namespace) -> str:
 
 
 def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) -> ExportResult:
-    from tqdm import tqdm
-
+    from keras_sge.progress import progress_bar
     from quantization.exporter import Exporter
 
     exporter = Exporter(clip_model, recipe.name, arguments.entropy)
     if recipe.calibration == "always" or arguments.calibrate:
         source = _source(clip_model, arguments)
         print(f"calibrating on {source.clips} clips of: {source.name}")
-        exporter.calibrate(source, progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate"))
+        exporter.calibrate(source, progress_bar("clip", "calibrate"))
     return exporter.write(arguments.out)
 
 

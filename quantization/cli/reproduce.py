@@ -82,9 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     seeds = _seeds(arguments.seeds)
     need_tensorflow("reproduce", "tqdm", "matplotlib")
 
-    from tqdm import tqdm
-
     from edge.model_zoo import models_folder
+    from keras_sge.progress import progress_bar
     from keras_sge.reproduction.reproduction import Reproduction
     from keras_sge.reproduction.run import Settings
     from quantization.exporter import Exporter
@@ -107,10 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(arguments.row),
         command=_command(arguments),
     )
-    reproduction.run(
-        verbose=2 if arguments.quiet else 1,
-        progress=lambda clips: tqdm(clips, unit="clip", desc="evaluate", disable=arguments.quiet),
-    )
+    reproduction.run(2 if arguments.quiet else 1, progress_bar("clip", "evaluate", arguments.quiet))
     print(f"\n{arguments.out}/{arguments.what}.md holds {len(reproduction.rows)} rows; .json and .png beside it.")
     return 0
 

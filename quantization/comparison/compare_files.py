@@ -7,9 +7,8 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from keras_sge.evaluation import (
     record_detections,
     score_records,
 )
+from keras_sge.progress import Progress, no_progress
 from quantization.comparison.charts import draw_charts, worst_frames
 from quantization.comparison.comparison import ComparedFile, Comparison, Place
 from quantization.comparison.layer_error import float_frames, layer_errors
@@ -39,7 +39,8 @@ from quantization.validation import LIMITS, SLACK, agree
 _LAYER_FRAMES = 8
 # From so many frames on, a run without a reset goes over the same frames again, so that early and late can be compared.
 _LAPS, _LONG = 10, 5000
-Progress = Callable[..., Iterable[Any]]
+# A progress for each loop, by the loop's name.
+NamedProgress = Callable[[str], Progress]
 # Detections of each frame.
 Found = list[tuple[Detection, ...]]
 
@@ -55,7 +56,7 @@ def compare_files(
     rounds: int = 100,
     threads: int = 2,
     command: str = "",
-    progress: Progress = lambda items, name: items,
+    progress: NamedProgress = lambda name: no_progress,
 ) -> Comparison:
     """Measures files of one network and writes README.md, comparison.json and pictures.
 
@@ -65,7 +66,7 @@ def compare_files(
         out: a folder, made where it is missing. runtimes: this environment's first, at the most one other.
         frames: of the run without a reset; from 5,000 on in ten laps. agreement_frames: compared box by box.
         rounds: of timing. threads: while measuring accuracy; times are taken with 1 and 2.
-        command: what made the report, for its head. progress: wraps an iteration, called with it and a name.
+        command: what made the report, for its head. progress: around each loop, by the loop's name.
 
     Raises:
         InputError: fewer than two files, two of one name, files of different networks, or data of other classes, or
@@ -108,7 +109,7 @@ def _measure(
     agreement_frames: int,
     rounds: int,
     threads: int,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> tuple[list[ComparedFile], list[str]]:
     """Every file's figures, and the names of the pictures of worst frames."""
     detectors = [Detector(path, threads, score_threshold=SCORE_THRESHOLD) for path in paths]
@@ -118,7 +119,7 @@ def _measure(
     videos = protocol.videos(dataset)
     latency = _latency(paths, runtimes, rounds, progress)
     records = [
-        record_detections(detector, dataset, protocol, lambda clips, name=name: progress(clips, name))
+        record_detections(detector, dataset, protocol, progress(name))
         for detector, name in zip(detectors, names, strict=True)
     ]
     runs = _long_run(detectors, videos, frames, progress)
@@ -180,11 +181,11 @@ def _check_networks(paths: Sequence[Path], detectors: Sequence[Detector]) -> Non
 
 
 def _latency(
-    paths: Sequence[Path], runtimes: Sequence[RuntimeProcess], rounds: int, progress: Progress
+    paths: Sequence[Path], runtimes: Sequence[RuntimeProcess], rounds: int, progress: NamedProgress
 ) -> list[dict[Place, dict[str, float]]]:
     result: list[dict[Place, dict[str, float]]] = [{} for _ in paths]
     places = [(runtime, threads) for runtime in runtimes for threads in (1, 2)]
-    for runtime, threads in progress(places, "latency"):
+    for runtime, threads in progress("latency")(places):
         times = runtime.latency(paths, threads, rounds)
         for figures, mine in zip(result, times, strict=True):
             figures[runtime.name, threads] = {
@@ -196,10 +197,11 @@ def _latency(
     return result
 
 
-def _long_run(detectors: Sequence[Detector], videos: VideoDataset, frames: int, progress: Progress) -> list[LongRun]:
-    return long_run(
-        detectors, videos, frames, _LAPS if frames >= _LONG else 1, lambda items: progress(items, "without a reset")
-    )
+def _long_run(
+    detectors: Sequence[Detector], videos: VideoDataset, frames: int, progress: NamedProgress
+) -> list[LongRun]:
+    laps = _LAPS if frames >= _LONG else 1
+    return long_run(detectors, videos, frames, laps, progress("without a reset"))
 
 
 def _detect(
@@ -207,7 +209,7 @@ def _detect(
     videos: VideoDataset,
     count: int,
     runtimes: Sequence[RuntimeProcess],
-    progress: Progress,
+    progress: NamedProgress,
 ) -> tuple[
     list[list[tuple[Detection, ...]]], list[dict[str, np.ndarray]], dict[str, list[list[tuple[Detection, ...]]]]
 ]:
@@ -215,7 +217,7 @@ def _detect(
     file's inputs."""
     frames = _clip_frames(videos, count)
     here, first_inputs, elsewhere = [], [], {runtime.name: [] for runtime in runtimes[1:]}
-    for path in progress(paths, "agreement"):
+    for path in progress("agreement")(paths):
         original = Detector(path)
         metadata = original.metadata
         threshold = max(SCORE_THRESHOLD, metadata.score_threshold - SLACK)

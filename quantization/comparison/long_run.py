@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from edge.runtimes.runtime import StepRuntime
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation.matches import match
 from keras_sge.evaluation.records import FrameRecord
+from keras_sge.progress import Progress, no_progress
 
 
 class RecordingRuntime:
@@ -91,7 +92,7 @@ def long_run(
     dataset: VideoDataset,
     frames: int,
     laps: int = 1,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    progress: Progress = no_progress,
 ) -> list[LongRun]:
     """Runs all detectors side by side over clips behind each other, again and again, without a reset.
 
@@ -102,7 +103,7 @@ def long_run(
         dataset: its clips are taken at even distances, as many as a lap needs.
         frames: how many at least; the last lap is finished. laps: passages over the same frames, more where there are
             too few of them.
-        progress: wraps the iteration over clips.
+        progress: around the clips.
     """
     clips = _clips(dataset, -(-frames // laps))
     laps = max(laps, -(-frames // sum(dataset.videos[clip].length for clip in clips)))

@@ -23,6 +23,7 @@ from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
 from keras_sge.models.topology import layer_of, topology
+from keras_sge.progress import progress_bar
 from quantization.bias_correction import correct_biases
 from quantization.calibration import calibrate
 from quantization.contract import STATE_RANGE, check_bounded_memory
@@ -165,7 +166,7 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
         videos,
         qat.calibration_clips,
         qat.seed,
-        progress=lambda clips: tqdm(clips, unit="clip", desc="calibrate", disable=quiet),
+        progress_bar("clip", "calibrate", quiet),
     )
     # Training starts where `sge export --precision int8` ends.
     correct_biases(step, found.input_means)

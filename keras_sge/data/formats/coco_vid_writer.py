@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from edge.atomic import atomic_path, path_below
 from edge.errors import InputError
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.progress import Progress, no_progress
 
 # Frames decoded at a time, so that a long video never lies in memory whole.
 _CHUNK = 64
@@ -23,7 +24,7 @@ def write_coco_vid(
     dataset: VideoDataset,
     directory: str | os.PathLike[str],
     split: str,
-    progress: Callable[[Iterable[int]], Iterable[int]] | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Writes `directory/videos/<name>.mp4` for every video, then `directory/annotations/<split>.json`.
 
@@ -36,7 +37,7 @@ def write_coco_vid(
         dataset: the videos to write.
         directory: made where it does not exist; other splits in it are kept.
         split: the name of the annotation file, such as "train".
-        progress: wraps the sequence of video indices, as `tqdm.tqdm` does.
+        progress: around the sequence of video indices.
 
     Returns:
         The path of the annotation file.
@@ -66,8 +67,7 @@ def write_coco_vid(
         "images": [],
         "annotations": [],
     }
-    indices: Iterable[int] = range(len(dataset))
-    for index in progress(indices) if progress else indices:
+    for index in progress(range(len(dataset))):
         video = dataset.videos[index]
         files[index].parent.mkdir(parents=True, exist_ok=True)
         _write_video(dataset, index, files[index])

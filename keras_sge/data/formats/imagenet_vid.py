@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from keras_sge.data.formats.imagenet_vid_files import (
     read_frame_labels,
     read_frame_size,
 )
+from keras_sge.progress import Progress, no_progress
 
 # Videos whose parsed labels stay in memory.
 _CACHED_VIDEOS = 64
@@ -36,7 +36,7 @@ class ImageNetVid(VideoDataset):
     Args:
         directory: the root, the folder named ILSVRC or ILSVRC2015 in the archive.
         split: `train` or `val`.
-        progress: wraps the iteration over videos while folders are listed, such as `tqdm`.
+        progress: around the videos while their folders are listed.
 
     Attributes:
         videos: sorted by folder, `Video.id` is the position; names are without the package's folder.
@@ -50,7 +50,7 @@ class ImageNetVid(VideoDataset):
         self,
         directory: str | Path,
         split: str,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+        progress: Progress = no_progress,
     ):
         self._images, self._annotations = (Path(directory) / part / "VID" / split for part in ("Data", "Annotations"))
         self._index = index_imagenet_vid(self._images, self._annotations, progress)

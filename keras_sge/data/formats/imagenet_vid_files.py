@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from edge.errors import InputError
 from keras_sge.data.dataset import FrameLabels
 from keras_sge.data.formats.annotation_values import LARGEST_SIDE, Annotation, build_frame_labels
+from keras_sge.progress import Progress, no_progress
 
 # WordNet id -> name, in the order of the field, which is that of the names.
 VID_CLASSES = {
@@ -126,15 +125,13 @@ def _number(entry: ElementTree.Element, part: str, where: object, kind: type[int
         raise InputError(f"{where}: {part} must be {expected}. Received: {text!r}") from error
 
 
-def index_imagenet_vid(
-    images: Path, annotations: Path, progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-) -> list[tuple[str, int]]:
+def index_imagenet_vid(images: Path, annotations: Path, progress: Progress = no_progress) -> list[tuple[str, int]]:
     """Lists the videos of one split; no file is opened.
 
     Args:
         images: `ROOT/Data/VID/SPLIT`. annotations: `ROOT/Annotations/VID/SPLIT`. Both hold one folder a video, directly
             or in packages such as `ILSVRC2015_VID_train_0000`.
-        progress: wraps the iteration over videos, such as `tqdm`.
+        progress: around the videos.
 
     Returns:
         (folder below `images` and `annotations`, number of frames), sorted by folder.
@@ -160,9 +157,7 @@ def index_imagenet_vid(
     if not videos:
         raise InputError(f"{annotations} holds no video. Expected folders such as ILSVRC2015_val_00000000 in it.")
     _refuse_shared_names(videos, annotations)
-    return [
-        (video, _frames(images / video, annotations / video)) for video in (progress(videos) if progress else videos)
-    ]
+    return [(video, _frames(images / video, annotations / video)) for video in progress(videos)]
 
 
 def _folders(folder: Path) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from keras_sge.data.formats.annotation_values import (
     track_numbers,
 )
 from keras_sge.data.formats.frames import read_images, upright_video
+from keras_sge.progress import Progress, no_progress
 
 PEDESTRIAN = 1
 _EXPECTED = "Expected frame, id, left, top, width, height, flag[, class, visibility]: 7 to 10 numbers with commas"
@@ -154,7 +154,7 @@ class MotChallenge(VideoDataset):
 
     Args:
         directory: the root. split: the folder of the sequences, such as `train`.
-        progress: wraps the iteration over sequences while they are indexed, such as `tqdm`.
+        progress: around the sequences while they are indexed.
 
     Raises:
         InputError: a missing file or key, a wrong line, too few images; while it is read: a wrong image. The message
@@ -165,13 +165,13 @@ class MotChallenge(VideoDataset):
         self,
         directory: str | Path,
         split: str,
-        progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+        progress: Progress = no_progress,
     ):
         root = Path(directory) / split
         folders = _sequences(root)
         self.videos, self._images = [], []
         truths: list[MotGroundTruth] = []
-        for folder in progress(folders) if progress else folders:
+        for folder in progress(folders):
             video, images = _read_sequence(folder, len(self.videos))
             truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
             self.videos.append(video)
