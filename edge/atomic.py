@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edge.errors import InputError
 
@@ -58,6 +60,12 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_json(path: str | os.PathLike[str], document: Any) -> None:
+    """Writes a document of plain values as JSON, one value per line."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def path_below(folder: str | os.PathLike[str], name: str) -> Path:

@@ -121,7 +121,7 @@ class GeneratedSource(VideoSource):
     height, width = GENERATED_SIZE
 
     def __init__(self, frame_count: int):
-        self.frame_count = frame_count
+        self.frame_count = self._left = frame_count
         self._frames = np.random.default_rng(0).integers(60, 120, (16, *GENERATED_SIZE, 3), np.uint8)
         for step, frame in enumerate(self._frames):
             for square in range(4):
@@ -129,11 +129,11 @@ class GeneratedSource(VideoSource):
                 frame[top : top + 60, left : left + 60] = 230
 
     def items(self) -> Iterator[Item | StreamEvent]:
-        for frame_id in range(self.frame_count):
+        for frame_id in range(self._left):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.frame_count = 0
+        self._left = 0
 
 
 def run_benchmark(
@@ -218,7 +218,9 @@ def processor_name() -> str:
 
 
 def _without_frames(results: Iterator[FrameResult]) -> Iterator[tuple[dict[str, float], tuple[int, int]]]:
-    return ((result.timings, result.frame.shape[:2]) for result in results)
+    for result in results:
+        assert result.frame is not None, "results of a stream have their frames"
+        yield result.timings, (result.frame.shape[0], result.frame.shape[1])
 
 
 def _summary(values: np.ndarray) -> dict[str, float]:

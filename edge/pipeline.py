@@ -144,7 +144,7 @@ class Pipeline:
             if self._ended_last(name):
                 self._prepared.finish(name, error)
             else:
-                _log.info("%s failed after frame %d: %s", source.name, last, error)
+                _log.debug("%s failed after frame %d: %s", source.name, last, error)
                 self._prepared.put(name, StreamEvent("failed", time, last, str(error)))
                 self._prepared.finish(name)
         except BaseException as error:

@@ -1,49 +1,38 @@
-"""keras-sge: video object detection with a Squeezed GRU and an information entropy map.
+"""Video object detection with a Squeezed GRU and an information entropy map: clips in, a trained network out.
 
-Importing it imports nothing else. Once Keras is imported as well, before or after, `keras.models.load_model` reads this
-package's `.keras` files.
+    import keras_sge
+    config = keras_sge.load_config("quickstart", ["training.epochs=2"])
+    keras_sge.train(config, "runs/first")
+    # Curves need the low scores, too.
+    detector = keras_sge.open_detector("runs/first", score_threshold=0.01)
+    result = keras_sge.evaluate(detector, keras_sge.open_videos("data/sky", "val"))
+    print(result.map50, result.table())
+
+Nothing heavy is imported before a name is used. `load_model` reads a run folder, a `.keras` or an `.npz` file. Once
+this package and Keras are imported, in either order, `keras.models.load_model` reads our `.keras` files as well.
 """
 
-import importlib
-import sys
+from edge.lazy import lazy_names
+from keras_sge.keras_registry import register_with_keras
 
-# What a `.keras` file may hold; importing these registers their classes with Keras.
-_REGISTERED = ("keras_sge.layers", "keras_sge.losses", "keras_sge.models")
+__all__, __getattr__, __dir__ = lazy_names(
+    globals(),
+    {
+        "Config": "keras_sge.config",
+        "Protocol": "keras_sge.evaluation",
+        "SGENet": "keras_sge.models",
+        "bootstrap": "keras_sge.evaluation",
+        "data": "keras_sge.data",
+        "evaluate": "keras_sge.evaluation",
+        "evaluation": "keras_sge.evaluation",
+        "layers": "keras_sge.layers",
+        "load_config": "keras_sge.config",
+        "load_model": "keras_sge.models.checkpoints",
+        "models": "keras_sge.models",
+        "open_detector": "keras_sge.evaluation",
+        "open_videos": "keras_sge.data",
+        "train": "keras_sge.training",
+    },
+)
 
-
-def _register() -> None:
-    for name in _REGISTERED:
-        importlib.import_module(name)
-
-
-class _WithKeras:
-    """A finder and loader that registers the package's classes right behind Keras' own import, and finds nothing else.
-
-    Keras looks classes up in a registry that only they themselves fill, and asks nobody for one that is missing.
-    """
-
-    def find_spec(self, name, path=None, target=None):
-        if name != "keras":
-            return None
-        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, others), None)
-        if spec is not None:
-            self._loader, spec.loader = spec.loader, self
-        return spec
-
-    def create_module(self, spec):
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module):
-        module.__spec__.loader = module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        sys.meta_path.remove(self)
-        # One that is there already is being imported at this moment, and asked for Keras itself.
-        if not any(name in sys.modules for name in _REGISTERED):
-            _register()
-
-
-if "keras" in sys.modules:
-    _register()
-else:
-    sys.meta_path.insert(0, _WithKeras())
+register_with_keras()

@@ -59,7 +59,10 @@ def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
     )
 
 
+# In class targets: an anchor that counts neither way.
 IGNORED = -1
+# Overlap with an object from which an anchor answers for it.
+MATCH_IOU = 0.5
 
 
 class LabelEncoder:
@@ -68,12 +71,21 @@ class LabelEncoder:
 
     Args:
         maps: the detection maps' anchors. variances: of the box codes. iou_threshold: see above.
+        ignore_iou: lower end of an ignore band, below `iou_threshold`: an anchor without a match whose best overlap is
+            `ignore_iou` or more counts neither as an object nor as background (RetinaNet: 0.4). None for no band.
     """
 
-    def __init__(self, maps: Sequence[AnchorMap], variances: tuple[float, float], iou_threshold: float = 0.5):
+    def __init__(
+        self,
+        maps: Sequence[AnchorMap],
+        variances: tuple[float, float],
+        iou_threshold: float = MATCH_IOU,
+        ignore_iou: float | None = None,
+    ):
         self.anchors = anchor_boxes(maps)
         self.variances = variances
         self.iou_threshold = iou_threshold
+        self.ignore_iou = ignore_iou
         self._corners = centers_to_corners(self.anchors)
 
     def encode(
@@ -100,8 +112,11 @@ class LabelEncoder:
             return codes, labels
         overlap = iou_matrix(np.asarray(boxes, np.float64), self._corners)
         match = overlap.argmax(axis=0)
-        positive = overlap.max(axis=0) >= self.iou_threshold
-        # Best pairs first, so that two objects never claim one anchor while another object goes without.
+        best = overlap.max(axis=0)
+        positive = best >= self.iou_threshold
+        if self.ignore_iou is not None:
+            labels[best >= self.ignore_iou] = IGNORED
+        # Best pairs first, so that two objects never share one anchor while another object goes without.
         remaining = overlap.copy()
         for _ in range(len(boxes)):
             box, anchor = np.unravel_index(remaining.argmax(), remaining.shape)

@@ -46,7 +46,7 @@ class ClassLoss(keras.losses.Loss):
 
     Args:
         negatives_per_positive: 3 in SSD.
-        minimum_negatives: kept in a frame at least, so that empty frames teach too.
+        minimum_negatives: kept per frame at least, so that empty frames teach too.
     """
 
     def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, name="class_loss", **kwargs):

@@ -109,7 +109,7 @@ def training_curves(log: str | Path, path: str | Path) -> None:
         axes.plot(*zip(*measured, strict=True), color="tab:green", marker=".")
         best = max(measured, key=lambda point: point[1])
         axes.plot(*best, "o", color="tab:green", markerfacecolor="none", markersize=10)
-        _finish(axes, f"mAP@.5 on validation clips, best {best[1]:.3f}", len(rows))
+        _finish(axes, f"mAP@0.5 on validation clips, best {best[1]:.3f}", len(rows))
         axes.set_ylim(0, 1)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -24,7 +24,7 @@ def iou(a, b):
     return width * height / (areas - width * height)
 
 
-def plain_claims(frames, wanted, threshold=0.5):
+def plain_matches(frames, wanted, threshold=0.5):
     """(frame, detection, object or None) of each detection of a class, best score first."""
     ranked = [
         (-float(score), place, which)
@@ -32,7 +32,7 @@ def plain_claims(frames, wanted, threshold=0.5):
         for which, (score, number) in enumerate(zip(frame.scores, frame.classes, strict=True))
         if number == wanted
     ]
-    taken, claims = set(), []
+    taken, matched = set(), []
     for _, place, which in sorted(ranked, key=lambda item: item[0]):
         frame = frames[place]
         box = frame.boxes[which].astype(float)
@@ -42,9 +42,9 @@ def plain_claims(frames, wanted, threshold=0.5):
             if frame.true_classes[other] == wanted and (place, other) not in taken
         ]
         overlap, other = max(free, default=(0, None))
-        claims.append((place, which, other if overlap >= threshold else None))
-        taken.add((place, claims[-1][2]))
-    return claims
+        matched.append((place, which, other if overlap >= threshold else None))
+        taken.add((place, matched[-1][2]))
+    return matched
 
 
 def plain_area(marks, objects):

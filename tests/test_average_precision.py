@@ -7,16 +7,16 @@ import math
 
 import numpy as np
 import pytest
-from evaluated import plain_area, plain_claims, random_frames, record
+from evaluated import plain_area, plain_matches, random_frames, record
 
 from keras_sge.evaluation import average_precision
 from keras_sge.evaluation.metrics import coco_evaluation, coco_figures
 
 
 def plain_average_precision(frames, wanted, threshold=0.5):
-    claims = plain_claims(frames, wanted, threshold)
+    matched = plain_matches(frames, wanted, threshold)
     objects = sum(int((frame.true_classes == wanted).sum()) for frame in frames)
-    return plain_area([("hit", 1) if other is not None else ("false", 1) for *_, other in claims], objects)
+    return plain_area([("hit", 1) if other is not None else ("false", 1) for *_, other in matched], objects)
 
 
 def coco_average_precision(frames, wanted, threshold=0.5):

@@ -150,7 +150,7 @@ def test_records_are_a_sequence_of_frames(pair):
         records[len(records)]
 
 
-def spoil(path, **changes):
+def damage(path, **changes):
     """Rewrites arrays of a records file; None leaves one out."""
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -162,7 +162,7 @@ def test_records_of_before_regions_were_ignored_are_read(pair, tmp_path):
     path = tmp_path / "old.npz"
     records = records_of(pair[0], LENGTHS, SOURCES)
     records.save(path)
-    spoil(path, ignored=None, ignored_classes=None, ignored_counts=None, unlabelled=None)
+    damage(path, ignored=None, ignored_classes=None, ignored_counts=None, unlabelled=None)
     old = DetectionRecords.load(path)
     assert old.ignored.shape == (0, 4) and not old.ignored_counts.any() and old.unlabelled == 0
     assert len(list(old)) == len(list(records))
@@ -183,7 +183,7 @@ def test_records_of_other_regions_are_no_pair(pair):
         bootstrap(records, records_of(frames, LENGTHS, SOURCES))
 
 
-SPOILT = {
+DAMAGED = {
     "another version": {"format": "keras-sge records 99"},
     "an array left out": {"scores": None},
     "too few scores": {"scores": np.zeros(3, np.float32)},
@@ -196,11 +196,11 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILT)
+@pytest.mark.parametrize("name", DAMAGED)
 def test_wrong_records_are_refused(name, pair, tmp_path):
     path = tmp_path / "wrong.npz"
     records_of(pair[0], LENGTHS, SOURCES).save(path)
-    spoil(path, **SPOILT[name])
+    damage(path, **DAMAGED[name])
     with pytest.raises(InputError, match=r"wrong\.npz"):
         DetectionRecords.load(path)
 
@@ -210,7 +210,7 @@ def test_negative_counts_are_refused(pair, tmp_path):
     records.save(tmp_path / "wrong.npz")
     counts = records.counts.copy()
     counts[:2] = -1, counts[:2].sum() + 1
-    spoil(tmp_path / "wrong.npz", counts=counts)
+    damage(tmp_path / "wrong.npz", counts=counts)
     with pytest.raises(InputError, match="counts"):
         DetectionRecords.load(tmp_path / "wrong.npz")
 
@@ -218,7 +218,7 @@ def test_negative_counts_are_refused(pair, tmp_path):
 def test_scores_that_are_no_numbers_are_refused(pair, tmp_path):
     records = records_of(pair[0], LENGTHS, SOURCES)
     records.save(tmp_path / "wrong.npz")
-    spoil(tmp_path / "wrong.npz", scores=records.scores * np.float32(np.nan))
+    damage(tmp_path / "wrong.npz", scores=records.scores * np.float32(np.nan))
     with pytest.raises(InputError, match="finite"):
         DetectionRecords.load(tmp_path / "wrong.npz")
 

@@ -5,7 +5,7 @@ import pytest
 from tiny import randomize, tiny_config
 
 from edge.boxes import anchor_boxes, centers_to_corners, decode_boxes, iou_matrix
-from keras_sge.boxes import LabelEncoder, anchor_maps, boxes_per_cell
+from keras_sge.boxes import IGNORED, LabelEncoder, anchor_maps, boxes_per_cell
 from keras_sge.config import load_config
 from keras_sge.models import build_step_model
 
@@ -76,6 +76,31 @@ def test_anchors_in_an_ignored_region_do_not_count(encoder):
     np.testing.assert_array_equal(labels == -1, inside & (plain[1] == 0))
     assert (labels == -1).any() and (labels == 0).any()
     assert set(encoder.encode(boxes[:0], np.array([], int), region)[1]) == {-1, 0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_anchors_in_the_ignore_band_count_neither_way(seed):
+    boxes, classes = random_boxes(6, seed), np.arange(6)
+    plain_codes, plain = LabelEncoder(anchor_maps(tiny_config()), VARIANCES).encode(boxes, classes)
+    encoder = LabelEncoder(anchor_maps(tiny_config()), VARIANCES, ignore_iou=0.2)
+    codes, labels = encoder.encode(boxes, classes)
+    best = iou_matrix(boxes.astype(np.float64), centers_to_corners(encoder.anchors)).max(axis=0)
+    band = (best >= 0.2) & (best < 0.5) & (plain == 0)
+    assert band.any()
+    np.testing.assert_array_equal(labels, np.where(band, IGNORED, plain))
+    np.testing.assert_array_equal(codes, plain_codes)
+
+
+def test_an_object_s_only_anchor_is_matched_even_in_the_ignore_band(encoder):
+    """An object that overlaps no anchor by 0.5 keeps its best one."""
+    banded = LabelEncoder(anchor_maps(tiny_config()), VARIANCES, ignore_iou=0.01)
+    corners = centers_to_corners(encoder.anchors)
+    thin = corners[[7]] + [[0, 0, 0, 0]]
+    thin[0, 3] = thin[0, 1] + 0.3 * (thin[0, 3] - thin[0, 1])
+    thin = np.clip(thin, 0, 1)
+    assert iou_matrix(thin.astype(np.float64), corners).max() < 0.5
+    labels = banded.encode(thin, np.array([1]))[1]
+    assert (labels == 2).sum() == 1 and (labels == IGNORED).any()
 
 
 def test_identical_objects_both_get_an_anchor(encoder):

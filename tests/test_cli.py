@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import shlex
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.atomic import atomic_path
+from edge.cli.run_command import EXIT_CODES, run_command
 from edge.missing_packages import install_command
 from keras_sge.cli.main import main
 
@@ -49,6 +51,7 @@ def test_help_of_every_command(command, capsys):
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: sge {command}") and "examples:" in text
+    assert text.endswith(f"{EXIT_CODES}\n")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +362,38 @@ def test_summary_writes_json(folder, capsys):
     assert "T-params" in capsys.readouterr().out
     document = json.loads((folder / "x.json").read_text())
     assert set(document) == {"params", "temporal_params", "temporal_biases", "macs_per_frame"}
+
+
+def test_summary_of_a_file_is_that_of_its_network(folder, capsys, tiny_tflite):
+    from edge.metadata import read_model
+    from keras_sge.config import config_from_dict
+    from keras_sge.models.summary import summarize
+
+    path = shutil.copy(tiny_tflite, "tiny.tflite")
+    assert main(["summary", path, "--json", "-"]) == 0
+    printed = capsys.readouterr()
+    document, metadata = json.loads(printed.out), read_model(path)[1]
+    assert document["bytes"] == Path(path).stat().st_size and document["precision"] == metadata.precision
+    network = config_from_dict({"network": metadata.details["config"]}).network
+    assert document["params"] == summarize(network).params
+    assert "tiny.tflite" in printed.err.splitlines()[-1]
+    assert "--set" in refused(capsys, "summary", path, "--set", "network.alpha=1")
+    assert "none.tflite" in refused(capsys, "summary", "none.tflite")
+
+
+def test_what_libraries_log_is_printed_plainly(capsys):
+    """Information where text goes, a note where errors go; nothing stays behind for the next command."""
+
+    def command():
+        logging.getLogger("keras_sge.training.fit").info("network input: %s", "64 x 64")
+        logging.getLogger("edge.video").warning("a frame is lost")
+        return run_command("sge", lambda: logging.getLogger("keras_sge").info("inside") or 0)
+
+    assert run_command("sge", command) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("network input: 64 x 64\ninside\n", "note: a frame is lost\n")
+    logging.getLogger("keras_sge").info("outside")
+    assert capsys.readouterr().out == "" and not logging.getLogger("keras_sge").handlers
 
 
 def test_evaluate_writes_json(folder, capsys, tiny_coco, tiny_tflite):

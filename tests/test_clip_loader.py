@@ -258,15 +258,15 @@ def test_worker_threads_keep_the_order(sky):
     np.testing.assert_allclose(found.mean(axis=1), np.concatenate(expected), atol=1e-5)
 
 
-def test_spoilt_frames_are_spoilt_one_by_one_and_keep_their_objects():
-    clean, spoilt = (
+def test_degraded_frames_are_drawn_one_by_one_and_keep_their_objects():
+    clean, degraded = (
         loader(still(), augment=True, steps=1, batch_size=8, augmentation=AugmentationConfig(degrade=degrade))[0]
         for degrade in (0.0, 0.5)
     )
-    changed = (clean[0]["image"] != spoilt[0]["image"]).any(axis=(2, 3, 4))
+    changed = (clean[0]["image"] != degraded[0]["image"]).any(axis=(2, 3, 4))
     assert 0 < changed.sum() < changed.size and (changed.any(axis=1) & ~changed.all(axis=1)).any()
     for key in clean[1]:
-        np.testing.assert_array_equal(clean[1][key], spoilt[1][key])
+        np.testing.assert_array_equal(clean[1][key], degraded[1][key])
 
 
 def test_lost_frames_are_made_up_for_while_the_video_goes_on():
@@ -339,3 +339,17 @@ def test_ignored_regions_follow_the_picture():
         assert (scores[inside & small] == -1).all() and (
             scores[~inside & small & (abs(centers - 0.5) > 0.2)] == 0
         ).all()
+
+
+def test_the_ignore_band_is_off_unless_asked_for():
+    plain, banded = (loader(still(), augment=False, ignore_iou=value)[0][1] for value in (None, 0.2))
+    assert set(np.unique(plain["scores"])) == {0, 1}
+    band = banded["scores"] == -1
+    assert band.any() and not plain["scores"][band].any()
+    np.testing.assert_array_equal(banded["boxes"], plain["boxes"])
+
+
+@pytest.mark.parametrize("value", [0, 0.5, -0.1])
+def test_an_ignore_band_out_of_range_is_refused(value):
+    with pytest.raises(InputError, match=rf"training\.ignore_iou .*Received: {value}"):
+        TrainingConfig(ignore_iou=value)

@@ -236,7 +236,7 @@ def test_the_command_writes_a_report(tiny_tflite, half, tiny_coco, tmp_path, mon
     assert 0 < second["run"]["mean_difference"][0] < 0.05 and first["run"]["mean_difference"][0] == 0
     assert str(tmp_path) not in document["command"]
     text = (tmp_path / "report" / "README.md").read_text()
-    for word in ("## Size and accuracy", "## Latency", "frozen", "SQNR dB", "AP at IoU .5"):
+    for word in ("## Size and accuracy", "## Latency", "frozen", "SQNR dB", "AP at IoU 0.5"):
         assert word in text
     for picture in ("accuracy.png", "state.png", "layers.png"):
         assert (tmp_path / "report" / picture).stat().st_size > 1000 and f"]({picture})" in text

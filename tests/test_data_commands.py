@@ -93,19 +93,25 @@ def test_the_figures_are_right(folder):
     assert report.speed == {"slow": 0, "medium": 0, "fast": 1}
 
 
-def test_all_problems_are_listed_and_end_with_two(folder, capsys):
+def test_all_problems_are_listed_and_end_with_one(folder, capsys):
     for number in range(24):
         text = vid_xml(vid_object("n1" if number else "n02084071", (1, 1, 9, 9)))
         write_vid_video(folder / "bad", f"val/v{number:02d}", [vid_xml(), text])
     capsys.readouterr()
-    assert main(["data", "check", "bad", "--json", "x.json", "--out", "x.png"]) == 2
+    assert main(["data", "check", "bad", "--json", "x.json", "--out", "x.png"]) == 1
     printed = capsys.readouterr()
-    assert "23 of 24 videos" in printed.err.splitlines()[-1]
+    assert "23 of 24 videos" in printed.out.splitlines()[-1]
     assert "v01/000001.xml" in printed.out and "v20/" in printed.out and "v21/" not in printed.out
     assert "and 3 more" in printed.out
     document = json.loads((folder / "x.json").read_text())
     assert len(document["problems"]) == 23 and (document["clips"], document["frames"], document["boxes"]) == (24, 2, 1)
     assert (folder / "x.png").stat().st_size > 0
+
+
+def test_figures_go_to_standard_output_alone(folder, capsys):
+    assert main(["data", "check", "mot", "--split", "train", "--json", "-"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["boxes"] == 10 and "clips        2" in printed.err
 
 
 def test_check_counts_what_was_not_taken_as_it_stands(folder, capsys):

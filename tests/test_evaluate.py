@@ -109,7 +109,7 @@ def test_result_as_json_and_table(sky, tmp_path):
     assert set(document) >= {"map50", "ap50", "boxes", "frames", "clips", "protocol", "runtime"}
     assert document["map50"] == 1 and document["frames"] == 15 and document["clips"] == 3
     assert set(document["ap50"]) == set(CLASSES)
-    assert "IoU .5" in document["protocol"] and document["runtime"] == "fake 1"
+    assert "IoU 0.5" in document["protocol"] and document["runtime"] == "fake 1"
     assert EvaluationResult(**document) == result
     table = result.table()
     assert all(name in table for name in CLASSES) and "1.000" in table

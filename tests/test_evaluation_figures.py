@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from evaluated import iou, plain_area, plain_claims, random_frames, record, records_of
+from evaluated import iou, plain_area, plain_matches, random_frames, record, records_of
 
 from keras_sge.evaluation import evaluation_pictures, score_records
 from keras_sge.evaluation.matches import match
@@ -54,7 +54,7 @@ def plain_motion(frames, motion, bounds, weighted):
     values = []
     for wanted in range(3):
         marks = []
-        for place, which, other in plain_claims(frames, wanted):
+        for place, which, other in plain_matches(frames, wanted):
             if other is not None:
                 marks.append(("hit", 1) if inside[place][other] else ("ignored", 0))
             else:
@@ -85,7 +85,7 @@ def test_borders_of_speed():
     assert [(*SPEEDS, "none")[speed] for speed in speeds] == ["slow", "medium", "medium", "fast", "none"]
 
 
-def test_claiming_an_object_of_another_speed_counts_neither_way():
+def test_a_match_with_an_object_of_another_speed_counts_neither_way():
     box, far = (0, 0, 10, 10), (50, 50, 60, 60)
     frames = [record([(far, 0.9, 0), (box, 0.8, 0)], [(box, 0), (far, 0)])]
     assert motion_figures(match(frames), 3, np.array([0.95, 0.5]))["slow"] == 1
@@ -110,7 +110,7 @@ def test_position_split_equals_the_figures_of_those_frames_alone(seed):
     }.items():
         part = [frame for frame, place in zip(frames, ids, strict=True) if place + 1 in positions]
         marks = [
-            [("hit", 1) if other is not None else ("false", 1) for *_, other in plain_claims(part, wanted)]
+            [("hit", 1) if other is not None else ("false", 1) for *_, other in plain_matches(part, wanted)]
             for wanted in range(3)
         ]
         objects = [sum(int((frame.true_classes == wanted).sum()) for frame in part) for wanted in range(3)]
@@ -124,15 +124,15 @@ ERRORS = {
     "missed": ([], [(BOX, 0)], {"missed": 1}),
     "wrong class": ([(BOX, 0.9, 1)], [(BOX, 0)], {"wrong_class": 1}),
     "wrong class beside the right one": ([(BOX, 0.9, 0), (BOX, 0.8, 1)], [(BOX, 0)], {"wrong_class": 1}),
-    "badly placed": ([(HALF_OFF, 0.9, 0)], [(BOX, 0)], {"badly_placed": 1}),
-    "badly placed and wrong": ([(HALF_OFF, 0.9, 1)], [(BOX, 0)], {"background": 1, "missed": 1}),
+    "localization": ([(HALF_OFF, 0.9, 0)], [(BOX, 0)], {"localization": 1}),
+    "off in box and class": ([(HALF_OFF, 0.9, 1)], [(BOX, 0)], {"background": 1, "missed": 1}),
     "duplicate": ([(BOX, 0.9, 0), (BOX, 0.8, 0)], [(BOX, 0)], {"duplicate": 1}),
     "background": ([(BOX, 0.9, 0), (FAR, 0.9, 0)], [(BOX, 0)], {"background": 1}),
     "background of an empty frame": ([(FAR, 0.9, 0)], [], {"background": 1}),
-    "badly placed comes before wrong class": (
+    "localization comes before wrong class": (
         [(BOX, 0.9, 0)],
         [(BOX, 1), (HALF_OFF, 0)],
-        {"badly_placed": 1, "missed": 1},
+        {"localization": 1, "missed": 1},
     ),
     "below the threshold": ([(BOX, 0.4, 0), (FAR, 0.4, 0)], [(BOX, 0)], {"missed": 1}),
     "at the threshold": ([(BOX, 0.5, 0)], [(BOX, 0)], {}),
@@ -147,7 +147,7 @@ def test_errors_by_hand(name):
     frames = [record([(FAR, 0.9, 2)], [(FAR, 2)]), record(found, truth), record([(BOX, 0.9, 2)], [(BOX, 2)])]
     counts = error_breakdown(match(frames), frames, 0.5)
     assert {kind: number for kind, number in counts.items() if number} == expected
-    assert set(counts) == {"missed", "wrong_class", "badly_placed", "duplicate", "background"}
+    assert set(counts) == {"missed", "wrong_class", "localization", "duplicate", "background"}
 
 
 def test_what_lies_in_an_ignored_region_is_no_error():
@@ -190,10 +190,10 @@ def test_without_a_threshold_everything_is_missed():
 def test_best_f1_is_the_best_of_all_thresholds(levels):
     frames = random_frames(3, 30, levels)
     objects = sum(len(frame.true_classes) for frame in frames)
-    claims = [claim for wanted in range(3) for claim in plain_claims(frames, wanted)]
+    matched = [one for wanted in range(3) for one in plain_matches(frames, wanted)]
     figures = []
     for threshold in sorted({float(score) for frame in frames for score in frame.scores}, reverse=True):
-        kept = [other for place, which, other in claims if frames[place].scores[which] >= threshold]
+        kept = [other for place, which, other in matched if frames[place].scores[which] >= threshold]
         right = sum(other is not None for other in kept)
         figures.append((2 * right / (len(kept) + objects), threshold, right / len(kept), right / objects))
     # The first of equals is the highest threshold.

@@ -1,9 +1,11 @@
 """Which way imports point, and what they do not drag along."""
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,41 @@ def test_configurations_and_the_command_line_load_no_keras(code):
 def test_help_loads_no_keras():
     code = "from keras_sge.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint()"
     assert not loaded_by(code) & {"tensorflow", "keras", "jax"}
+
+
+def packages():
+    return [name for name in every_module() if (ROOT / name.replace(".", "/")).is_dir()]
+
+
+def every_module():
+    for package in FORBIDDEN:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_public_name_hides_a_module():
+    """`from package import name` gives the module of that name wherever there is one."""
+    modules = set(every_module())
+    for package in map(importlib.import_module, packages()):
+        for name in getattr(package, "__all__", ()):
+            if f"{package.__name__}.{name}" in modules:
+                assert isinstance(getattr(package, name), types.ModuleType), f"{package.__name__}.{name}"
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_public_names_are_there_and_documented(package):
+    package = importlib.import_module(package)
+    for name in package.__all__:
+        assert getattr(package, name).__doc__ or name in ("RECIPES", "__version__"), name
+    assert set(package.__all__) <= set(dir(package))
+
+
+def test_public_names_of_keras_sge():
+    import keras_sge
+
+    for name in ("load_config", "Config", "train", "evaluate", "load_model", "open_detector", "open_videos", "SGENet"):
+        assert name in keras_sge.__all__
+    for name in ("Protocol", "bootstrap", "layers", "models", "data", "evaluation"):
+        assert name in keras_sge.__all__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        keras_sge.nothing  # noqa: B018

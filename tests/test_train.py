@@ -272,7 +272,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path
 def test_weights_that_are_no_numbers_are_not_written_although_the_loss_is_one(lost, tmp_path, monkeypatch):
     end = DataWait.on_epoch_end
 
-    def spoil(callback, epoch, logs=None):
+    def damage(callback, epoch, logs=None):
         end(callback, epoch, logs)
         if epoch == 1:
             assert np.isfinite(logs["loss"])
@@ -282,7 +282,7 @@ def test_weights_that_are_no_numbers_are_not_written_although_the_loss_is_one(lo
             ]
             found[0].assign(found[0] * np.nan)
 
-    monkeypatch.setattr(DataWait, "on_epoch_end", spoil)
+    monkeypatch.setattr(DataWait, "on_epoch_end", damage)
     with pytest.raises(InputError, match=r"after epoch 2: 1 of \d+ weights.*holds the epoch before"):
         train(experiment(SINGLE, epochs=3, average=0.9), tmp_path / "run", verbose=0)
     kept = load_clip_model(tmp_path / "run", compile=True)

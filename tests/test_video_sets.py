@@ -158,9 +158,9 @@ def test_the_degraded_protocol_depends_on_seed_video_and_frame_only():
     piecewise = np.concatenate([other.read(index, t, t + 1) for index in reversed(range(20)) for t in (3, 2, 1, 0)])
     np.testing.assert_array_equal(whole, piecewise[::-1])
     clean = np.concatenate([videos.read(index) for index in range(20)])
-    spoilt = (whole != clean).any(axis=(1, 2, 3))
+    degraded = (whole != clean).any(axis=(1, 2, 3))
     # A flat frame shows neither blur nor a loss of resolution: noise and blocks remain, two kinds in five of one half.
-    assert 5 <= spoilt.sum() <= 30
+    assert 5 <= degraded.sum() <= 30
     assert not np.array_equal(whole, np.concatenate([DegradedVideos(videos, 2).read(index) for index in range(20)]))
 
 
@@ -171,7 +171,7 @@ def test_a_frame_of_the_protocol_is_drawn_from_its_own_numbers():
     assert kind in (*KINDS, None)
 
 
-def test_half_of_the_frames_are_spoilt_and_all_kinds_are_equally_likely():
+def test_half_of_the_frames_are_degraded_and_all_kinds_are_equally_likely():
     rng, frame = np.random.default_rng(0), np.zeros((32, 32, 3), np.uint8)
     kinds = [Degradation().apply(frame, rng)[1] for _ in range(2000)]
     assert 900 < sum(kind is not None for kind in kinds) < 1100

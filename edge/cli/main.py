@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import edge
-from edge.cli.run_command import run_command
+from edge.cli.run_command import EXIT_CODES, run_command
 
 # One module in edge/cli each; it is imported, with OpenCV behind it, only when its command is asked for.
 COMMANDS = {
@@ -24,9 +24,8 @@ EXAMPLES = """examples:
   sge-edge benchmark --threads 4                          how fast is this machine
   sge-edge info model.tflite                              what is in the file
 
-exit codes: 0 done, or ended by SIGTERM with every file closed; 2 something to mend in the command, a file or the
-installation; 130 stopped with Ctrl-C
 `sge-edge COMMAND --help` explains a command.
+
 """
 
 # Keeps the examples' lines, and gives the longest option a column of its own.
@@ -55,7 +54,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sge-edge",
         description="Video object detection with a .tflite file that remembers: its state goes from frame to frame.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + EXIT_CODES,
         formatter_class=_HelpFormatter,
     )
     parser.add_argument("-V", "--version", action="version", version=f"sge-edge {edge.__version__}")
@@ -66,5 +65,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         if argv and argv[0] == name:
             module = importlib.import_module(f"edge.cli.{name}")
             module.add_arguments(command)
+            command.epilog = f"{command.epilog or ''}\n{EXIT_CODES}"
             command.set_defaults(run=module.run)
     return parser

@@ -81,16 +81,14 @@ def open_runtime(
         raise InputError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {accelerator!r}")
     if delegate and accelerator != "auto":
         raise InputError(f"a delegate is an accelerator of its own. Leave out either {delegate} or {accelerator!r}.")
-    runtime: StepRuntime
     if accelerator != "gpu":
-        runtime = Runtime(flatbuffer, metadata, threads, delegate)
-    else:
-        try:
-            runtime = CompiledRuntime(flatbuffer, metadata)
-        except GpuError as error:
-            if not allow_cpu:
-                raise
-            runtime = Runtime(flatbuffer, metadata, threads)
-            runtime.note = f"the CPU took over: {error.reason}"
-    _log.info("%s %s on %s%s", runtime.name, runtime.version, runtime.accelerator, runtime.note and f"; {runtime.note}")
-    return runtime
+        return Runtime(flatbuffer, metadata, threads, delegate)
+    try:
+        return CompiledRuntime(flatbuffer, metadata)
+    except GpuError as error:
+        if not allow_cpu:
+            raise
+        runtime = Runtime(flatbuffer, metadata, threads)
+        runtime.note = f"the CPU took over: {error.reason}"
+        _log.warning(runtime.note)
+        return runtime

@@ -35,7 +35,8 @@ class FileSource(VideoSource):
 
     def items(self) -> Iterator[Item | StreamEvent]:
         yield from self._reader
-        if missing := self._reader.missing():
+        missing = self._reader.missing()
+        if missing and self.frame_count is not None:
             raise InputError(
                 f"{self.name} is cut short or damaged: its header announces {self.frame_count} frames, "
                 f"{self.frame_count - missing} could be decoded. Copy or record it again."

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from edge.cli.run_command import add_json_option, json_output
+
+if TYPE_CHECKING:
+    from keras_sge.evaluation import BootstrapResult
 
 HELP = "compare two models by their records: difference of mAP and how sure it is"
 EPILOG = """examples:
@@ -10,7 +17,7 @@ EPILOG = """examples:
   sge evaluate single.tflite --data data/sky --records single.npz
   sge bootstrap memory.npz single.npz --json difference.json
 
-Source videos are drawn with replacement, the same ones for both models, and mAP@.5 is compared for each draw. An
+Source videos are drawn with replacement, the same ones for both models, and mAP@0.5 is compared for each draw. An
 interval that holds 0 says that the videos at hand do not decide. It says nothing about other seeds of the training.
 """
 
@@ -22,17 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B.npz", help="records of another model, or run, on the same frames")
     parser.add_argument("--resamples", type=int, default=2000, metavar="N", help="how many draws (default: 2000)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the draws (default: 1)")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures, and how they were made, as JSON")
+    add_json_option(parser, "the figures, and how they were made,")
     parser.add_argument("--verbose", action="store_true", help="also print how each model was run")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    from edge.atomic import check_writable
+    with json_output(arguments.json) as write:
+        write(dataclasses.asdict(_compared(arguments)))
+    return 0
 
-    if arguments.json:
-        check_writable(arguments.json)
 
+def _compared(arguments: argparse.Namespace) -> BootstrapResult:
     from keras_sge.evaluation import DetectionRecords, bootstrap
     from keras_sge.progress import progress_bar
 
@@ -48,10 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("A and B were not run alike: --verbose says how")
     print()
     print(
-        f"mAP@.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
+        f"mAP@0.5 of A minus B: {result.difference:+.3f}, 95% interval [{low:+.3f}, {high:+.3f}], above 0 in "
         f"{result.share_above_zero:.1%} of {result.resamples:,} resamples of {result.sources} source videos "
         f"(paired, percentile, seed {result.seed})."
     )
-    if arguments.json:
-        result.write_json(arguments.json)
-    return 0
+    return result

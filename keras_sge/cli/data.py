@@ -6,13 +6,15 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edge.cli.run_command import EXIT_CODES, add_json_option, json_output
 from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
     from keras_sge.config import NetworkConfig
     from keras_sge.data import VideoDataset
+    from keras_sge.data.report import DataReport
 
 HELP = "make, check, look at and convert data sets; propose anchors"
 EPILOG = """examples:
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--config", metavar="CONFIG", help="also measure how well this configuration's anchors fit")
     check.add_argument("--no-frames", action="store_true", help="do not decode each video's first and last frame")
     check.add_argument("--out", metavar="FILE.png", help="also draw sizes, classes, speeds and frames")
-    check.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
+    add_json_option(check, "the figures")
     check.set_defaults(run_action=_check)
 
     look = actions.add_parser("look", help="draw frames and labels into one picture")
@@ -69,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     anchors.add_argument("--config", metavar="CONFIG", help="input size and detection maps are its (default: a run's)")
     anchors.add_argument("--ratios", type=int, metavar="N", help="aspect ratios (default: as many as now)")
     anchors.set_defaults(run_action=_anchors)
+    for action in actions.choices.values():
+        action.epilog = EXIT_CODES
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -118,19 +122,31 @@ def _synthetic(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    import json
+    with json_output(arguments.json) as write:
+        report, document = _checked(arguments)
+        write(document)
+        if not report.problems:
+            return 0
+        print("\nproblems:")
+        for problem in report.problems[:_SHOWN_PROBLEMS]:
+            print(f"  {problem}")
+        if len(report.problems) > _SHOWN_PROBLEMS:
+            print(f"  and {len(report.problems) - _SHOWN_PROBLEMS} more")
+        print(f"\n{len(report.problems)} of {report.clips} videos of {arguments.data} have a problem.")
+    return 1
 
-    from edge.atomic import atomic_path, check_writable
-    from edge.errors import InputError
+
+def _checked(arguments: argparse.Namespace) -> tuple[DataReport, dict[str, Any]]:
+    """The report, and all figures as JSON takes them."""
+    from edge.atomic import check_writable
     from keras_sge.boxes import anchor_maps
     from keras_sge.config import load_config
     from keras_sge.data import check_videos
     from keras_sge.data.anchors import anchor_fit
     from keras_sge.data.figures import check_picture_name, data_figure
 
-    for path in filter(None, (arguments.out, arguments.json)):
-        check_writable(path)
     if arguments.out:
+        check_writable(arguments.out)
         # Before the minutes that a large set takes.
         check_picture_name(arguments.out)
     network = load_config(arguments.config).network if arguments.config else None
@@ -151,24 +167,12 @@ def _check(arguments: argparse.Namespace) -> int:
             ],
         }
         shares = ", ".join("{rows} x {columns}: {share:.1%}".format(**entry) for entry in document["anchors"]["by_map"])
-        print(f"\nanchors of {arguments.config}: best-possible recall at IoU .5 {fit.recall:.3f}")
+        print(f"\nanchors of {arguments.config}: best-possible recall at IoU 0.5 {fit.recall:.3f}")
         print(f"mean best IoU {fit.mean_iou:.3f}; boxes answered by each map (rows x columns): {shares}")
-    if arguments.json:
-        with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(document, indent=1) + "\n")
     if arguments.out:
         data_figure(dataset, report, arguments.out)
         print(f"\nwrote {arguments.out}")
-    if not report.problems:
-        return 0
-    print("\nproblems:")
-    for problem in report.problems[:_SHOWN_PROBLEMS]:
-        print(f"  {problem}")
-    if len(report.problems) > _SHOWN_PROBLEMS:
-        print(f"  and {len(report.problems) - _SHOWN_PROBLEMS} more")
-    raise InputError(
-        f"{len(report.problems)} of {report.clips} videos of {arguments.data} have a problem, listed above."
-    )
+    return report, document
 
 
 def _look(arguments: argparse.Namespace) -> int:
@@ -229,8 +233,8 @@ def _anchors(arguments: argparse.Namespace) -> int:
         command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
         raise InputError(f"{report.problems[0]} For all of them: {command}")
     proposal = propose_anchors(report.boxes, network, arguments.ratios)
-    print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU .5\n")
-    print("| anchors | a cell | recall | mean best IoU |\n|---|---:|---:|---:|")
+    print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU 0.5\n")
+    print("| anchors | per cell | recall | mean best IoU |\n|---|---:|---:|---:|")
     for name, anchors in ((f"present, {arguments.config}", network.anchors), ("proposed", proposal)):
         fit = anchor_fit(report.boxes, anchor_maps(dataclasses.replace(network, anchors=anchors)))
         print(f"| {name} | {2 + 2 * len(anchors.ratios)} | {fit.recall:.4f} | {fit.mean_iou:.4f} |")

@@ -151,8 +151,8 @@ def _report(out: Path, steps: list[str], seconds: float) -> None:
     size = (out / "sge.tflite").stat().st_size
     lines = _frame_lines(out / "detections.jsonl")
     milliseconds = sorted(line["ms"]["total"] for line in lines)[len(lines) // 2]
-    found = f"mAP@.5 on {result.clips} held-out synthetic clips ({result.frames:,} frames): {result.map50:.3f}"
-    speed = f"{1000 / milliseconds:.0f} frames a second"
+    found = f"mAP@0.5 on {result.clips} held-out synthetic clips ({result.frames:,} frames): {result.map50:.3f}"
+    speed = f"{1000 / milliseconds:.0f} frames per second"
     text = f"""# keras-sge demo
 
 {found},
@@ -163,13 +163,13 @@ from the .tflite file ({size / 1e6:.1f} MB, {result.runtime}, Python {sys.versio
 {result.protocol}.
 
 One held-out clip of 320 x 320 px streamed at {speed}
-(median {milliseconds:.1f} ms a frame, decoding to boxes, two threads). The whole demo took {seconds / 60:.1f} minutes.
+(median {milliseconds:.1f} ms per frame, decoding to boxes, two threads). The demo took {seconds / 60:.1f} minutes.
 
 | what | file |
 |---|---|
 | the clip, with the packaged detector | [packaged.mp4](packaged.mp4), [six of its frames](packaged.jpg) |
 | the clip, with the detector trained just now | [detections.mp4](detections.mp4), [six of its frames](detections.jpg) |
-| detections, a line of JSON a frame | [detections.jsonl](detections.jsonl) |
+| detections, one line of JSON per frame | [detections.jsonl](detections.jsonl) |
 | training curves | ![curves](curves.png) |
 | entropy map of a frame, as in the paper's Fig. 2 | ![entropy](entropy.png) |
 | the deployable file | [sge.tflite](sge.tflite) |

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.cli.run_command import add_json_option, json_output
 from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.progress import progress_bar
@@ -14,7 +15,7 @@ from keras_sge.progress import progress_bar
 if TYPE_CHECKING:
     from edge.detector import Detector
     from keras_sge.data import VideoDataset
-    from keras_sge.evaluation import Protocol
+    from keras_sge.evaluation import EvaluationResult, Protocol
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
@@ -22,12 +23,12 @@ EPILOG = """examples:
   sge evaluate runs/first/best.keras                           the epoch with the best mAP on validation clips
   sge evaluate runs/first --data data/sky --split val          reads data/sky/annotations/val.json
   sge evaluate first.tflite --data data/sky --split val --json val.json
-  sge evaluate first.tflite --data data/sky --degrade 1        half of the frames spoilt, the same for every model
+  sge evaluate first.tflite --data data/sky --degrade 1        half of the frames degraded, the same for every model
   sge evaluate first.tflite --data data/sky --degrade 1 --reset-every-frame --records reset.npz
   sge evaluate first.tflite --data data/sky --split train --development 12 --average-scores clip
   sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
-By default every frame of every clip is run in order with carried state. AP is taken at IoU .5 with all-point
+By default every frame of every clip is run in order with carried state. AP is taken at IoU 0.5 with all-point
 interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. --json and
 --verbose say exactly what was done. `sge bootstrap` compares two files of --records.
 """
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--development", type=int, metavar="N", help="of the split, only the N source videos kept for development"
     )
-    what.add_argument("--degrade", type=int, metavar="SEED", help="spoil half of the frames, drawn from SEED")
+    what.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     what.add_argument(
         "--frames",
         default="all",
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average-scores", choices=("clip", "track"), help="average class scores over the past of a clip or a track"
     )
     files = parser.add_argument_group("what is written")
-    files.add_argument("--json", metavar="FILE", help="the figures, and how they were made, as JSON")
+    add_json_option(files, "the figures, and how they were made,")
     files.add_argument("--pictures", metavar="DIR", help="curves, confusion matrix and splits as PNG")
     files.add_argument("--records", metavar="FILE.npz", help="every detection and object, for `sge bootstrap`")
     files.add_argument("--verbose", action="store_true", help="also print the whole protocol")
@@ -72,14 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
+    with json_output(arguments.json) as write:
+        write(_evaluated(arguments).to_dict())
+    return 0
+
+
+def _evaluated(arguments: argparse.Namespace) -> EvaluationResult:
     from edge.atomic import check_writable
     from edge.missing_packages import need_packages
 
     if arguments.pictures:
         need_packages("matplotlib")
-    for path in (arguments.json, arguments.records):
-        if path:
-            check_writable(path)
+    if arguments.records:
+        check_writable(arguments.records)
 
     from keras_sge.evaluation import (
         SCORE_THRESHOLD,
@@ -109,14 +115,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.records:
         records.save(arguments.records)
     result = score_records(records)
-    if arguments.json:
-        result.write_json(arguments.json)
     if arguments.pictures:
         evaluation_pictures(records, result, arguments.pictures)
     print(f"{arguments.model} on {protocol.data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
     print(result.table())
     print(f"\n{result.protocol}." if arguments.verbose else f"\n{protocol.line()} (--verbose: the whole protocol)")
-    return 0
+    return result
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:

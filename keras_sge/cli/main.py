@@ -8,7 +8,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 
-from edge.cli.run_command import run_command
+from edge.cli.run_command import EXIT_CODES, run_command
 
 EXAMPLES = """the road, in order:
   sge demo                                                     all of it on the built-in data, in minutes
@@ -25,9 +25,8 @@ EXAMPLES = """the road, in order:
   sge compare a.tflite b.tflite --data DIR --out report        what precision costs, side by side
   sge-edge detect clip.mp4 --model first.tflite --save out.mp4
 
-exit codes: 0 done, or ended by SIGTERM with every file closed; 1 a check of `sge inspect` failed; 2 something to mend
-in the command, a file or the installation; 130 stopped with Ctrl-C. A training that was stopped keeps its last epoch.
 `sge COMMAND --help` explains a command.
+
 """
 
 
@@ -60,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sge",
         description="Video object detection from clips to a .tflite with memory.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sge {importlib.metadata.version('keras-sge')}")
@@ -74,5 +73,6 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        command.epilog = f"{command.epilog or ''}\n{EXIT_CODES}"
         command.set_defaults(execute=module.run)
     return parser

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
-    parser.add_argument("--quiet", action="store_true", help="a line an epoch instead of a progress bar")
+    parser.add_argument("--quiet", action="store_true", help="one line per epoch instead of a progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if folder.stopped_early(config.training.early_stopping):
         print(f"stopped early: no better mAP in {config.training.early_stopping} measurements")
     if (best := folder.best_epoch()) is not None:
-        print(f"best on validation clips: {folder.best}, epoch {best + 1}, mAP@.5 {folder.measured()[best]:.3f}")
+        print(f"best on validation clips: {folder.best}, epoch {best + 1}, mAP@0.5 {folder.measured()[best]:.3f}")
     print_next(
         ["sge", "evaluate", str(folder.path)],
         ["sge", "export", str(folder.path), "--out", str(folder.path / "model.tflite")],

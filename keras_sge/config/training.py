@@ -20,7 +20,7 @@ class AugmentationConfig:
         color: strength of brightness, contrast, saturation and gamma changes; 0 for none.
         blur: largest standard deviation of a Gaussian blur, in pixels of the network's input; 0 for none.
         drop: probability that a frame of the clip is lost; the clip then goes on with the next one.
-        degrade: probability, drawn for every frame of its own, that a frame is spoilt by motion blur, defocus, noise,
+        degrade: probability, drawn for every frame of its own, that a frame is degraded by motion blur, defocus, noise,
             black blocks or low resolution (`keras_sge.data.augmentation`).
     """
 
@@ -104,6 +104,8 @@ class TrainingConfig:
         precision: `float32`, or `mixed_bfloat16` where the processor is quick at it (a GPU; a CPU is slower).
         gradient_clip: global norm that gradients are scaled down to.
         negatives_per_positive: hard negatives kept for each positive anchor (SSD: 3).
+        ignore_iou: anchors without a match whose best overlap with an object is from here to below 0.5 count neither as
+            objects nor as background (RetinaNet: 0.4); null counts them as background, as SSD does.
         start_from: weights to start from, see `keras_sge.models.checkpoints.read_weights`; a relative path is looked
             for beside the configuration first. What fits by name and shape is taken; null starts from random numbers.
         start_layers: only layers whose names begin so are taken over, `conv` for the trunk; empty for all.
@@ -131,6 +133,7 @@ class TrainingConfig:
     precision: str = "float32"
     gradient_clip: float = 10.0
     negatives_per_positive: float = 3.0
+    ignore_iou: float | None = None
     start_from: str | None = None
     start_layers: str = ""
     freeze_until: str | None = None
@@ -149,6 +152,8 @@ class TrainingConfig:
         ):
             positive(f"training.{name}", getattr(self, name))
         one_of("training.precision", self.precision, ("float32", "mixed_bfloat16"))
+        if self.ignore_iou is not None and not 0 < self.ignore_iou < 0.5:
+            raise InputError(f"training.ignore_iou must be above 0 and below 0.5, or null. Received: {self.ignore_iou}")
         if self.backprop_window is not None:
             positive("training.backprop_window", self.backprop_window)
         for name in ("momentum", "warmup", "average"):

@@ -19,9 +19,9 @@ class AnchorFit:
     """The overlap of boxes with the best of all anchors; fractions from 0 to 1, NaN where there are no boxes.
 
     Attributes:
-        recall: share of boxes that an anchor overlaps by IoU .5 or more, the best recall that matching at .5 allows.
+        recall: share of boxes that an anchor overlaps by IoU 0.5 or more, the best recall that matching at 0.5 allows.
         mean_iou: mean of the best IoU.
-        by_map: for each detection map the share of all boxes whose best anchor is its and overlaps by .5 or more; the
+        by_map: for each detection map the share of all boxes whose best anchor is its and overlaps by 0.5 or more; the
             sum is `recall`.
     """
 
@@ -84,7 +84,7 @@ _SWEEPS = 12
 def propose_anchors(boxes: np.ndarray, network: NetworkConfig, ratios: int | None = None) -> AnchorConfig:
     """Searches sizes and aspect ratios for the network's detection maps.
 
-    What is maximised is the best-possible recall at IoU .5, five times, plus the mean best IoU, positions included: an
+    What is maximised is the best-possible recall at IoU 0.5, five times, plus the mean best IoU, positions included: an
     anchor stands only where its map has cells. An ascent by ever smaller steps starts from the network's own anchors
     and from sizes spread evenly between the data's small and large boxes; the better end is taken. The same input gives
     the same anchors.
@@ -93,7 +93,7 @@ def propose_anchors(boxes: np.ndarray, network: NetworkConfig, ratios: int | Non
         boxes: (n, 4) corners, fractions of the frame, with positive sides; at most 4,000 of them, evenly spread over
             the sequence, are looked at.
         network: gives input size, number of maps and the present anchors.
-        ratios: how many aspect ratios; None for as many as now. Each costs two anchors a cell.
+        ratios: how many aspect ratios; None for as many as now. Each costs two anchors per cell.
 
     Returns:
         `network.anchors` with other sizes and ratios, in whole pixels above 20 and tenths below.
@@ -163,7 +163,7 @@ class _Search:
         return values
 
     def score(self, values: np.ndarray) -> float:
-        """Recall at IoU .5, weighted, plus mean best IoU."""
+        """Recall at IoU 0.5, weighted, plus mean best IoU."""
         sizes, ratios = self.split(values)
         best = np.zeros(len(self.boxes))
         for (rows, columns), size, next_size in zip(self.maps, sizes, sizes[1:], strict=False):

@@ -84,7 +84,7 @@ def random_transform(config: AugmentationConfig, width: int, height: int, rng: n
 
 
 def training_degradation(config: AugmentationConfig, rng: np.random.Generator) -> Degradation | None:
-    """Draws how often a clip's frames are spoilt, from never to twice `degrade`; None where they never are.
+    """Draws how often a clip's frames are degraded, from never to twice `degrade`; None where they never are.
 
     The ranges are wider than those that the degraded protocol measures with.
     """
@@ -115,13 +115,13 @@ _REFERENCE_SIDE = 192
 
 @dataclass(frozen=True)
 class Degradation:
-    """How frames are spoilt: each with the same probability, by one kind of damage, all kinds equally likely.
+    """How frames are degraded: each with the same probability, by one kind of damage, all kinds equally likely.
 
     The defaults are the degraded protocol. Ranges are drawn from uniformly; lengths are pixels of a frame whose longer
     side is 192 px and scale with it.
 
     Attributes:
-        probability: that a frame is spoilt.
+        probability: that a frame is degraded.
         motion_blur: length of a linear motion blur in any direction. defocus: standard deviation of a Gaussian blur.
         noise: standard deviation of Gaussian noise, in gray values. blocks: number of black rectangles.
         block_side: their sides, as fractions of the frame's. low_resolution: longer side that the frame is shrunk to
@@ -137,7 +137,7 @@ class Degradation:
     low_resolution: tuple[float, float] = (16, 24)
 
     def apply(self, frame: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str | None]:
-        """Spoils a frame, or leaves it.
+        """Degrades a frame, or leaves it as it is.
 
         Args:
             frame: uint8 (height, width, 3). rng: where all numbers are drawn from, in a fixed order.

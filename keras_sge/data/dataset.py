@@ -16,7 +16,7 @@ class Video:
     Attributes:
         id: from 0 or 1, its own within the data set. name: for people and for files' names.
         width, height: of its frames upright, as a viewer shows them, in pixels.
-        fps: frames a second. length: how many frames it has.
+        fps: frames per second. length: how many frames it has.
         unlabelled: frames, from 0, that nobody has labelled: their `FrameLabels` are empty, which says nothing of them.
             They are run, for the state that they leave, and neither learned nor scored.
         orientation: EXIF's number, 2 to 8, of the turn that labels made for the frames as they are stored were given;

@@ -22,7 +22,8 @@ class ClipLoader(keras.utils.PyDataset):
     Item i is a pair (inputs, targets) as `SGENet` and `multibox_loss` take them: `image` float32 (b, t, h, w, 3) RGB in
     -1 .. 1, `attention` float32 (b, t, rows, columns, 1); `boxes` float32 (b, t, anchors, 5), `scores` int32
     (b, t, anchors). A video shorter than a clip is filled up with its last frame, whose anchors do not count; neither
-    do those of unlabelled frames, between which clips are drawn around labelled ones, and those in regions to ignore.
+    do those of unlabelled frames, between which clips are drawn around labelled ones, those in regions to ignore, and
+    those in the ignore band of `training.ignore_iou`.
 
     A batch's number and the seed decide all that is in it: whoever goes on at batch n goes on as if never stopped.
 
@@ -55,7 +56,7 @@ class ClipLoader(keras.utils.PyDataset):
         self.steps = steps
         self.augment = augment
         self.first = first
-        self.encoder = LabelEncoder(anchor_maps(network), network.anchors.variances)
+        self.encoder = LabelEncoder(anchor_maps(network), network.anchors.variances, ignore_iou=training.ignore_iou)
         self._class_index = np.array([network.classes.index(name) for name in dataset.classes])
         self._first_frame = np.cumsum([0, *(video.length for video in dataset.videos)])
         self._entropy = entropy_settings(network)

@@ -148,7 +148,7 @@ class CachedVideos(VideoDataset):
 
 
 class DegradedVideos(VideoDataset):
-    """A data set whose frames are spoilt, the same ones in the same way for every model that is measured.
+    """A data set whose frames are degraded, the same ones in the same way for every model that is measured.
 
     The numbers for a frame come from `numpy.random.default_rng([seed, video id, frame id])`, so they depend neither on
     the order of reading nor on what else is in the set.

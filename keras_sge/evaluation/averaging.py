@@ -85,7 +85,7 @@ class TrackAverager:
     """Replaces each box's class distribution by the running mean along its track.
 
     Candidates with objectness o = 1 - p_background above the threshold are suppressed regardless of class. From the
-    best down, each box takes the free track whose last box it overlaps most, if at IoU .5 or above, and begins a new
+    best down, each box takes the free track whose last box it overlaps most, if at IoU 0.5 or above, and begins a new
     one otherwise. The scores of a box are o times the mean of its track's class distributions p_c / o so far, this one
     included.
 
@@ -140,12 +140,11 @@ class TrackAverager:
         rows, boxes = rows[whole], boxes[whole]
         one_class = np.zeros(len(rows), np.int64)
         kept = suppress(boxes, objectness[rows], one_class, metadata.iou_threshold, metadata.max_detections)
-        placed = (
-            vote(boxes, objectness[rows], one_class, kept, metadata.iou_threshold)
-            if metadata.box_voting
-            else boxes[kept]
-        )
-        rows, boxes = rows[kept], placed
+        if metadata.box_voting:
+            boxes = vote(boxes, objectness[rows], one_class, kept, metadata.iou_threshold)
+        else:
+            boxes = boxes[kept]
+        rows = rows[kept]
         foreground = probabilities[rows, 1:].astype(np.float64)
         return boxes, objectness[rows], foreground / foreground.sum(axis=1, keepdims=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.atomic import atomic_path
+from edge.atomic import write_json
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.results import Detection
@@ -62,15 +61,15 @@ class EvaluationResult:
 
     def table(self) -> str:
         """The figures for people, as Markdown."""
-        rows = ["| class | boxes | AP@.5 |", "|---|---:|---:|"]
+        rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
         for name, value in self.ap50.items():
             rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
         rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
         for title, figures in (
             ("COCO", self.coco),
-            ("mAP@.5 by motion", self.motion),
+            ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
-            ("mAP@.5 by frame in clip", self.frame_index),
+            ("mAP@0.5 by frame in clip", self.frame_index),
             ("best F1", self.best_f1),
         ):
             rows += _row(title, {name: _text(value) for name, value in figures.items()})
@@ -81,13 +80,13 @@ class EvaluationResult:
             )
         return "\n".join(rows)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them; None stands for what could not be measured."""
+        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+
     def write_json(self, path: str | Path) -> None:
-        """All fields as a JSON object; null stands for what could not be measured."""
-        document = dataclasses.asdict(self)
-        if math.isnan(self.map50):
-            document["map50"] = None
-        with atomic_path(path) as temporary:
-            Path(temporary).write_text(json.dumps(document, indent=1) + "\n")
+        """Writes `to_dict`."""
+        write_json(path, self.to_dict())
 
 
 def _row(title: str, cells: dict[str, str]) -> list[str]:
@@ -198,7 +197,7 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def score_records(records: DetectionRecords) -> EvaluationResult:
-    """All figures of one evaluation; detections are matched to objects once, at IoU .5."""
+    """All figures of one evaluation; detections are matched to objects once, at IoU 0.5."""
     frames = list(records)
     matches, classes = match(frames), len(records.labels)
     ap50 = [matches.average_precision(index) for index in range(classes)]
@@ -210,7 +209,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         boxes={name: int(number) for name, number in zip(records.labels, boxes, strict=True)},
         frames=len(records),
         clips=len(np.unique(records.videos)),
-        protocol=f"AP at IoU .5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
+        protocol=f"AP at IoU 0.5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
         f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
         runtime=records.runtime,
         coco=_numbers(coco_figures(frames, classes)),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge.atomic import atomic_path
+from edge.atomic import write_json
 from edge.errors import InputError
 from keras_sge.evaluation.matches import Matches, match
 from keras_sge.evaluation.records import DetectionRecords
@@ -21,10 +20,10 @@ _CHUNK = 50
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """The difference of two mAP@.5.
+    """The difference of two mAP@0.5.
 
     Attributes:
-        a, b: mAP@.5 on all sources, 0..1. difference: a - b.
+        a, b: mAP@0.5 on all sources, 0..1. difference: a - b.
         interval: 2.5 and 97.5 percentile of the difference over the resamples.
         share_above_zero: of the resamples whose difference is above 0.
         resamples, seed, sources: how many, from which seed, of how many source videos.
@@ -44,8 +43,7 @@ class BootstrapResult:
 
     def write_json(self, path: str | Path) -> None:
         """All fields as a JSON object."""
-        with atomic_path(path) as temporary:
-            Path(temporary).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        write_json(path, dataclasses.asdict(self))
 
 
 def bootstrap(
@@ -55,7 +53,7 @@ def bootstrap(
     seed: int = 1,
     progress: Progress = no_progress,
 ) -> BootstrapResult:
-    """Resamples source videos with replacement, the same ones for both, and compares mAP@.5.
+    """Resamples source videos with replacement, the same ones for both, and compares mAP@0.5.
 
     Sources rather than clips or frames are drawn, because frames of one recording are right or wrong together.
 
@@ -127,8 +125,8 @@ def _tallies(matches: Matches, classes: int, source_of: np.ndarray, sources: int
         objects = np.bincount(source_of[matches.object_frames[matches.object_classes == index]], minlength=sources)
         if not objects.any():
             continue
-        mine = matches.classes == index
-        hit, source = matches.claimed[mine] >= 0, source_of[matches.frames[mine]]
+        detections = matches.classes == index
+        hit, source = matches.matched[detections] >= 0, source_of[matches.frames[detections]]
         # Rows: the hits. A false positive belongs to the next hit below it; those below the last are never read.
         row, count = np.cumsum(hit) - hit, int(hit.sum())
         hits, false = (np.zeros((count + 1, sources)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Which detection found which object: done once, read by every figure."""
+"""Which detection is matched to which object: done once, read by every figure."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Matches:
     """All detections of some frames that are right or wrong, best score first, equal scores in frame order.
 
     Attributes:
-        scores: float32 (n,). classes: int64 (n,). frames: int64 (n,), the frame's place among the frames.
-        claimed: int64 (n,), the object that a detection found, counted over all frames; -1 for a false positive.
-        place: int64 (n,), where the detection stands when those of all frames are put behind each other.
+        scores: float32 (n,). classes: int64 (n,). frames: int64 (n,), the frame's number among the frames.
+        matched: int64 (n,), the object that a detection is matched to, counted over all frames; -1 for none.
+        position: int64 (n,), the detection's index in the concatenation of all frames' detections.
         object_classes, object_frames: int64 (m,), of every object in the same count.
     """
 
     scores: np.ndarray
     classes: np.ndarray
     frames: np.ndarray
-    claimed: np.ndarray
-    place: np.ndarray
+    matched: np.ndarray
+    position: np.ndarray
     object_classes: np.ndarray
     object_frames: np.ndarray
 
     def curve(self, class_index: int) -> tuple[np.ndarray, np.ndarray]:
         """Recall and precision of a class after each of its detections, float64 (k,); recall NaN without objects."""
-        hit = self.claimed[self.classes == class_index] >= 0
+        hit = self.matched[self.classes == class_index] >= 0
         found, objects = np.cumsum(hit), np.count_nonzero(self.object_classes == class_index)
         recall = found / objects if objects else np.full(len(hit), np.nan)
         return recall, found / np.arange(1, len(hit) + 1)
@@ -50,27 +50,27 @@ class Matches:
         """AP of one class, all-point interpolation.
 
         Args:
-            objects: bool (m,), which objects count; a detection that claimed another one counts neither way.
+            objects: bool (m,), which objects count; a detection matched to another one counts neither way.
             frames: bool (number of frames,), which frames count; the others are left out altogether.
-            false_weights: float (n,), how much of a false positive each detection is if it claimed nothing; 1 if None.
+            false_weights: float (n,), weight of each detection that is matched to nothing; 1 if None.
 
         Returns:
             The area under the precision envelope, 0..1; NaN where no object counts.
         """
         wanted = self.object_classes == class_index
-        mine = self.classes == class_index
+        detections = self.classes == class_index
         if frames is not None:
-            wanted, mine = wanted & frames[self.object_frames], mine & frames[self.frames]
+            wanted, detections = wanted & frames[self.object_frames], detections & frames[self.frames]
         if objects is not None:
             wanted = wanted & objects
         if not wanted.any():
             return float("nan")
-        claimed = self.claimed[mine]
-        # A claimed object is of this class, so index -1 is the only one to guard.
-        hit = (claimed >= 0) & wanted[claimed]
-        false = (claimed < 0).astype(np.float64)
+        matched = self.matched[detections]
+        # A matched object is of this class, so index -1 is the only one to guard.
+        hit = (matched >= 0) & wanted[matched]
+        false = (matched < 0).astype(np.float64)
         if false_weights is not None:
-            false *= false_weights[mine]
+            false *= false_weights[detections]
         found, wrong = np.cumsum(hit)[hit], np.cumsum(false)[hit]
         # Precision only falls between two hits, so the envelope over the hits is the envelope over all.
         precision = np.maximum.accumulate((found / (found + wrong))[::-1])[::-1]
@@ -84,14 +84,14 @@ class Matches:
 def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
     """Matches detections to objects as pycocotools does.
 
-    Detections are taken from the best score down; each claims the free object of its frame and class that it overlaps
-    most, the last of equals, if by at least `iou_threshold`, and is false otherwise. One that claims nothing and lies
-    in an ignored region of its class by at least `iou_threshold` of its area is left out.
+    Detections are taken from the best score down; each is matched to the free object of its frame and class that it
+    overlaps most, the last of equals, if by at least `iou_threshold`, and is a false positive otherwise. One without a
+    match that lies in an ignored region of its class by at least `iou_threshold` of its area is left out.
     """
-    claimed, excused, object_count = [np.empty(0, np.int64)], [np.empty(0, bool)], 0
+    matched, excused, object_count = [np.empty(0, np.int64)], [np.empty(0, bool)], 0
     for frame in frames:
-        local = _claim(frame, iou_threshold)
-        claimed.append(np.where(local >= 0, local + object_count, -1))
+        local = _match_frame(frame, iou_threshold)
+        matched.append(np.where(local >= 0, local + object_count, -1))
         excused.append((local < 0) & _in_region(frame, iou_threshold))
         object_count += len(frame.true_classes)
     scores = np.concatenate([np.empty(0, np.float32), *(frame.scores for frame in frames)])
@@ -102,7 +102,7 @@ def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
         scores[order],
         np.concatenate([np.empty(0, np.int64), *(frame.classes for frame in frames)])[order],
         np.repeat(numbers, [len(frame.scores) for frame in frames])[order],
-        np.concatenate(claimed)[order],
+        np.concatenate(matched)[order],
         order,
         np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)]),
         np.repeat(numbers, [len(frame.true_classes) for frame in frames]),
@@ -124,8 +124,8 @@ def mean_of_numbers(values: Iterable[float]) -> float:
     return float(np.mean(numbers)) if numbers else float("nan")
 
 
-def _claim(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
-    """int64 (n,): the object of the frame that each detection claims, or -1."""
+def _match_frame(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
+    """int64 (n,): the object of the frame that each detection is matched to, or -1."""
     result = np.full(len(frame.scores), -1, np.int64)
     if len(result) == 0 or len(frame.true_classes) == 0:
         return result

@@ -30,7 +30,7 @@ def average_precision(frames: Sequence[FrameRecord], class_index: int, iou_thres
 
 
 def best_f1(matches: Matches) -> dict[str, float]:
-    """The best micro-F1 at IoU .5 over all score thresholds; detections and objects of all classes count together.
+    """The best micro-F1 at IoU 0.5 over all score thresholds; detections and objects of all classes count together.
 
     Returns:
         `f1`, `threshold` (detections at or above it are kept; the highest where several are as good), `precision`,
@@ -41,7 +41,7 @@ def best_f1(matches: Matches) -> dict[str, float]:
     nan = float("nan")
     if objects == 0:
         return {"f1": nan, "threshold": nan, "precision": nan, "recall": nan}
-    found = np.cumsum(matches.claimed >= 0)
+    found = np.cumsum(matches.matched >= 0)
     # Only where the score changes can a threshold cut.
     cut = np.append(matches.scores[1:] < matches.scores[:-1], True)[: len(kept)]
     f1 = np.where(cut, 2 * found / (kept + objects), 0)
@@ -59,29 +59,29 @@ def best_f1(matches: Matches) -> dict[str, float]:
 def confusion_matrix(frames: Sequence[FrameRecord], classes: int, threshold: float) -> np.ndarray:
     """Counts of objects by their class and the class they are taken for.
 
-    Detections that score at least `threshold` claim objects regardless of class, best first, each the free one that it
-    overlaps most, if by IoU .5.
+    Detections that score at least `threshold` are matched regardless of class, best first, each to the free object that
+    it overlaps most, if by IoU 0.5.
 
     Args:
         classes: how many there are. threshold: NaN keeps no detection.
 
     Returns:
         int64 (classes + 1, classes + 1): row the true class, column the detected one. The last column counts objects
-        that nothing claims, the last row detections that claim nothing.
+        without a match, the last row detections without one.
     """
     kept = [_without_classes(frame, threshold) for frame in frames]
     matches = match(kept)
-    # `place` counts the kept detections only.
+    # `position` counts the kept detections only.
     detected = np.concatenate([np.empty(0, np.int64), *(frame.classes[frame.scores >= threshold] for frame in frames)])[
-        matches.place
+        matches.position
     ]
     true = np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)])
     result = np.zeros((classes + 1, classes + 1), np.int64)
-    found = matches.claimed >= 0
-    np.add.at(result, (true[matches.claimed[found]], detected[found]), 1)
+    found = matches.matched >= 0
+    np.add.at(result, (true[matches.matched[found]], detected[found]), 1)
     np.add.at(result[classes], detected[~found], 1)
     missed = np.ones(len(true), bool)
-    missed[matches.claimed[found]] = False
+    missed[matches.matched[found]] = False
     np.add.at(result[:, classes], true[missed], 1)
     return result
 
@@ -104,7 +104,7 @@ _MAX_DETECTIONS = 100
 _NAMES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 COCO_PROTOCOL = (
     f"COCO figures by pycocotools {importlib.metadata.version('pycocotools')}: 101 recalls, at most {_MAX_DETECTIONS} "
-    "detections a class and frame, areas in pixels of the video's frames"
+    "detections per class and frame, areas in pixels of the video's frames"
 )
 
 
@@ -115,7 +115,7 @@ def coco_figures(frames: Sequence[FrameRecord], classes: int) -> dict[str, float
         frames: boxes in pixels of the frame. classes: how many there are.
 
     Returns:
-        `ap` (mean over IoU .5, .55 ... .95), `ap50`, `ap75`, and `ap_small` (area up to 32^2), `ap_medium` (up to
+        `ap` (mean over IoU 0.5, 0.55 ... 0.95), `ap50`, `ap75`, and `ap_small` (area up to 32^2), `ap_medium` (up to
         96^2), `ap_large`; means over classes, 0..1, NaN where no object is of that kind.
     """
     curves = []
@@ -146,9 +146,9 @@ def coco_evaluation(frames: Sequence[FrameRecord], class_index: int) -> COCOeval
         for image, frame in enumerate(frames)
     ]
     found = [
-        _annotations(image, frame.boxes[mine], frame.scores[mine])
+        _annotations(image, frame.boxes[detections], frame.scores[detections])
         for image, frame in enumerate(frames)
-        for mine in [frame.classes == class_index]
+        for detections in [frame.classes == class_index]
     ]
     images = [image for image in range(len(frames)) if truth[image] or found[image]]
     evaluation = COCOeval(_coco(truth, images), _coco(found, images), "bbox")
@@ -193,39 +193,38 @@ def _mean(precision: np.ndarray) -> float:
 
 _FOREGROUND_IOU, _BACKGROUND_IOU = 0.5, 0.1
 ERROR_PROTOCOL = (
-    "errors counted at the score of the best micro-F1, kinds as in TIDE (foreground IoU .5, background IoU .1)"
+    "errors counted at the score of the best micro-F1, kinds as in TIDE (foreground IoU 0.5, background IoU 0.1)"
 )
 
 
 def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: float) -> dict[str, int]:
     """Errors by kind among detections that score at least `threshold`; NaN keeps none.
 
-    A detection that claims no object at IoU .5 is the first of these that fits, in TIDE's order:
+    A detection without a match at IoU 0.5 is the first of these that fits, in TIDE's order:
 
-    * `badly_placed`: overlaps an object of its class by .1 to .5;
-    * `wrong_class`: overlaps an object of another class by .5 or more;
-    * `duplicate`: overlaps an object of its class by .5 or more, which a better detection claimed;
-    * `background`: anything else. TIDE keeps what is both badly placed and of a wrong class apart; here it is this.
+    * `localization`: overlaps an object of its class by 0.1 to 0.5;
+    * `wrong_class`: overlaps an object of another class by 0.5 or more;
+    * `duplicate`: overlaps an object of its class by 0.5 or more, which a better detection is matched to;
+    * `background`: anything else. TIDE counts what is off in class and in box apart; here it is this.
 
-    `missed` are the objects that no detection claims and that no badly placed one and none of a wrong class is nearest
-    to.
+    `missed` are the objects without a match that are not the nearest one of a localization or class error either.
 
     Args:
-        matches: of `frames` at IoU .5.
+        matches: of `frames` at IoU 0.5.
     """
-    counts = dict.fromkeys(("missed", "wrong_class", "badly_placed", "duplicate", "background"), 0)
+    counts = dict.fromkeys(("missed", "wrong_class", "localization", "duplicate", "background"), 0)
     # What `match` has left out is neither.
-    claimed = np.full(sum(len(frame.scores) for frame in frames), -2)
-    claimed[matches.place] = matches.claimed
+    matched = np.full(sum(len(frame.scores) for frame in frames), -2)
+    matched[matches.position] = matches.matched
     first, first_object = 0, 0
     for frame in frames:
-        mine = claimed[first : first + len(frame.scores)]
+        objects = matched[first : first + len(frame.scores)]
         first += len(frame.scores)
         kept = frame.scores >= threshold
         covered = np.zeros(len(frame.true_classes), bool)
-        covered[mine[kept & (mine >= 0)] - first_object] = True
+        covered[objects[kept & (objects >= 0)] - first_object] = True
         first_object += len(covered)
-        false = kept & (mine == -1)
+        false = kept & (objects == -1)
         if false.any():
             overlap = iou_matrix(frame.boxes[false].astype(np.float64), frame.true_boxes.astype(np.float64))
             alike = frame.classes[false][:, None] == frame.true_classes[None]
@@ -237,13 +236,13 @@ def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: 
 def _count_false(same: np.ndarray, other: np.ndarray, covered: np.ndarray, counts: dict[str, int]) -> None:
     """Counts false positives (rows) by overlap with objects (columns) of their class and others; marks `covered`."""
     best_same, best_other = same.max(axis=1, initial=0), other.max(axis=1, initial=0)
-    placed = (best_same >= _BACKGROUND_IOU) & (best_same < _FOREGROUND_IOU)
-    wrong = ~placed & (best_other >= _FOREGROUND_IOU)
-    duplicate = ~placed & ~wrong & (best_same >= _FOREGROUND_IOU)
+    near = (best_same >= _BACKGROUND_IOU) & (best_same < _FOREGROUND_IOU)
+    wrong = ~near & (best_other >= _FOREGROUND_IOU)
+    duplicate = ~near & ~wrong & (best_same >= _FOREGROUND_IOU)
     if len(covered):
-        covered[same[placed].argmax(axis=1)] = True
+        covered[same[near].argmax(axis=1)] = True
         covered[other[wrong].argmax(axis=1)] = True
-    counts["badly_placed"] += int(placed.sum())
+    counts["localization"] += int(near.sum())
     counts["wrong_class"] += int(wrong.sum())
     counts["duplicate"] += int(duplicate.sum())
-    counts["background"] += int((~placed & ~wrong & ~duplicate).sum())
+    counts["background"] += int((~near & ~wrong & ~duplicate).sum())

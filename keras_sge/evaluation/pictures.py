@@ -66,7 +66,7 @@ def _precision_recall(records: DetectionRecords, result: EvaluationResult) -> Fi
         return None
     matches = match(records)
     figure = Figure(figsize=(6.4, 5), layout="constrained")
-    axes = figure.add_subplot(title=f"mAP@.5 {result.map50:.3f}", xlabel="recall", ylabel="precision at IoU .5")
+    axes = figure.add_subplot(title=f"mAP@0.5 {result.map50:.3f}", xlabel="recall", ylabel="precision at IoU 0.5")
     for index, name in enumerate(records.labels):
         if result.ap50[name] is None:
             continue
@@ -89,7 +89,7 @@ def _confusion(records: DetectionRecords, threshold: float | None) -> Figure | N
     few, size = len(records.labels) <= _MANY_CLASSES, 2.2 + 0.75 * min(len(counts), _MANY_CLASSES)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.add_subplot(xlabel="detected", ylabel="true")
-    axes.set_title("no detection" if threshold is None else f"scores from {threshold:.2f}, IoU .5")
+    axes.set_title("no detection" if threshold is None else f"scores from {threshold:.2f}, IoU 0.5")
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(shown, ax=axes, label="share of the row", shrink=0.8)
     ticks, small = range(len(counts)), None if few else 6
@@ -124,7 +124,7 @@ def _splits(result: EvaluationResult) -> Figure | None:
         axes.set(title=title, xlabel=label)
         if len(series) > 1:
             axes.legend()
-    every[0].set(ylabel="mAP@.5", ylim=(0, 1.05))
+    every[0].set(ylabel="mAP@0.5", ylim=(0, 1.05))
     return figure
 
 

@@ -66,7 +66,7 @@ _AVERAGES = {
     None: "",
     "clip": "; class scores are objectness times the clip's running class distribution",
     "track": "; class scores are objectness times the running mean of a track's class distributions, tracks linked "
-    "greedily at IoU .5 after class-agnostic suppression, forgotten after 30 frames without a box",
+    "greedily at IoU 0.5 after class-agnostic suppression, forgotten after 30 frames without a box",
 }
 
 
@@ -129,7 +129,7 @@ class Protocol:
             f"{self._order()}{_AVERAGES[self.average_scores]}",
             f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"
             f"{' with box voting' * metadata.box_voting}, at most "
-            f"{metadata.max_detections} detections a frame",
+            f"{metadata.max_detections} detections per frame",
         ]
         return "; ".join(part for part in parts if part)
 
@@ -145,6 +145,21 @@ class Protocol:
             "state reset before each frame" if self.reset_every_frame else "state zero at the clip's start and carried"
         )
         return f"{which}, {state}"
+
+
+# Of version 0.1, and what the same is called now.
+_EARLIER_WORDS = (
+    ("IoU .5", "IoU 0.5"),
+    ("detections a frame", "detections per frame"),
+    ("half of the frames spoilt", "half of the frames"),
+)
+
+
+def current_words(protocol: str) -> str:
+    """A protocol's text in the words of now: records and reports written by version 0.1 say the same in other words."""
+    for earlier, now in _EARLIER_WORDS:
+        protocol = protocol.replace(earlier, now)
+    return protocol
 
 
 def _degraded(seed: int) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
+from keras_sge.evaluation.protocol import current_words
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class DetectionRecords(Sequence[FrameRecord]):
                 # Files from before regions were ignored have none.
                 known = {"unlabelled": 0, **_no_regions(len(archive["counts"])), **archive}
                 values = {name: known[name] for name in _ARRAYS}
-                values |= {name: str(archive[name]) for name in ("protocol", "runtime")}
+                values |= {"protocol": current_words(str(archive["protocol"])), "runtime": str(archive["runtime"])}
                 seed, unlabelled = int(archive["degrade"]), int(known["unlabelled"])
             _check(values)
         except _DAMAGE as error:

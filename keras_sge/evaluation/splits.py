@@ -15,10 +15,10 @@ SPEEDS = ("slow", "medium", "fast")
 # Frames counted from the clip's start, from 1: first and last of each group.
 _POSITIONS = {"1": (1, 1), "2-5": (2, 5), "6-10": (6, 10), "11-30": (11, 30), "31+": (31, np.inf)}
 SPLIT_PROTOCOL = (
-    "motion IoU of an object at t is its mean IoU with its track at t-10..t+10, slow > .9, medium .7-.9, fast < .7, "
-    "objects of other speeds ignored; motion: every false positive counts; motion_weighted: a false positive nearest "
-    "to an ignored object does not count, one in a frame without its class counts by the share of objects of that "
-    "speed (MEGA's code); frame_index: only frames of that position in their clip, counted from 1"
+    "motion IoU of an object at t is its mean IoU with its track at t-10..t+10, slow > 0.9, medium 0.7-0.9, fast < "
+    "0.7, objects of other speeds ignored; motion: every false positive counts; motion_weighted: a false positive "
+    "nearest to an ignored object does not count, one in a frame without its class counts by the share of objects of "
+    "that speed (MEGA's code); frame_index: only frames of that position in their clip, counted from 1"
 )
 
 
@@ -28,9 +28,9 @@ def speed_of(motion: np.ndarray) -> np.ndarray:
 
 
 def motion_figures(matches: Matches, classes: int, motion: np.ndarray) -> dict[str, float]:
-    """mAP@.5 by speed of the objects.
+    """mAP@0.5 by speed of the objects.
 
-    Objects of other speeds are ignored: a detection that claims one counts neither way. Every false positive counts for
+    Objects of other speeds are ignored: a detection matched to one counts neither way. Every false positive counts for
     every speed, so these figures lie below those of a set with objects of one speed only.
 
     Args:
@@ -43,7 +43,7 @@ def motion_figures(matches: Matches, classes: int, motion: np.ndarray) -> dict[s
 def weighted_motion_figures(
     matches: Matches, frames: Sequence[FrameRecord], classes: int, motion: np.ndarray
 ) -> dict[str, float]:
-    """mAP@.5 by speed as in MEGA's evaluation, whose false positives count by what they are near to.
+    """mAP@0.5 by speed as in MEGA's evaluation, whose false positives count by what they are near to.
 
     A false positive counts in full where, of the objects of its frame and class, one of the wanted speed overlaps it
     most; not at all where one of another speed does, or where there are only such; by the share of the ignored among
@@ -66,7 +66,7 @@ def weighted_motion_figures(
 
 
 def frame_index_figures(matches: Matches, classes: int, frame_ids: np.ndarray) -> dict[str, float]:
-    """mAP@.5 of the frames at some positions in their clips, and of nothing else.
+    """mAP@0.5 of the frames at some positions in their clips, and of nothing else.
 
     Where the state is carried, a frame's position is the number of frames since the reset, itself included.
 
@@ -86,10 +86,12 @@ def _overlap_by_speed(
     kinds, first = len(SPEEDS) + 1, 0
     overlap, number = [np.empty((0, kinds))], [np.empty((0, kinds), np.int64)]
     for frame in frames:
-        mine = speeds[first : first + len(frame.true_classes)]
+        frame_speeds = speeds[first : first + len(frame.true_classes)]
         first += len(frame.true_classes)
         same = frame.classes[:, None] == frame.true_classes[None]
         iou = np.where(same, iou_matrix(frame.boxes.astype(np.float64), frame.true_boxes.astype(np.float64)), -1)
-        overlap.append(np.stack([iou[:, mine == kind].max(axis=1, initial=-1) for kind in range(kinds)], axis=1))
-        number.append(np.stack([same[:, mine == kind].sum(axis=1) for kind in range(kinds)], axis=1))
-    return np.concatenate(overlap)[matches.place], np.concatenate(number)[matches.place]
+        overlap.append(
+            np.stack([iou[:, frame_speeds == kind].max(axis=1, initial=-1) for kind in range(kinds)], axis=1)
+        )
+        number.append(np.stack([same[:, frame_speeds == kind].sum(axis=1) for kind in range(kinds)], axis=1))
+    return np.concatenate(overlap)[matches.position], np.concatenate(number)[matches.position]

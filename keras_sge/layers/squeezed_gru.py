@@ -101,7 +101,7 @@ class SqueezedGRUCell(MapCell):
     """One step of a channel-reduced, depthwise-separable convolutional GRU (Su et al., SGE-Net, eq. 5-8).
 
     With 1,024 input channels and 256 filters, `squeeze="input"` has 669,184 weights and 1,024 biases, the count the
-    paper's Table 1 prints (.67M); `squeeze="gate"` has 1,006,080 weights and 768 biases, what its equations say.
+    paper's Table 1 prints (0.67M); `squeeze="gate"` has 1,006,080 weights and 768 biases, what its equations say.
 
     Args:
         filters: hidden channels.

@@ -54,6 +54,10 @@ def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
     return model
 
 
+# The public name.
+load_model = load_clip_model
+
+
 def read_weights(path: str | Path) -> tuple[NetworkConfig | None, dict[str, np.ndarray]]:
     """The network that a file or run folder holds and its weights, float32 by `layer/weight`.
 

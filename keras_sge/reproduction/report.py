@@ -75,12 +75,12 @@ def report_chart(document: dict[str, Any], path: str | Path) -> None:
             xerr=[row[f"{key}_std"] or 0 for row in rows],
             label=label,
         )
-    ours.set(title=document["data"], xlabel="mAP@.5", yticks=list(places), yticklabels=[row["name"] for row in rows])
+    ours.set(title=document["data"], xlabel="mAP@0.5", yticks=list(places), yticklabels=[row["name"] for row in rows])
     figure.legend(loc="outside lower left", ncols=2)
     if known:
         values, own = zip(*known, strict=True)
         panels[0, 1].barh(own, values, 0.6, color="tab:gray")
-        panels[0, 1].set(title="the paper, ImageNet VID", xlabel="mAP@.5")
+        panels[0, 1].set(title="the paper, ImageNet VID", xlabel="mAP@0.5")
     for axes in panels[0]:
         shown = [bar.get_width() for bar in axes.patches if bar.get_width() > 0]
         # Rows differ by a few points: a scale from zero would hide that.
@@ -93,7 +93,7 @@ def report_chart(document: dict[str, Any], path: str | Path) -> None:
 
 _HEAD = (
     ("row", "---"),
-    ("mAP@.5", "---:"),
+    ("mAP@0.5", "---:"),
     ("degraded", "---:"),
     ("T-params", "---:"),
     ("GMAC a clip", "---:"),

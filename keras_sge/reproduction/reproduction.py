@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig
+from keras_sge.evaluation.protocol import current_words
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.summary import summarize
 from keras_sge.progress import Progress, no_progress
@@ -18,6 +20,7 @@ from keras_sge.reproduction.report import joined_figures, row_figures, write_rep
 from keras_sge.reproduction.run import RowRun, Settings, latency_ratio
 from keras_sge.reproduction.tables import TABLES, Row
 
+_logger = logging.getLogger(__name__)
 FRAMES_OF_A_CLIP = 10
 
 
@@ -68,13 +71,11 @@ class Reproduction:
         self,
         verbose: int = 1,
         progress: Progress = no_progress,
-        say: Callable[[str], None] = print,
     ) -> list[dict[str, Any]]:
         """Does what is not done yet.
 
         Args:
             verbose: Keras' progress bar, see `keras_sge.training.fit`. progress: around the clips of evaluations.
-            say: what is told between.
 
         Returns:
             The rows done, as `row_figures` has them. The report keeps rows and seeds that it had under the same
@@ -84,11 +85,11 @@ class Reproduction:
         for number, row in enumerate(self.rows, start=1):
             runs = []
             for seed in self.settings.seeds:
-                say(f"\n[{number}/{len(self.rows)}] {row.name}, seed {seed}")
+                _logger.info("\n[%d/%d] %s, seed %d", number, len(self.rows), row.name, seed)
                 runs.append(self._trained(row, seed, verbose))
             done.append(self._figures(row, runs, progress))
             write_report(self._out, self.name, self._document(self._with_reported(done)))
-            say(_line(done[-1]))
+            _logger.info(_line(done[-1]))
         return done
 
     def _network(self, row: Row) -> NetworkConfig:
@@ -143,8 +144,8 @@ class Reproduction:
             "table": self.name,
             "title": self.table.title,
             "data": f"{settings.data_name}, {settings.split}",
-            "protocol": f"AP at IoU .5, all-point interpolation, {scored}, in order with carried state, of the float32 "
-            ".tflite; degraded: half of the frames spoilt, seed 1 (docs/evaluation.md)",
+            "protocol": f"AP at IoU 0.5, all-point interpolation, {scored}, in order with carried state, of the "
+            "float32 .tflite; degraded: half of the frames, seed 1 (docs/evaluation.md)",
             "budget": settings.text(),
             "network": f"{self._start.input_size[1]} x {self._start.input_size[0]}, alpha {self._start.alpha:g}",
             "command": self.command,
@@ -164,9 +165,10 @@ class Reproduction:
         now = self._document([])
         try:
             before = json.loads(path.read_text())
+            before["protocol"] = current_words(before["protocol"])
             other = [key for key in ("data", "protocol", "budget", "network") if before[key] != now[key]]
             rows = before["rows"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is no report of `sge reproduce`. Give another folder with --out.") from error
         if other:
             raise InputError(

@@ -116,12 +116,12 @@ def latency_ratio(path: str | Path, baseline: str | Path, rounds: int = 60) -> f
     steps = [_step(path), _step(baseline)]
     times = np.empty((rounds + _WARM_UP, 2))
     for turn in times:
-        for place, (runtime, inputs) in enumerate(steps):
+        for number, (runtime, inputs) in enumerate(steps):
             start = perf_counter()
             runtime(inputs)
-            turn[place] = perf_counter() - start
-    one, other = np.median(times[_WARM_UP:], axis=0)
-    return float(one / other)
+            turn[number] = perf_counter() - start
+    own, baseline_time = np.median(times[_WARM_UP:], axis=0)
+    return float(own / baseline_time)
 
 
 def _step(path):
@@ -193,10 +193,10 @@ class RowRun:
         return json.loads(self._trained.read_text())["minutes"]
 
     def map50(self, run: dict[str, Any], degraded: bool, progress: Progress) -> float:
-        """mAP@.5 of the .tflite, from the folder where it was measured before.
+        """mAP@0.5 of the .tflite, from the folder where it was measured before.
 
         Args:
-            run: arguments of `Protocol`. degraded: whether half of the frames are spoilt. progress: around the clips.
+            run: arguments of `Protocol`. degraded: whether half of the frames are degraded. progress: around the clips.
         """
         settings = self.settings
         protocol = Protocol(

@@ -48,7 +48,7 @@ def with_top_down(network: NetworkConfig) -> NetworkConfig:
 def with_four_feature_maps(network: NetworkConfig) -> NetworkConfig:
     """SSD's four extra maps, as many as the paper's network has; for a smaller one the missing ones are new.
 
-    They have half the first one's channels, as in the paper, and squares of up to .15 of the input's side more each.
+    They have half the first one's channels, as in the paper, and squares of up to 0.15 of the input's side more each.
     """
     missing = 4 - len(network.extras)
     if missing <= 0:

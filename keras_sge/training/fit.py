@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import sys
+import logging
 from pathlib import Path
 
 import keras
@@ -21,6 +21,8 @@ from keras_sge.training.callbacks import Checkpoint, DataWait, FiniteWeights, Lo
 from keras_sge.training.start import set_starting_weights
 from keras_sge.training.validation import Validation
 
+_logger = logging.getLogger(__name__)
+
 
 def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 1) -> SGENet:
     """Trains the configured network, or goes on with a run that stopped; the losses, the mAP on validation clips and
@@ -28,7 +30,7 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
 
     Args:
         config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
-        verbose: Keras' progress bar: 0 none, 1 bar, 2 a line an epoch.
+        verbose: Keras' progress bar: 0 none, 1 bar, 2 one line per epoch.
 
     Returns:
         The clip model after the last epoch; `run/model.keras` holds it too, `run/best.keras` that with the best mAP.
@@ -47,10 +49,9 @@ def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 
     keras.utils.set_random_seed(training.seed)
     videos = CachedVideos(open_dataset(config.data, config.network, "train"), int(config.data.cache_gb * 1e9))
     check_classes(videos, config.network)
-    if verbose:
-        print(f"network input: {config.network.size_text}")
-        for note in data_notes(videos, config.network):
-            print(f"note: {note}", file=sys.stderr)
+    _logger.info("network input: %s", config.network.size_text)
+    for note in data_notes(videos, config.network):
+        _logger.warning(note)
     held_out = open_dataset(config.data, config.network, "val") if training.validation_steps else None
     try:
         with dtype_policy(training.precision):

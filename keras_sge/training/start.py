@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from keras_sge.models.pretrained import measure_batch_norm
 from keras_sge.models.step_model import entropy_settings
 from keras_sge.models.topology import MEMORY_SQUEEZE, REDUCTION, block_name, layer_of, topology, weight_name
 from keras_sge.models.weights import assign_weights, stored_network
+
+_logger = logging.getLogger(__name__)
 
 
 def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -82,7 +85,7 @@ def _take_over(
     path = training.start_from
     start, weights = read_weights(path)
     if start and start.classes != model.config.classes:
-        print(f"{path} knows other classes, or in another order: its class scores are not taken over")
+        _logger.info("%s knows other classes, or in another order: its class scores are not taken over", path)
         scores = topology(model.config).of_group("scores")
         weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
@@ -90,7 +93,7 @@ def _take_over(
         # The memory's own reduction, elsewhere, is another.
         weights = {name.replace(MEMORY_SQUEEZE, REDUCTION): value for name, value in weights.items()}
     loaded = set(assign_weights(model, weights)[0])
-    print(f"start from {path}: {len(loaded)} of {len(model.weights)} weights taken over")
+    _logger.info("start from %s: %d of %d weights taken over", path, len(loaded), len(model.weights))
     if not loaded:
         raise InputError(
             f"{path} has no weight that fits this network, whose network.alpha is {model.config.alpha:g}. Give "

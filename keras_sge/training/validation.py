@@ -30,7 +30,7 @@ _SHOWN, _CELL_PX, _CAPTION_PX, _SCORE = 6, 320, 26, 0.3
 
 
 class Validation(keras.callbacks.Callback):
-    """Measures mAP@.5 as `sge evaluate` does, on a bounded number of frames, and adds it to the epoch's logs.
+    """Measures mAP@0.5 as `sge evaluate` does, on a bounded number of frames, and adds it to the epoch's logs.
 
     The one-step network runs over the clips with its state carried, from zero at each clip's start. Measured every
     `training.evaluation_epochs` epochs and after the last one. Comes before `Log`, and behind the callback that puts

@@ -81,7 +81,7 @@ class BackgroundVideos(VideoDataset):
 
 
 def _shape(path: Path) -> tuple[int, float, int, int]:
-    """How many frames of a video there are, frames a second, width and height."""
+    """A video's number of frames, frames per second, width and height."""
     try:
         with VideoReader(path) as reader:
             count = reader.count()

@@ -163,7 +163,7 @@ def _add_images(
         frames[number] = video, frame
         own = tuple(_side(entry, side, where) for side in ("width", "height"))
         size = sizes.setdefault(video_id, tuple(a or b for a, b in zip((video.width, video.height), own, strict=True)))
-        if any(mine and mine != side for mine, side in zip(own, size, strict=True)):
+        if any(stated and stated != side for stated, side in zip(own, size, strict=True)):
             raise InputError(
                 f"{where} is said to have {own[0]} x {own[1]} px, video {video_id} {size[0]} x {size[1]}. All frames "
                 "of a video have one size."

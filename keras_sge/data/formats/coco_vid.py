@@ -141,7 +141,7 @@ class CocoVid(VideoDataset):
 
 
 def _check_length(path: Path, video: Video) -> None:
-    """Raises InputError where a file holds more frames than its annotations say; fewer are told when they are read."""
+    """Raises InputError where a file holds more frames than its annotations say; fewer show when they are read."""
     with VideoReader(path) as reader:
         frames = reader.frame_count
     if frames is not None and frames - video.length > slack(frames):

@@ -24,7 +24,7 @@ def read_images(paths: Sequence[Path], video: Video) -> np.ndarray:
     """Decodes the images of one clip.
 
     Args:
-        paths: one image a frame, at least one. video: what they belong to.
+        paths: one image per frame, at least one. video: what they belong to.
 
     Returns:
         uint8 (len(paths), video.height, video.width, 3), BGR, upright.
@@ -82,7 +82,7 @@ def upright_video(video: Video, labels: Sequence[FrameLabels], path: Path) -> tu
 
     Args:
         video: with the size that its annotations say. labels: of every frame.
-        path: its file, or the image of its first frame; one that is missing or unreadable is told when it is read.
+        path: its file, or the image of its first frame; one that is missing or unreadable is reported when it is read.
 
     Returns:
         Both as they are, but where the size is that of the frames as stored and not upright: sides changed,

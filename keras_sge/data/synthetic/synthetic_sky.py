@@ -21,13 +21,13 @@ class SyntheticSky(VideoDataset):
     """Videos of airplanes, birds, drones and helicopters, made from numbers alone: nothing to download.
 
     Far away the four look alike in one frame, a dark blob with a bar; a wing beat, a rotor's flicker, hovering and
-    speed tell them apart over five to ten frames. Some frames are spoilt (defocus, a knock, a wrong exposure, a pole,
+    speed tell them apart over five to ten frames. Some frames are degraded (defocus, a knock, a wrong exposure, a pole,
     a cloud) while their neighbours are good. So a detector with memory can do better here than one without.
 
     Labels are exact: a box is the tight bounds of the drawn outline, rotor discs included, as far as it lies in the
     frame, at the middle of the exposure; blur of any kind does not widen it, and a pole, tree or nearer object before
     it does not cut it. An object is not labelled in frames where less than a quarter of its area is both in the frame
-    and not behind trees, poles or nearer objects. Clouds and spoilt frames change no label. The arrays are read-only.
+    and not behind trees, poles or nearer objects. Clouds and degraded frames change no label. The arrays are read-only.
 
     Video `index` depends on `seed`, `index`, `frames` and `size` only, never on what was read before.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def cruise(frames: int, when: float, where: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """Straight and steady: at `where` at frame `when`, `velocity` in frame sides a frame."""
+    """Straight and steady: at `where` at frame `when`, `velocity` in frame sides per frame."""
     return where + (np.arange(frames)[:, None] - when) * velocity
 
 
