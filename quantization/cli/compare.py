@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         lambda name: progress_bar("it", name),
     )
     for file in comparison.files:
-        print(f"{file.name}: {file.weights:,} bytes, mAP@.5 {file.accuracy.map50:.4f}")
+        print(f"{file.name}: {file.weights:,} bytes, mAP@0.5 {file.accuracy.map50:.4f}")
     print(f"{arguments.out}/README.md holds the report")
     return 0
 

@@ -64,7 +64,7 @@ def _accuracy(comparison: Comparison) -> Figure:
         panel.set_xticks(range(len(names)), names)
         panel.set(xlabel=label, ylim=(0, 1))
         panel.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("mAP@.5")
+    axes[0, 0].set_ylabel("mAP@0.5")
     _legend(figure, axes[0, 0])
     return figure
 
@@ -97,7 +97,7 @@ def _state(comparison: Comparison) -> Figure:
         # Scales that do not blow nothing up: shares from 0, a correlation up to 1.
         panel.set_ylim((min(low, 0.99), 1.0005) if "correlation" in title else (0, max(high, 1e-3)))
     if comparison.laps > 1:
-        panel = figure.add_subplot(grid[1, 4:6], title="mAP@.5 of each lap over the same frames", xlabel="lap")
+        panel = figure.add_subplot(grid[1, 4:6], title="mAP@0.5 of each lap over the same frames", xlabel="lap")
         for number, file in enumerate(comparison.files):
             if file.run is not None:
                 panel.plot(range(1, len(file.run.laps) + 1), file.run.laps, ".-", color=f"C{number}")

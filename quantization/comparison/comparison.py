@@ -32,7 +32,7 @@ class ComparedFile:
         latency: milliseconds of an invocation, by runtime and threads: `median`, `p95`, `least` and `ratio`, the median
             over rounds of its time over the first file's.
         accuracy: its own.
-        difference: mAP@.5 of this file minus that of the first.
+        difference: mAP@0.5 of this file minus that of the first.
         agreement: with the first file, on this environment's runtime.
         runtimes: agreement of this environment's runtime with the other, by the other's name.
         run: over many frames without a reset.

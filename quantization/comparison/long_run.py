@@ -41,7 +41,7 @@ class LongRun:
         clipped: share of cells at that limit where the first file's cell is within 0.98.
         frozen: share of cells that stand still while the first file's move by more than 1/128; one entry for each
             `WINDOW` frames.
-        laps: mAP@.5 of each passage over the same frames.
+        laps: mAP@0.5 of each passage over the same frames.
     """
 
     mean_difference: np.ndarray

@@ -24,10 +24,10 @@ def _lines(comparison: Comparison, pictures: Sequence[str]) -> Iterator[str]:
     yield from ("", f"`{comparison.command}`", "", f"{comparison.data}. Times: {comparison.machine}.")
     yield f"Everything is held against the first file, {first.name}."
     yield from ("", "## Size and accuracy", "")
-    head = ["file", "precision", "bytes", "without metadata", "ratio", "mAP@.5", "minus first [95%]", "best F1"]
+    head = ["file", "precision", "bytes", "without metadata", "ratio", "mAP@0.5", "minus first [95%]", "best F1"]
     yield from _table(head, (_size_row(file, first) for file in comparison.files))
     for title, which in (("frame since the reset", "frame_index"), ("speed", "motion_weighted")):
-        yield from ("", f"mAP@.5 by {title}:", "")
+        yield from ("", f"mAP@0.5 by {title}:", "")
         names = list(getattr(first.accuracy, which))
         rows = ([file.name, *map(_number, getattr(file.accuracy, which).values())] for file in comparison.files)
         yield from _table(["file", *names], rows)
@@ -133,7 +133,7 @@ def _state(comparison: Comparison) -> Iterator[str]:
         )
     yield from _table(head, rows)
     if comparison.laps > 1:
-        yield from ("", "mAP@.5 of each lap over the same frames, the state carried from lap to lap:", "")
+        yield from ("", "mAP@0.5 of each lap over the same frames, the state carried from lap to lap:", "")
         laps = [[file.name, *(f"{value:.4f}" for value in file.run.laps)] for file in comparison.files if file.run]
         yield from _table(["file", *map(str, range(1, comparison.laps + 1))], laps)
 
