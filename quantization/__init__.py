@@ -27,7 +27,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "compare_files": "quantization.comparison.compare_files",
         "fine_tune": "quantization.qat.fine_tune",
         "inspect_file": "quantization.inspection.inspect_file",
-        "tuned_exporter": "quantization.qat.run_folder",
+        "tuned_exporter": "quantization.qat.fine_tune",
         "write_file": "quantization.exporter",
     },
 )

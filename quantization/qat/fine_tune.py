@@ -1,4 +1,4 @@
-"""Quantization-aware fine-tuning: a float network in, weights and ranges of an int8 file out."""
+"""Quantization-aware fine-tuning: a float network in, weights and ranges of an int8 file out, and their exporter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import tf_keras
 from tqdm import tqdm
 
 from edge.errors import InputError
-from keras_sge.config import Config, TrainingConfig
+from keras_sge.config import Config, NetworkConfig, TrainingConfig
 from keras_sge.data import open_dataset
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.loader import ClipLoader, check_classes
@@ -28,10 +28,11 @@ from keras_sge.progress import progress_bar
 from quantization.bias_correction import correct_biases
 from quantization.calibration import CalibrationSource, calibrate
 from quantization.contract import STATE_RANGE
+from quantization.exporter import Exporter, versions
 from quantization.int8 import check_bounded_memory
 from quantization.qat.clip_graph import ClipGraph
 from quantization.qat.run_folder import QatCheckpoint, QatFolder
-from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, twin_variables
+from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, set_folded_weights, twin_variables
 
 Batch = tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 # Batches made ahead of the step that needs them.
@@ -94,6 +95,27 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
         checkpoint.save(folder.model)
         _log.info("%s: loss %.4f, validation loss %.4f", title, loss, total)
     return checkpoint
+
+
+def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "int8") -> Exporter:
+    """The best epoch of a run, to be written as `sge export` writes a network, with the run's ranges.
+
+    The metadata's `details` hold the calibration, the settings and the losses of the run and how near the file is to
+    the twin that was trained.
+
+    Args:
+        network: what was tuned.
+        run: from `fine_tune`.
+        recipe: `int8` or `int8_float_io`.
+    """
+    model = SGENet(network)
+    set_folded_weights(model, run.best)
+    twin = quantized_twin(folded_twin(network, run.best), run.ranges)
+    details = {
+        "exported_with": versions("tf-keras", "tensorflow-model-optimization"),
+        "quantization_aware": run.details,
+    }
+    return Exporter(model, recipe, details=details, ranges=run.ranges, reference=twin)
 
 
 def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool) -> QatCheckpoint:

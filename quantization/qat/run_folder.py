@@ -1,4 +1,4 @@
-"""The folder of a quantization-aware run, its checkpoint, and the exporter that writes its best epoch."""
+"""The folder of a quantization-aware run and its checkpoint. Needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
-from keras_sge.config import NetworkConfig
 from keras_sge.config.run_folder import RunFolder
-from keras_sge.models import SGENet
-from keras_sge.models.weights import check_finite
-from quantization.exporter import Exporter, versions
-from quantization.int8 import Ranges
-from quantization.qat.twin import folded_twin, quantized_twin, set_folded_weights
 
 # In a checkpoint: the entry that holds all but the arrays, and the groups of arrays.
 _FACTS = "facts.json"
@@ -57,7 +51,7 @@ class QatCheckpoint:
         best_loss: that loss; infinite for none yet.
     """
 
-    ranges: Ranges
+    ranges: dict[str, tuple[float, float]]
     details: dict[str, Any]
     weights: dict[str, np.ndarray]
     best: dict[str, np.ndarray] = field(default_factory=dict)
@@ -72,6 +66,9 @@ class QatCheckpoint:
         Raises:
             InputError: a weight or a variable of the optimizer is no finite number; the file stays as it was.
         """
+        # Here, as `sge --help` reads this module and Keras takes seconds.
+        from keras_sge.models.weights import check_finite
+
         optimizer = {f"optimizer variable {index}": value for index, value in enumerate(self.optimizer)}
         advice = f"{path} holds the epoch before, if there was one. Start again with a lower qat.learning_rate."
         check_finite({**self.weights, **optimizer}, f"after epoch {self.epoch}", advice)
@@ -103,24 +100,3 @@ class QatCheckpoint:
         optimizer = [value for _, value in sorted(parts.pop("optimizer").items())]
         facts["ranges"] = {name: tuple(limits) for name, limits in facts["ranges"].items()}
         return cls(**facts, **parts, optimizer=optimizer)
-
-
-def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "int8") -> Exporter:
-    """The best epoch of a run, to be written as `sge export` writes a network, with the run's ranges.
-
-    The metadata's `details` hold the calibration, the settings and the losses of the run and how near the file is to
-    the twin that was trained.
-
-    Args:
-        network: what was tuned.
-        run: from `fine_tune`.
-        recipe: `int8` or `int8_float_io`.
-    """
-    model = SGENet(network)
-    set_folded_weights(model, run.best)
-    twin = quantized_twin(folded_twin(network, run.best), run.ranges)
-    details = {
-        "exported_with": versions("tf-keras", "tensorflow-model-optimization"),
-        "quantization_aware": run.details,
-    }
-    return Exporter(model, recipe, details=details, ranges=run.ranges, reference=twin)
