@@ -31,10 +31,11 @@ $(STAMP): setup.cfg pyproject.toml
 demo: install ## train, export, evaluate and stream a small network into runs/demo
 	@$(BIN)/sge demo --out runs/demo
 
-lint: install ## ruff
+lint: install ## ruff and mypy
 	@$(BIN)/ruff check .
+	@$(BIN)/python -m mypy
 
-test: install lint ## ruff and the tests, without those that take minutes
+test: install lint ## ruff, mypy and the tests, without those that take minutes
 	@.ci/gpu-driver $(GPU_DRIVER) || echo "no software GPU: tests that need one are skipped"
 	@$(BIN)/python -m pytest
 

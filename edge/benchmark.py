@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -113,14 +114,14 @@ class GeneratedSource(VideoSource):
     """Frames without meaning, a noisy ground with bright squares: 16 different uint8 (480, 640, 3), repeated.
 
     Args:
-        length: how many.
+        frame_count: how many.
     """
 
     name = "generated frames"
     height, width = GENERATED_SIZE
 
-    def __init__(self, length: int):
-        self.length = length
+    def __init__(self, frame_count: int):
+        self.frame_count = self._left = frame_count
         self._frames = np.random.default_rng(0).integers(60, 120, (16, *GENERATED_SIZE, 3), np.uint8)
         for step, frame in enumerate(self._frames):
             for square in range(4):
@@ -128,11 +129,11 @@ class GeneratedSource(VideoSource):
                 frame[top : top + 60, left : left + 60] = 230
 
     def items(self) -> Iterator[Item | StreamEvent]:
-        for frame_id in range(self.length):
+        for frame_id in range(self._left):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.length = 0
+        self._left = 0
 
 
 def run_benchmark(
@@ -207,8 +208,19 @@ def peak_memory_mb() -> float | None:
         return None
 
 
+def processor_name() -> str:
+    """The processor as the system names it, for the head of a table of times."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as information:
+            return next(line.split(":", 1)[1].strip() for line in information if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def _without_frames(results: Iterator[FrameResult]) -> Iterator[tuple[dict[str, float], tuple[int, int]]]:
-    return ((result.timings, result.frame.shape[:2]) for result in results)
+    for result in results:
+        assert result.frame is not None, "results of a stream have their frames"
+        yield result.timings, (result.frame.shape[0], result.frame.shape[1])
 
 
 def _summary(values: np.ndarray) -> dict[str, float]:

@@ -83,6 +83,7 @@ def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None 
     Returns:
         A new picture.
     """
+    frame = to_bgr(frame)
     height, width = frame.shape[:2]
     if scale is None:
         scale = -(-LEAST_SIDE // min(height, width))

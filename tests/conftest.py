@@ -27,7 +27,7 @@ def tiny_keras(tiny_net, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_tflite(tiny_net, tmp_path_factory):
     """`tiny_net` as a float32 .tflite."""
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     path = tmp_path_factory.mktemp("tflite") / "tiny.tflite"
     Exporter(tiny_net).write(path)

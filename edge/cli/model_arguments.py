@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from edge.model_zoo import DEFAULT_MODEL
-from edge.runtimes.choose import ACCELERATORS
+from edge.runtimes.runtime import ACCELERATORS
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

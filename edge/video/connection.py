@@ -11,7 +11,7 @@ from time import monotonic
 import numpy as np
 
 from edge.quiet import quiet_opencv
-from edge.video.reader import frames_a_second, open_capture
+from edge.video.reader import capture_fps, open_capture
 
 
 class Connection(ABC):
@@ -50,7 +50,7 @@ class CaptureConnection(Connection):
         self._capture = open_capture(target, deadline)
         if not self._capture.isOpened():
             raise ConnectionError("OpenCV gets nothing from it")
-        self.fps = frames_a_second(self._capture)
+        self.fps = capture_fps(self._capture)
 
     def read(self) -> np.ndarray | None:
         return self._capture.read()[1]

@@ -20,7 +20,7 @@ class VideoSource(ABC):
     Attributes:
         name: for people; a URL's password is left out. fps: frames a second; 30 where the source does not say.
         width, height: of the first frame, in pixels; later ones may differ.
-        length: how many frames are announced; None where that is unknown.
+        frame_count: how many frames are announced; None where that is unknown.
         live: whether frames come when they come, as from a camera. A live source holds the newest frame only: one that
             is not taken before the next arrives is dropped, and its number is missing. Any other source gives every
             frame and waits.
@@ -30,7 +30,7 @@ class VideoSource(ABC):
     fps: float = DEFAULT_FPS
     width: int
     height: int
-    length: int | None = None
+    frame_count: int | None = None
     live: bool = False
 
     @abstractmethod

@@ -14,7 +14,7 @@ from edge.video.files import FileSource
 from edge.video.live import LiveLimits, LiveSource
 from edge.video.mjpeg import MjpegConnection, NotMjpegError, request_of
 from edge.video.mp4_frames import mp4_frame_times
-from edge.video.reader import announced_length, open_capture
+from edge.video.reader import capture_frame_count, open_capture
 from edge.video.source import VideoSource
 
 _SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]*:/*")
@@ -101,11 +101,11 @@ def _is_mjpeg(url: str, name: str, limits: LiveLimits) -> bool:
 
 
 def _has_an_end(url: str, limits: LiveLimits) -> bool:
-    # A file behind a URL announces its length, a stream does not.
+    # A file behind a URL announces how many frames it has, a stream does not.
     capture = open_capture(url, limits.open_seconds)
-    length = announced_length(capture)
+    frame_count = capture_frame_count(capture)
     capture.release()
-    return length is not None
+    return frame_count is not None
 
 
 class _RemoteFile:

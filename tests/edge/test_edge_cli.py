@@ -236,7 +236,7 @@ def test_the_cpu_takes_over_aloud(clip, model_file, capfd, monkeypatch):
     def no_gpu(*_):
         raise GpuError("no GPU was found here.")
 
-    monkeypatch.setattr("edge.runtimes.choose.CompiledRuntime", no_gpu)
+    monkeypatch.setattr("edge.runtimes.runtime.CompiledRuntime", no_gpu)
     command = ["detect", str(clip), "--model", str(model_file), "--limit", "2", "--accelerator", "gpu"]
     fails(capfd, command, "no GPU was found here")
     assert main([*command, "--allow-cpu"]) == 0
