@@ -105,6 +105,8 @@ def json_output(target: str | None) -> Iterator[Callable[[Any], None]]:
             yield lambda document: print(json.dumps(document, indent=1), file=output, flush=True)
     else:
         check_writable(target)
+        if os.path.isfile(target) and not target.lower().endswith(".json"):
+            raise InputError(f"--json {target} would replace a file that is no .json. Give another name.")
         yield lambda document: write_json(target, document)
 
 
