@@ -38,8 +38,8 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         program: its name, for messages. command: gives the exit code.
 
     Returns:
-        The command's exit code; 0 after SIGTERM and where the reader of standard output left, 2 for a mistake that the
-        user can mend, 130 for Ctrl-C.
+        The command's exit code; 0 after SIGTERM and where the reader of standard output left, 2 for a user error,
+        130 for Ctrl-C.
     """
     with _log_in_terminal():
         return _run_command(program, command)
