@@ -65,5 +65,5 @@ bench: install ## the entropy map against scikit-image
 	@$(BIN)/python benchmarks/entropy.py
 
 clean: ## remove .venv, caches and build folders; runs/ and data/ stay
-	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ from edge.errors import InputError
 from edge.results import FrameResult, StreamEvent
 from edge.sinks.sink import Picture, Sink
 
-_INSTEAD = "Use --save for a video, or --serve to look from a browser."
+_INSTEAD = "Use --save for a video, or --serve to watch in a browser."
 # Of the whole picture, in pixels: what screens have room for.
 _MOST_WIDTH = 1280
 
