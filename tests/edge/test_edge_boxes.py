@@ -1,4 +1,4 @@
-"""Anchors, box codes, overlap, suppression, voting and selection against plain twins."""
+"""Boxes and anchors: codes, overlap, suppression and voting against plain twins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from edge.boxes import (
     suppress,
     vote,
 )
-from edge.postprocess import select_detections
 from edge.results import Box
 
 VARIANCES = (0.1, 0.2)
@@ -174,60 +173,3 @@ def test_ssd_cell_boxes_follow_the_aspect_of_the_input():
     assert len(boxes) == 4
     np.testing.assert_allclose(boxes[0], (60 / 600, 60 / 300))
     np.testing.assert_allclose(boxes[2][0] * 600 / (boxes[2][1] * 300), 2)
-
-
-def select(codes, logits, **changes):
-    anchors = anchor_boxes([AnchorMap(2, 2, ((0.5, 0.5),))])
-    settings = {"score_threshold": 0.4, "iou_threshold": 0.5, "limit": 10, **changes}
-    return select_detections(codes, logits, anchors, VARIANCES, **settings)
-
-
-def test_selection_gives_scores_of_the_softmax():
-    logits = np.array([[5, 0, 0], [0, 5, 0], [5, 0, 0], [0, 0, 4]], np.float32)
-    boxes, scores, classes = select(np.zeros((4, 4), np.float32), logits)
-    assert classes.tolist() == [0, 1]
-    np.testing.assert_allclose(scores, [np.exp(5) / (np.exp(5) + 2), np.exp(4) / (np.exp(4) + 2)], rtol=1e-5)
-    np.testing.assert_allclose(boxes, [[0.5, 0, 1, 0.5], [0.5, 0.5, 1, 1]], atol=1e-6)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
-def test_poisoned_outputs_detect_nothing(poison):
-    logits = np.tile(np.array([0, 5, 0], np.float32), (4, 1))
-    codes = np.zeros((4, 4), np.float32)
-    assert len(select(np.full_like(codes, poison), logits)[0]) == 0
-    assert len(select(codes, np.full_like(logits, poison))[0]) == 0
-
-
-def test_selection_keeps_the_limit():
-    logits = np.tile(np.array([0, 5, 4.5], np.float32), (4, 1))
-    assert len(select(np.zeros((4, 4), np.float32), logits, score_threshold=0.1, limit=3)[0]) == 3
-
-
-def crowded(generator):
-    """Outputs of a map whose anchors all overlap, and its anchors."""
-    anchors = anchor_boxes([AnchorMap(6, 6, ((0.5, 0.5), (0.4, 0.6)))])
-    return (
-        generator.normal(0, 0.3, (72, 4)).astype(np.float32),
-        generator.normal(0, 2, (72, 3)).astype(np.float32),
-        anchors,
-    )
-
-
-def test_voting_moves_boxes_only():
-    codes, logits, anchors = crowded(np.random.default_rng(3))
-    boxes, scores, classes = select_detections(codes, logits, anchors, VARIANCES, 0.3, 0.45, 100)
-    moved, *same = select_detections(codes, logits, anchors, VARIANCES, 0.3, 0.45, 100, box_voting=True)
-    assert len(boxes) > 1 and np.abs(moved - boxes).max() > 0.01
-    np.testing.assert_array_equal(same[0], scores)
-    np.testing.assert_array_equal(same[1], classes)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_voted_box_does_not_depend_on_the_threshold(seed):
-    codes, logits, anchors = crowded(np.random.default_rng(seed))
-    few, high, _ = select_detections(codes, logits, anchors, VARIANCES, 0.6, 0.45, 100, box_voting=True)
-    many, scores, _ = select_detections(codes, logits, anchors, VARIANCES, 0.05, 0.45, 100, box_voting=True)
-    assert 0 < len(few) < len(many)
-    np.testing.assert_allclose(many[scores > 0.6], few, atol=1e-6)
-    np.testing.assert_array_equal(scores[scores > 0.6], high)

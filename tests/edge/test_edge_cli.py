@@ -40,8 +40,8 @@ def test_detect_writes_video_and_lines(clip, model_file, here, capfd):
         assert (source.width, source.height, source.fps, len(list(source))) == (7 * 64, 7 * 48, 10.0, 12)
     header, *lines = read_json_lines("o.jsonl")
     assert header["model"]["name"] == "tiny" and header["model"]["labels"] == ["square", "disc"]
-    [told] = header["sources"]
-    assert (told["name"], told["width"], told["height"], told["fps"]) == ("clip.mp4", 64, 48, 10.0)
+    [source] = header["sources"]
+    assert (source["name"], source["width"], source["height"], source["fps"]) == ("clip.mp4", 64, 48, 10.0)
     assert [line["frame_id"] for line in lines] == list(range(12))
     assert lines[3]["time"] == pytest.approx(0.3, abs=1e-3)
     assert set(lines[0]["ms"]) == {"decode", "preprocess", "entropy", "invoke", "postprocess", "total"}
@@ -98,7 +98,7 @@ def fails(capfd, arguments: list[str], message: str) -> None:
         (["{clip}", "--accelerator", "gpu", "--delegate", "a.so"], "Leave out either"),
     ],
 )
-def test_mistakes(clip, cut_clip, model_file, here, capfd, arguments, message):
+def test_user_errors(clip, cut_clip, model_file, here, capfd, arguments, message):
     arguments = [text.format(clip=clip, cut=cut_clip, model=model_file, folder=clip.parent) for text in arguments]
     model = [] if "--model" in arguments else ["--model", str(model_file)]
     before = clip.read_bytes(), model_file.read_bytes()
@@ -233,7 +233,7 @@ def test_the_summary_names_the_runtime(clip, model_file, capfd):
     assert "2 frames" in out and "on cpu" in out and "litert" in out.replace("tflite-runtime", "litert")
 
 
-def test_the_cpu_takes_over_aloud(clip, model_file, capfd, monkeypatch):
+def test_the_cpu_takes_over_with_a_note(clip, model_file, capfd, monkeypatch):
     def no_gpu(*_):
         raise GpuError("no GPU was found here.")
 

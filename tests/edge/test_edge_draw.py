@@ -8,13 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import Detection, FrameResult
 from edge.draw import LEAST_SIDE, draw_boxes, draw_detections, with_caption
+from edge.results import Detection, FrameResult
 
 LABELS = ("airplane", "bird", "drone", "helicopter")
+
+
 # As shares of the frame: at every border and corner, and in the middle.
 AROUND = [(x, y, x + 0.1, y + 0.1) for x in (0.0, 0.45, 0.9) for y in (0.0, 0.45, 0.9)]
+
+
 NESTED = [(0.0, 0.0, 1.0, 1.0), (0.2, 0.2, 0.5, 0.5), (0.22, 0.22, 0.52, 0.52)]
+
+
 CROWD = [(0.3 + 0.01 * k, 0.5 - 0.02 * (k % 5), 0.4 + 0.01 * k, 0.6) for k in range(20)]
 
 
@@ -87,3 +93,19 @@ def test_what_is_too_wide_loses_its_beginning(plates):
     assert picture.shape[0] > 400 and (picture[:400] == 0).all()
     for (text, x, width), end in zip(plates[1], ("#7 0.55", "channel-1"), strict=True):
         assert text.startswith("..") and text.endswith(end) and x + width <= 320
+
+
+def test_drawing_leaves_the_frame_alone():
+    frame = np.full((320, 400, 3), 90, np.uint8)
+    result = FrameResult(0, 0.0, (Detection("disc", 1, 0.87, (-5.0, -3.0, 170.0, 100.0)),))
+    drawn = draw_detections(frame, result)
+    assert (frame == 90).all() and drawn.shape == frame.shape and (drawn != 90).any()
+    assert (draw_detections(frame, FrameResult(0, 0.0, ())) == frame).all()
+
+
+def test_boxes_are_drawn_where_they_are():
+    frame = np.zeros((100, 100, 3), np.uint8)
+    drawn = draw_boxes(frame, [(20, 30, 60, 80)], [""], [(0, 0, 255)])
+    rows, columns = np.nonzero(drawn[..., 2] > 128)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 80, 20, 60)
+    assert not drawn[40:70, 30:50].any()

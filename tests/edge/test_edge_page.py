@@ -120,7 +120,7 @@ def status_of(page, path, host=None):
 
 
 @pytest.mark.parametrize(("count", "request_"), [(60, b""), (MOST_OTHERS + 60, b"GET /status.js")])
-def test_silent_clients_cost_no_thread_and_lock_nobody_out(count, request_):
+def test_silent_clients_cost_no_thread_and_do_not_lock_out_others(count, request_):
     with served() as (page, _):
         threads = threading.active_count()
         with connections(page, count, request_):
@@ -178,7 +178,7 @@ def test_what_is_no_request_is_refused():
                 assert client.recv(20).split()[1] == status
 
 
-def test_a_client_that_reads_nothing_holds_nobody_up():
+def test_a_client_that_reads_nothing_delays_nobody():
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     with served(noise, pause=0.001) as (page, _):
         host, port = page.url.split("/")[2].split(":")
@@ -192,7 +192,7 @@ def test_a_client_that_reads_nothing_holds_nobody_up():
             assert len(taken) == 20 and after > before
 
 
-def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
+def test_nothing_is_drawn_without_viewers(monkeypatch):
     monkeypatch.setattr("edge.sinks.sink.draw_detections", None)
     page = MjpegPage("0")
     with Outputs([page]) as outputs:

@@ -334,6 +334,6 @@ def test_too_many_sources(detector, frames):
     assert detector.streams == () and all(source.closed for source in sources.values())
 
 
-def test_a_bad_frame_is_told(detector, frames):
+def test_a_bad_frame_is_reported(detector, frames):
     with pytest.raises(InputError, match="received a frame of dtype float32"):
         list(Pipeline(detector, ListSource([frames[0], frames[1].astype(np.float32)])))

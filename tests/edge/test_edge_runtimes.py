@@ -1,4 +1,4 @@
-"""Which runtime and accelerator run a file, and what is said where none can."""
+"""Which runtime and accelerator run a file, what is reported where none can, and that it is closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from edge.benchmark import GeneratedSource
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.quiet import native_log
 from edge.runtimes import litert as runtime_module
 from edge.runtimes.compiled import CompiledRuntime, GpuError, explain_refusal
 from edge.runtimes.litert import RUNTIMES, Runtime
@@ -118,7 +117,7 @@ def in_a_process(code: str, driver: str) -> str:
     return done.stdout
 
 
-def test_no_gpu_is_told_and_the_cpu_takes_over_only_when_allowed(model_file, tmp_path):
+def test_no_gpu_is_reported_and_the_cpu_takes_over_only_when_allowed(model_file, tmp_path):
     pytest.importorskip("ai_edge_litert.compiled_model")
     driver = tmp_path / "none.json"
     driver.write_text("{}")
@@ -134,68 +133,6 @@ print(runtime.accelerator, "|", runtime.note)
     refused, allowed = in_a_process(code, str(driver)).strip().splitlines()
     assert refused.startswith("no GPU was found") and "--allow-cpu" in refused
     assert allowed.startswith("cpu | the CPU took over: no GPU was found") and "--allow-cpu" not in allowed
-
-
-def test_loading_on_a_gpu_loses_no_line_of_another_thread(model_file, tmp_path):
-    pytest.importorskip("ai_edge_litert.compiled_model")
-    driver = tmp_path / "none.json"
-    driver.write_text("{}")
-    code = f"""
-import sys, threading
-from edge import Detector
-loaded, written = threading.Event(), 0
-def write():
-    global written
-    while not loaded.wait(0.002):
-        print("line", written, flush=True)
-        print("error line", written, file=sys.stderr, flush=True)
-        written += 1
-writer = threading.Thread(target=write)
-writer.start()
-Detector({str(model_file)!r}, accelerator="gpu", allow_cpu=True)
-loaded.set()
-writer.join()
-print("written", written)
-"""
-    *lines, count = in_a_process(code, str(driver)).splitlines()
-    assert count == f"written {len(lines)}" and lines == [f"line {number}" for number in range(len(lines))]
-
-
-def test_lines_of_others_pass_and_those_of_native_libraries_do_not(capfd):
-    native = (
-        b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n",
-        b"INFO: [environment.cc:36] Creating LiteRT environment with options\n",
-        b"I0000 00:00:1795900391.046178   11915 environment.cc:532] Selected adapter: SwiftShader Device\n",
-        b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n",
-        b"WARNING: Logging before InitGoogle() is written to STDERR\n",
-    )
-    others = (
-        b"INFO:root:a line of logging\n",
-        b"INFO: a line\n",
-        b"WARNING: another\n",
-        b"[a.cc:1] no line of theirs\n",
-        b"\r50%",
-        b" done\n",
-    )
-    with native_log() as log:
-        for number in (1, 2):
-            for theirs, ours in zip(native, others, strict=False):
-                os.write(number, theirs + ours)
-            os.write(number, others[-1])
-            # Its text and its line's end, and another thread's line in between.
-            os.write(number, b"INFO: [a.cc:1] text" + b"not theirs\n" + b"\n")
-        with native_log():
-            os.write(1, native[0] + b"inner\n")
-    expected = b"".join(others[:5]) + others[-1] + b"INFO: [a.cc:1] textnot theirs\n\n"
-    assert capfd.readouterr() == ((expected + b"inner\n").decode(), expected.decode())
-    assert all(line.decode() in log[number] for line in native for number in (0, 1))
-
-
-def test_lines_pass_when_the_block_fails(capfd):
-    with pytest.raises(ValueError, match="it failed"), native_log():
-        os.write(2, b"the last words\n")
-        raise ValueError("it failed")
-    assert capfd.readouterr().err == "the last words\n"
 
 
 def test_without_the_compiler(model_file, monkeypatch):

@@ -1,24 +1,25 @@
-"""Where results go: files that survive what ends their run, a window, a function, and several of them at once."""
+"""Where results go: recordings and sheets that survive what ends their run, a window, a function, several at once."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import sys
-from datetime import datetime, timedelta, timezone
 
 import cv2
 import numpy as np
 import pytest
 
-from edge import Detection, FrameResult, InputError, StreamEvent, open_source
 from edge.draw import with_caption
+from edge.errors import InputError
+from edge.results import Detection, FrameResult, StreamEvent
 from edge.sinks.contact_sheet import CELL_HEIGHT, CELL_WIDTH, ContactSheet
 from edge.sinks.json_lines import JsonLines, read_json_lines
 from edge.sinks.page import MjpegPage
 from edge.sinks.sink import Callback, Outputs
-from edge.sinks.video import AnnotatedVideo
+from edge.sinks.video import AnnotatedVideo, VideoSink
 from edge.sinks.window import Window
+from edge.video.open import open_source
 
 EVENT = StreamEvent("lost", 1.25, 3, "gone")
 
@@ -33,21 +34,6 @@ def result(frame_id=0, size=(48, 64), time=None):
 def lines(path):
     """The file's documents without its headers."""
     return [line for line in read_json_lines(path) if "format" not in line]
-
-
-class Clock:
-    """A time of day that moves on by a second with each look at it, in the zone of a place two hours ahead."""
-
-    def __init__(self):
-        self.now = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone(timedelta(hours=2)))
-
-    def __call__(self):
-        self.now += timedelta(seconds=1)
-        return self.now
-
-
-class Source:
-    name, width, height, fps, live = "rtsp://user:***@camera/a", 64, 48, 10.0, True
 
 
 def test_several_sinks_and_one_drawing(tmp_path, monkeypatch):
@@ -88,122 +74,6 @@ def test_a_sink_that_cannot_begin_ends_those_before_it(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="in use"), Outputs([JsonLines(tmp_path / "o.jsonl"), second]):
             pass
     assert ended == [True]
-
-
-def test_lines_can_be_read_while_they_are_written(tmp_path):
-    path = tmp_path / "o.jsonl"
-    path.write_text("older\n")
-    with JsonLines(path) as sink:
-        assert path.read_text() == "older\n", "what was there stays until there is something to write"
-        for count in range(1, 4):
-            sink.write(result(count), None)
-            assert len(lines(path)) == count
-    with JsonLines(path, append=True) as sink:
-        sink.event(EVENT)
-    # Numbers go on: the event came after frame 3 of this run, and the older file has four.
-    assert [line.get("frame_id") for line in lines(path)] == [1, 2, 3, 7] and lines(path)[3]["event"] == "lost"
-
-
-def test_lines_say_what_they_are_of_and_when(tmp_path, model_metadata):
-    path = tmp_path / "o.jsonl"
-    with JsonLines(path, clock=Clock()) as sink:
-        sink.begin(model_metadata, {"a": Source(), "b": Source()})
-        assert not path.exists(), "a run that finds nothing leaves an older file alone"
-        sink.write(dataclasses.replace(result(0), stream="b"), None)
-        sink.event(dataclasses.replace(EVENT, stream="a"))
-    header, frame, event = read_json_lines(path)
-    assert (header["format"], header["format_version"]) == ("keras-sge detections", 1)
-    assert header["started"] == "2026-03-01T10:00:02.000+00:00"
-    assert header["model"] == {"name": "tiny", "precision": "float32", "sha256": "", "labels": ["square", "disc"]}
-    assert [one["stream"] for one in header["sources"]] == ["a", "b"]
-    assert header["sources"][0] == {
-        "stream": "a",
-        "name": "rtsp://user:***@camera/a",
-        "width": 64,
-        "height": 48,
-        "fps": 10.0,
-        "live": True,
-        "first_frame_id": 0,
-    }
-    assert (frame["stream"], frame["utc"]) == ("b", "2026-03-01T10:00:03.000+00:00")
-    assert (event["stream"], event["utc"], event["event"]) == ("a", "2026-03-01T10:00:04.000+00:00", "lost")
-
-
-def test_appended_lines_go_on_with_frames_and_tracks_of_each_stream(tmp_path, model_metadata):
-    path = tmp_path / "o.jsonl"
-
-    def run(numbers):
-        with JsonLines(path, append=True) as sink:
-            sink.begin(model_metadata, {"a": Source(), "b": Source()})
-            before = [sink.tracks(stream) for stream in "ab"]
-            for stream, frame_id, track in numbers:
-                [found] = result().detections
-                tracked = (dataclasses.replace(found, track_id=track),)
-                sink.write(dataclasses.replace(result(frame_id), stream=stream, detections=tracked), None)
-            return before
-
-    assert run([("a", 0, 1), ("b", 0, 1), ("a", 1, 2), ("a", 2, None)]) == [0, 0]
-    # The run before may have ended long before another stream's last line.
-    assert run([("a", 0, 3)]) == [2, 1]
-    assert run([("b", 0, 2)]) == [3, 1]
-    assert [(line["stream"], line["frame_id"], line["tracks"]) for line in lines(path)] == [
-        ("a", 0, 1), ("b", 0, 1), ("a", 1, 2), ("a", 2, 2), ("a", 3, 3), ("b", 1, 2),
-    ]  # fmt: skip
-    headers = [line for line in read_json_lines(path) if "format" in line]
-    assert [[one["first_frame_id"] for one in header["sources"]] for header in headers] == [[0, 0], [3, 1], [4, 1]]
-
-
-@pytest.mark.parametrize(
-    "torn", ['{"utc": "2026', '{"utc": "2026-03-01", "frame_id": 5, "detections": []', "\udce4\udcb8"]
-)
-def test_appended_lines_after_a_torn_one(tmp_path, torn):
-    path = tmp_path / "o.jsonl"
-    for _ in range(2):
-        with JsonLines(path, append=True) as sink:
-            sink.write(result(0), None)
-        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(torn)
-    assert path.read_bytes().count(b"\n") == 5
-    assert [line["frame_id"] for line in lines(path)] == [0, 1]
-
-
-def test_lines_that_somebody_edited_are_read(tmp_path):
-    path = tmp_path / "o.jsonl"
-    path.write_text('{"frame_id": 0}\r\nnull\n\n[1]\n{"frame_id": 1}', encoding="utf-8-sig", newline="")
-    assert [line["frame_id"] for line in read_json_lines(path)] == [0, 1]
-
-
-def test_lines_tell_an_error_but_not_ctrl_c(tmp_path):
-    path = tmp_path / "o.jsonl"
-    for error, count in ((KeyboardInterrupt(), 1), (InputError("the camera was lost"), 2)):
-        with pytest.raises(type(error)), JsonLines(path) as sink:
-            sink.write(result(), None)
-            raise error
-        assert len(lines(path)) == count
-    assert lines(path)[-1].items() >= {"event": "failed", "message": "the camera was lost"}.items()
-
-
-def test_a_run_that_fails_before_its_first_line_leaves_the_older_file(tmp_path):
-    path = tmp_path / "o.jsonl"
-    path.write_text("older\n")
-    with pytest.raises(InputError), JsonLines(path):
-        raise InputError("no frame")
-    assert path.read_text() == "older\n"
-    with pytest.raises(InputError, match="there is no folder"):
-        JsonLines(tmp_path / "absent" / "o.jsonl")
-
-
-def test_lines_to_standard_output(capsys):
-    with JsonLines("-") as sink:
-        sink.write(result(5), None)
-    assert '"frame_id": 5' in capsys.readouterr().out
-    print("still open")
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_lines_on_a_full_disk():
-    with pytest.raises(InputError, match="cannot write to /dev/full: No space left"), JsonLines("/dev/full") as sink:
-        sink.write(result(), None)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +151,7 @@ def test_a_recording_that_changes_size_is_fitted(tmp_path):
     assert frames[2][:, 28:36].mean() > 180 and frames[2][:, :20].mean() < 20 and frames[2][:, 44:].mean() < 20
 
 
-def test_a_live_recording_runs_at_the_speed_of_life(tmp_path):
+def test_a_live_recording_runs_in_real_time(tmp_path):
     path = tmp_path / "o.mp4"
     # 10 frames a second were asked for: five times at 5 fps, a burst of which most are left out, a hole of an hour.
     times = [0.0, 0.2, 0.4, 0.6, 0.8, *[0.81 + k / 100 for k in range(10)], 3600.0, 3600.1]
@@ -323,3 +193,57 @@ def test_a_window_without_a_screen_or_in_a_headless_opencv(monkeypatch):
     monkeypatch.setattr(cv2, "imshow", refuse, raising=False)
     with pytest.raises(InputError, match=r"without windows.*--serve"), Window() as window:
         window.write(result(), lambda: np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("fps", [10.0, 29.97002997, 23.976, 120.0])
+@pytest.mark.parametrize("size", [(48, 64), (33, 47)])
+def test_sink_writes_what_a_source_reads(tmp_path, fps, size):
+    path = tmp_path / "out.mp4"
+    with VideoSink(path, fps) as sink:
+        for step in range(20):
+            sink.write(np.full((*size, 3), 10 * step, np.uint8))
+        assert not path.exists()
+    with open_source(path) as source:
+        # MPEG-4 stores even sides only.
+        assert (source.height, source.width) == (size[0] // 2 * 2, size[1] // 2 * 2)
+        assert source.fps == pytest.approx(fps, rel=1e-3)
+        levels = [frame.mean() for _, _, frame in source]
+    assert levels == pytest.approx([10 * step for step in range(20)], abs=6)
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_a_recording_without_a_frame_leaves_what_was_there(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"older")
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), VideoSink(path, 10):
+            raise error
+    assert os.listdir(tmp_path) == ["out.mp4"] and path.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, InputError])
+def test_a_recording_that_is_cut_off_is_kept_and_plays(tmp_path, error):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"older")
+    with pytest.raises(error), VideoSink(path, 10) as sink:
+        for _ in range(5):
+            sink.write(np.zeros((48, 64, 3), np.uint8))
+        raise error
+    with open_source(path) as source:
+        assert len(list(source)) == 5
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_sink_refuses(tmp_path):
+    with pytest.raises(InputError, match=r"\.mp4 only"):
+        VideoSink(tmp_path / "out.avi", 10)
+    with pytest.raises(InputError, match="there is no folder"):
+        VideoSink(tmp_path / "absent" / "out.mp4", 10)
+    with pytest.raises(InputError, match="frames of one size"), VideoSink(tmp_path / "out.mp4", 10) as sink:
+        sink.write(np.zeros((48, 64, 3), np.uint8))
+        sink.write(np.zeros((48, 32, 3), np.uint8))
+    with open_source(tmp_path / "out.mp4") as source:
+        assert source.frame_count == 1
+    with pytest.raises(InputError, match="nothing to write"), VideoSink(tmp_path / "empty.mp4", 10):
+        pass
+    assert os.listdir(tmp_path) == ["out.mp4"]

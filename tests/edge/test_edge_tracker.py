@@ -138,7 +138,7 @@ def test_the_synthetic_set_with_lost_and_shaken_boxes():
     assert seen > 300 and switches <= 2
 
 
-def test_the_number_is_told_and_drawn_where_there_is_one():
+def test_the_number_is_reported_and_drawn_where_there_is_one():
     assert found(0, 0).to_dict()["track_id"] is None
     [numbered] = Tracker()([found(0, 0)])
     assert numbered.to_dict()["track_id"] == 1

@@ -125,7 +125,7 @@ def test_a_reason_from_outside_resets(detector, frames):
     assert told.reset == "reconnected" and told.detections == first.detections
 
 
-def test_the_result_tells_of_the_reset(detector, frames):
+def test_the_result_says_why_it_was_reset(detector, frames):
     document = detector.open("front")(frames[0]).to_dict()
     assert (document["stream"], document["reset"]) == ("front", "start")
     detector(frames[0])
@@ -205,7 +205,7 @@ def test_resets_that_mean_another_scene(reset):
     assert FrameResult(5, 1.0, (), reset=reset).another_scene
 
 
-def test_a_cut_resets_where_it_is_looked_for(detector):
+def test_a_cut_resets_where_it_is_detected(detector):
     pictures = [scene(1), scene(1), scene(2), scene(2)]
     looking, carrying = detector.open("looking"), detector.open("carrying", scene_cut=False)
     assert [looking(picture).reset for picture in pictures] == ["start", None, "scene_cut", None]

@@ -1,20 +1,15 @@
-"""Sources and sinks: what can be read, what is refused and how, and what a failed write leaves behind."""
+"""Video files, images and folders of them as sources: what can be read, what is refused and how."""
 
 from __future__ import annotations
 
-import os
 import struct
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.atomic import atomic_path
-from edge.draw import draw_boxes, draw_detections
 from edge.errors import InputError
-from edge.quiet import quiet_opencv
-from edge.results import Detection, FrameResult, StreamEvent
-from edge.sinks.video import VideoSink
+from edge.results import StreamEvent
 from edge.video.open import open_source
 
 
@@ -114,24 +109,6 @@ def test_closed_while_it_is_read(clip):
     assert list(frames) == []
 
 
-def test_overlapping_quiet_blocks_bring_the_log_back(monkeypatch):
-    logging = getattr(cv2.utils, "logging", cv2)
-    session_level = logging.getLogLevel()
-    # As if the fixture of the session had not silenced it already.
-    monkeypatch.setattr("edge.quiet._blocks", 0)
-    logging.setLogLevel(3)
-    try:
-        first, second = quiet_opencv(), quiet_opencv()
-        for block in (first, second):
-            block.__enter__()
-        first.__exit__(None, None, None)
-        assert logging.getLogLevel() == 0
-        second.__exit__(None, None, None)
-        assert logging.getLogLevel() == 3
-    finally:
-        logging.setLogLevel(session_level)
-
-
 def test_bad_sources(tmp_path, capfd):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
@@ -177,119 +154,3 @@ def test_unreadable_image_in_a_folder(tmp_path, frames):
     with open_source(folder) as source, pytest.raises(InputError, match=r"cannot decode the image .*frame_2\.png"):
         read.extend(source)
     assert len(read) == 2
-
-
-@pytest.mark.parametrize("fps", [10.0, 29.97002997, 23.976, 120.0])
-@pytest.mark.parametrize("size", [(48, 64), (33, 47)])
-def test_sink_writes_what_a_source_reads(tmp_path, fps, size):
-    path = tmp_path / "out.mp4"
-    with VideoSink(path, fps) as sink:
-        for step in range(20):
-            sink.write(np.full((*size, 3), 10 * step, np.uint8))
-        assert not path.exists()
-    with open_source(path) as source:
-        # MPEG-4 stores even sides only.
-        assert (source.height, source.width) == (size[0] // 2 * 2, size[1] // 2 * 2)
-        assert source.fps == pytest.approx(fps, rel=1e-3)
-        levels = [frame.mean() for _, _, frame in source]
-    assert levels == pytest.approx([10 * step for step in range(20)], abs=6)
-    assert os.listdir(tmp_path) == ["out.mp4"]
-
-
-def test_a_recording_without_a_frame_leaves_what_was_there(tmp_path):
-    path = tmp_path / "out.mp4"
-    path.write_bytes(b"older")
-    for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), VideoSink(path, 10):
-            raise error
-    assert os.listdir(tmp_path) == ["out.mp4"] and path.read_bytes() == b"older"
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, InputError])
-def test_a_recording_that_is_cut_off_is_kept_and_plays(tmp_path, error):
-    path = tmp_path / "out.mp4"
-    path.write_bytes(b"older")
-    with pytest.raises(error), VideoSink(path, 10) as sink:
-        for _ in range(5):
-            sink.write(np.zeros((48, 64, 3), np.uint8))
-        raise error
-    with open_source(path) as source:
-        assert len(list(source)) == 5
-    assert os.listdir(tmp_path) == ["out.mp4"]
-
-
-def test_sink_refuses(tmp_path):
-    with pytest.raises(InputError, match=r"\.mp4 only"):
-        VideoSink(tmp_path / "out.avi", 10)
-    with pytest.raises(InputError, match="there is no folder"):
-        VideoSink(tmp_path / "absent" / "out.mp4", 10)
-    with pytest.raises(InputError, match="frames of one size"), VideoSink(tmp_path / "out.mp4", 10) as sink:
-        sink.write(np.zeros((48, 64, 3), np.uint8))
-        sink.write(np.zeros((48, 32, 3), np.uint8))
-    with open_source(tmp_path / "out.mp4") as source:
-        assert source.frame_count == 1
-    with pytest.raises(InputError, match="nothing to write"), VideoSink(tmp_path / "empty.mp4", 10):
-        pass
-    assert os.listdir(tmp_path) == ["out.mp4"]
-
-
-def test_atomic_path(tmp_path):
-    target = tmp_path / "notes.txt"
-    with atomic_path(target) as path:
-        assert path.suffix == ".txt" and path.parent == tmp_path
-        path.write_text("whole")
-        assert not target.exists()
-    assert target.read_text() == "whole"
-    for error in (ValueError, KeyboardInterrupt):
-        with pytest.raises(error), atomic_path(target) as path:
-            path.write_text("half")
-            raise error
-    assert target.read_text() == "whole" and os.listdir(tmp_path) == ["notes.txt"]
-    with pytest.raises(InputError, match="it is a folder"), atomic_path(tmp_path):
-        pass
-
-
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name(tmp_path, monkeypatch):
-    steps, target = [], tmp_path / "notes.txt"
-    fsync, replace = os.fsync, os.replace
-
-    def flush(descriptor):
-        flushed = os.fstat(descriptor)
-        for path in (tmp_path, *tmp_path.iterdir()):
-            if path.stat().st_ino == flushed.st_ino:
-                steps.append("folder" if path == tmp_path else path.read_text())
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", flush)
-    monkeypatch.setattr(os, "replace", lambda *names: (steps.append("name"), replace(*names)))
-    with atomic_path(target) as path:
-        path.write_text("whole")
-        assert steps == []
-    assert steps == ["whole", "name", "folder"] and target.read_text() == "whole"
-
-
-def test_atomic_path_follows_links_and_spares_devices(tmp_path):
-    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
-    target.write_text("old")
-    link.symlink_to(target)
-    with atomic_path(link) as path:
-        path.write_text("new")
-    assert link.is_symlink() and target.read_text() == "new"
-    with atomic_path(os.devnull) as path:
-        assert str(path) == os.devnull
-
-
-def test_drawing_leaves_the_frame_alone():
-    frame = np.full((320, 400, 3), 90, np.uint8)
-    result = FrameResult(0, 0.0, (Detection("disc", 1, 0.87, (-5.0, -3.0, 170.0, 100.0)),))
-    drawn = draw_detections(frame, result)
-    assert (frame == 90).all() and drawn.shape == frame.shape and (drawn != 90).any()
-    assert (draw_detections(frame, FrameResult(0, 0.0, ())) == frame).all()
-
-
-def test_boxes_are_drawn_where_they_are():
-    frame = np.zeros((100, 100, 3), np.uint8)
-    drawn = draw_boxes(frame, [(20, 30, 60, 80)], [""], [(0, 0, 255)])
-    rows, columns = np.nonzero(drawn[..., 2] > 128)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 80, 20, 60)
-    assert not drawn[40:70, 30:50].any()

@@ -1,8 +1,9 @@
-"""`edge` stays light: what it imports."""
+"""`edge` as a package: what it imports, what a device installs, its public names."""
 
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
 import subprocess
 import sys
@@ -13,8 +14,14 @@ import pytest
 import edge
 
 ROOT = Path(edge.__file__).parent
+
+
 ALLOWED = {"numpy", "cv2", "yaml", "edge", *sys.stdlib_module_names}
+
+
 HEAVY = ("tensorflow", "keras", "keras_sge", "quantization", "tqdm", "matplotlib", "ai_edge_litert", "tflite_runtime")
+
+
 ENVIRONMENT = {"PYTHONPATH": str(ROOT.parent), "PATH": ""}
 
 
@@ -55,7 +62,7 @@ def test_help_loads_not_even_numpy():
 
 
 def test_type_checkers_see_the_public_names():
-    """The lazy names are imported once more where only a type checker looks."""
+    """The lazy names are imported once more for type checkers."""
     tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname: node.module for node in block.body for alias in node.names}
@@ -72,3 +79,16 @@ def test_public_names():
     assert callable(edge.entropy_map) and issubclass(edge.InputError, ValueError)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = edge.no_such_name
+
+
+def test_the_list_for_devices_is_the_packages_own():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT.parent / "setup.cfg")
+    listed = (ROOT.parent / "requirements-edge.txt").read_text().splitlines()
+    wanted = [line for line in setup["options"]["install_requires"].splitlines() if line]
+    assert [line for line in listed if not line.startswith("#")] == wanted
+
+
+def test_it_runs_without_being_installed():
+    done = subprocess.run([sys.executable, "-m", "edge", "--version"], capture_output=True, text=True, cwd=ROOT.parent)
+    assert done.stdout.strip() == f"sge-edge {edge.__version__}", done.stderr

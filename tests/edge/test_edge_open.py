@@ -143,12 +143,12 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_no_message_tells_a_password(address, capfd):
+def test_no_message_shows_a_password(address, capfd):
     with pytest.raises(InputError) as error:
         open_source(address, QUICK)
-    told = "".join(traceback.format_exception(error.value)) + "".join(find_sources_or_none(address))
-    told += "".join(capfd.readouterr())
-    lines = [line for line in told.splitlines() if not line.startswith("    ")]
+    shown = "".join(traceback.format_exception(error.value)) + "".join(find_sources_or_none(address))
+    shown += "".join(capfd.readouterr())
+    lines = [line for line in shown.splitlines() if not line.startswith("    ")]
     assert "SEC" not in "\n".join(lines) and "RET" not in "\n".join(lines)
     assert "***" in str(error.value)
 
