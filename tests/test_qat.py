@@ -166,7 +166,11 @@ def test_the_file_equals_the_twin_within_a_few_steps(setting, finished):
     flatbuffer, metadata = read_model(setting / "tuned_int8.tflite")
     runtime, checkpoint = Runtime(flatbuffer, metadata), QatCheckpoint.load(finished / "qat.npz")
     config = tiny_config(**NETWORKS["memory"])
-    graph = ClipGraph(twins.quantized_twin(folded_twin(config, checkpoint.best), checkpoint.ranges))
+    twin = twins.quantized_twin(folded_twin(config, checkpoint.best), checkpoint.ranges)
+    # The image's 256 values are those of the file, from the first to the last.
+    for value, end in ((-2.0, -128 / 127.5), (2.0, 127 / 127.5)):
+        np.testing.assert_allclose(twin.get_layer("quant_image_in")(tf.fill((1, 64, 64, 3), value)), end, rtol=1e-6)
+    graph = ClipGraph(twin)
     clip, state = random_clip(config, 8), np.zeros((1, *graph.state_shape), np.float32)
     raw = {"state": np.zeros(state.shape, np.int8)}
     for frame in range(8):

@@ -15,11 +15,14 @@ from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.step_model import build_step_model
 from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, weight_name
+from quantization.contract import IMAGE_RANGE
 from quantization.int8 import INPUT_RANGES, Ranges
 from quantization.qat.clip_graph import PREFIX
 from quantization.qat.model_optimization import tfmot
 from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange
 
+# Of -1 to 1 TensorFlow's kernel makes another zero point than the converter, by one step.
+_INPUT_RANGES = {**INPUT_RANGES, "image": IMAGE_RANGE}
 _CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
@@ -92,7 +95,7 @@ def quantized_twin(twin: tf_keras.Model, ranges: Ranges) -> tf_keras.Model:
         ValueError: a range is of no layer of the twin.
     """
     names = {layer.name for layer in twin.layers}
-    inputs = {f"{name}_in": limits for name, limits in INPUT_RANGES.items() if f"{name}_in" in names}
+    inputs = {f"{name}_in": limits for name, limits in _INPUT_RANGES.items() if f"{name}_in" in names}
     ranges = {**ranges, **inputs}
     if unknown := ranges.keys() - names:
         raise ValueError(f"ranges of layers that the twin does not have: {sorted(unknown)[:8]}")
