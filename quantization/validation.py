@@ -59,7 +59,8 @@ class Validation:
         return facts
 
     def __str__(self) -> str:
-        text = f"within {self.relative_difference:.2g} of {self.reference}, relative"
+        reference = "the trained twin" if self.reference == "twin" else self.reference
+        text = f"within {self.relative_difference:.2g} of {reference}, relative"
         if not self.agreement.found:
             return text
         return (
@@ -115,12 +116,12 @@ def _refuse_far_off(validation: Validation) -> None:
     allowed, agreement = TOLERANCE[validation.precision], validation.agreement
     if not validation.relative_difference <= allowed:
         raise InputError(
-            f"the converted file differs from Keras by {validation.relative_difference:.2%}; {allowed:.2%} is allowed "
+            f"the converted file differs from {validation.reference} by {validation.relative_difference:.2%}; {allowed:.2%} is allowed "
             f"for {validation.precision}. It was not written."
         )
     if agreement.detections >= _ENOUGH and agreement.found < _FOUND * agreement.detections:
         raise InputError(
-            f"the converted file finds {agreement.found} of {agreement.detections} detections of Keras again, expected "
+            f"the converted file finds {agreement.found} of {agreement.detections} detections of {validation.reference} again, expected "
             f"{_FOUND:.0%} or more. It was not written; calibrate on more clips, or on videos like those to come."
         )
 

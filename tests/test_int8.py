@@ -138,6 +138,8 @@ def test_a_call_that_is_repeated_drops_what_came_after_it(tiny_net, source):
         Exporter(tiny_net, "int8", ranges=calibration.ranges).calibrate(source)
     with pytest.raises(InputError, match="nothing to calibrate"):
         Exporter(tiny_net, "float32").calibrate(source)
+    with pytest.raises(InputError, match="ranges go with int8"):
+        Exporter(tiny_net, "dynamic", ranges=calibration.ranges)
 
 
 def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
