@@ -18,8 +18,7 @@ from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, we
 from quantization.contract import IMAGE_RANGE
 from quantization.int8 import INPUT_RANGES, Ranges
 from quantization.qat.clip_graph import PREFIX
-from quantization.qat.model_optimization import tfmot
-from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange
+from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange, tfmot
 
 # Of -1 to 1 TensorFlow's kernel makes another zero point than the converter, by one step.
 _INPUT_RANGES = {**INPUT_RANGES, "image": IMAGE_RANGE}
