@@ -28,7 +28,7 @@ from edge.runtimes.litert import load_interpreter
 CONFIGURATIONS = ("skyzoom320", "skyzoom256", "skyzoom192")
 VARIANTS = {
     "none": ("network.entropy=null", "network.memory=null"),
-    "neck": ("network.entropy=null", "network.memory.kind=neck"),
+    "reduction": ("network.entropy=null", "network.memory.kind=reduction"),
     "noie": ("network.entropy=null",),
     "sge": (),
 }

@@ -153,7 +153,7 @@ class Detector:
         return self._own.state
 
     def __call__(self, frame: np.ndarray, frame_id: int | None = None, time: float | None = None) -> FrameResult:
-        """Detects in the own stream's next frame; see `edge.stream.Stream`. It does not look for scene cuts."""
+        """Detects in the own stream's next frame; see `edge.stream.Stream`. Scene cuts are not detected."""
         return self._own(frame, frame_id, time)
 
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Boxes with readable labels on frames."""
+"""Boxes with readable labels on frames, and frames side by side in one picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from edge.preprocess import to_bgr
 from edge.results import Detection, FrameResult
 
-# BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
+# BGR; neighbours in the list differ in hue and brightness. They repeat for classes beyond the last.
 COLORS = (
     (60, 180, 255),
     (90, 220, 60),
@@ -38,8 +38,8 @@ def draw_boxes(
     texts: Sequence[str],
     colors: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
-    """Draws boxes with a text each. No text hides another: the first boxes get the best places, and where a crowd
-    leaves none, a box goes without.
+    """Draws boxes with a text each. No text hides another: the first boxes get the best positions, and where a crowd
+    leaves none, a box has no text.
 
     Args:
         frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
@@ -53,7 +53,7 @@ def draw_boxes(
     canvas = to_bgr(frame).copy()
     height, width = frame.shape[:2]
     line = max(1, round(min(height, width) / 250))
-    # So that the whole line of a box at the border is seen.
+    # So that the whole line of a box at the border is visible.
     most = np.tile([width - 1 - line // 2, height - 1 - line // 2], 2)
     corners = np.clip(np.reshape(boxes, (-1, 4)).round().astype(int), line // 2, most)
     entries = list(zip(corners, texts, colors, strict=True))
@@ -106,6 +106,39 @@ def with_caption(picture: np.ndarray, text: str) -> np.ndarray:
     strip[:] = _CAPTION_COLOR
     _draw_plate(strip, text, (0, 0, strip.shape[1], height), _CAPTION_COLOR, like=picture)
     return np.vstack([picture, strip])
+
+
+def resize_to_fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture, shrunk or enlarged to fit (width, height), its own sides' ratio kept."""
+    height, width = picture.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(picture, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def letterbox(picture: np.ndarray, size: tuple[int, int], fill: int = 0) -> np.ndarray:
+    """The picture, resized to fit (width, height), in the middle of bars of one gray value."""
+    inner = resize_to_fit(picture, size)
+    height, width = inner.shape[:2]
+    canvas = np.full((size[1], size[0], 3), fill, np.uint8)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    canvas[top : top + height, left : left + width] = inner
+    return canvas
+
+
+def picture_grid(pictures: Sequence[np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
+    """Pictures in one, row by row, in cells of the largest one's size on white.
+
+    Args:
+        pictures: uint8 (height, width, 3), BGR, of any sizes, at least one. columns: at least 1. gap: pixels between.
+    """
+    height, width = (max(picture.shape[axis] for picture in pictures) + gap for axis in (0, 1))
+    rows, columns = -(-len(pictures) // columns), min(columns, len(pictures))
+    sheet = np.full((rows * height - gap, columns * width - gap, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
 
 
 def _text(detection: Detection) -> str:

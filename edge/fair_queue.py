@@ -11,7 +11,7 @@ from typing import Any
 class FairQueue:
     """Bounded lanes from several producers to one consumer, who serves them in turn.
 
-    A lane that is full makes its own producer wait and nobody else; a lane that is empty is passed over.
+    A full lane makes its own producer wait and no other; an empty lane is passed over.
 
     Args:
         depth: items that a bounded lane holds at most, at least 1.
@@ -90,7 +90,7 @@ class FairQueue:
             return None
 
     def close(self) -> None:
-        """Wakes everybody: `put` gives False and `get` None from now on."""
+        """Ends all waiting: `put` gives False and `get` None from now on."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -26,7 +26,7 @@ class PreparedFrame:
     Attributes:
         frame: uint8 (height, width, 3) BGR: the frame itself, or what was made of one that was gray or BGRA.
         inputs: the network's inputs without the states, by name.
-        thumbnail: for `edge.scene_cut`; None where cuts are not looked for.
+        thumbnail: for `edge.scene_cut`; None where cuts are not detected.
         timings: milliseconds of the stages so far.
     """
 
@@ -48,12 +48,12 @@ class Preprocessor:
         # Image arrays that are free again; a new one for every frame would cost its pages.
         self._images: deque[np.ndarray] = deque()
 
-    def __call__(self, frame: np.ndarray, look_for_cuts: bool = False, decode_ms: float | None = None) -> PreparedFrame:
+    def __call__(self, frame: np.ndarray, detect_cuts: bool = False, decode_ms: float | None = None) -> PreparedFrame:
         """Prepares a frame.
 
         Args:
             frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, or gray or BGRA, see `to_bgr`.
-            look_for_cuts: also make the thumbnail that `edge.scene_cut` compares.
+            detect_cuts: also make the thumbnail that `edge.scene_cut` compares.
             decode_ms: what getting the frame took, for the timings; None leaves it out.
 
         Raises:
@@ -68,7 +68,7 @@ class Preprocessor:
             resized, _ = quantized_network_input(frame, *size, self._quantization["image"], out=image)
         else:
             resized, _ = network_input(frame, *size, out=image)
-        small = thumbnail(resized) if look_for_cuts else None
+        small = thumbnail(resized) if detect_cuts else None
         timings["preprocess"] = (perf_counter() - start) * 1e3
         inputs = {"image": image}
         if self._metadata.entropy is not None:

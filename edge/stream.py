@@ -29,14 +29,14 @@ class Stream:
     - where either has no time: whose number is not above the last one's, or more than `MAX_GAP_FRAMES` above it
       (`frame_gap`),
     - whose height or width differs from the last one's (`frame_size`),
-    - that begins another scene, where cuts are looked for (`scene_cut`, see `edge.scene_cut`),
+    - that begins another scene, where cuts are detected (`scene_cut`, see `edge.scene_cut`),
     - before which the network left a state with NaN or infinities (`not_finite`; float files).
     `FrameResult.reset` says which, the first that applies.
 
     One thread at a time may use a stream, and any may close it, at any time; several streams may be used at once.
 
     Args:
-        engine: the shared interpreter. stream_id: reported in results. scene_cut: whether to look for cuts.
+        engine: the shared interpreter. stream_id: reported in results. scene_cut: whether cuts are detected.
 
     Attributes:
         id: the stream's id. closed: whether it can be used no more.
@@ -63,7 +63,7 @@ class Stream:
             self.closed, self._state = True, {}
 
     def close_if_idle(self, since: float) -> None:
-        """Closes the stream where nobody holds it and its last frame was before `since`, of `time.monotonic`."""
+        """Closes the stream where no block holds it and its last frame was before `since`, of `time.monotonic`."""
         with self._lock:
             if not self._leases and self._last_used < since:
                 self.closed, self._state = True, {}

@@ -16,9 +16,12 @@ from edge.boxes import (
     ssd_cell_boxes,
 )
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import place_stride
+from keras_sge.config.network import map_stride
 
-__all__ = ["LabelEncoder"]
+# In class targets: an anchor that counts neither way.
+IGNORED = -1
+# Overlap with an object from which an anchor answers for it.
+MATCH_IOU = 0.5
 
 
 def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
@@ -29,12 +32,12 @@ def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
 
 def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
     """Rows and columns of the memory's states, of the map that it stands behind."""
-    return map_size(config, place_stride(config.memory.place))
+    return map_size(config, map_stride(config.memory.attach_to))
 
 
 def attention_map_size(config: NetworkConfig) -> tuple[int, int]:
     """Rows and columns of the entropy attention, of the map that it multiplies."""
-    return map_size(config, place_stride(config.entropy.place))
+    return map_size(config, map_stride(config.entropy.attach_to))
 
 
 def boxes_per_cell(config: NetworkConfig) -> int:
@@ -46,7 +49,8 @@ def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
     """Rows and columns of the detection maps, finest first: strides 8 (the finer map) or 16 and on by 2, rounded up."""
     sizes = [map_size(config, 8 if config.finer_map else 16)]
     for _ in range(1 + config.finer_map + len(config.extras)):
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+        rows, columns = sizes[-1]
+        sizes.append((-(-rows // 2), -(-columns // 2)))
     return sizes
 
 
@@ -57,12 +61,6 @@ def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
         AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
         for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
     )
-
-
-# In class targets: an anchor that counts neither way.
-IGNORED = -1
-# Overlap with an object from which an anchor answers for it.
-MATCH_IOU = 0.5
 
 
 class LabelEncoder:

@@ -11,9 +11,6 @@ def multibox_loss(negatives_per_positive=3.0):
     return {"boxes": BoxLoss(), "scores": ClassLoss(negatives_per_positive)}
 
 
-__all__ = ["BoxLoss", "ClassLoss", "multibox_loss"]
-
-
 @keras.saving.register_keras_serializable("keras_sge")
 class BoxLoss(keras.losses.Loss):
     """Smooth L1 between box codes, over the anchors that answer for an object (Liu et al., SSD, eq. 2).

@@ -2,6 +2,11 @@ import os
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Each worker of pytest-xdist keeps to one core; what a test starts does so too.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 import pytest
 

@@ -194,3 +194,19 @@ def test_unlabelled_frames_and_ignored_regions_are_kept_apart(tmp_path):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=2e-3)
         np.testing.assert_array_equal(other.ignored, [[1, 2, 30, 40]])
         np.testing.assert_array_equal(other.ignored_classes, [2])
+
+
+def test_a_video_that_is_cut_short_gets_no_name(tmp_path, monkeypatch):
+    """However its writing ends: what has a name is whole."""
+    dataset = SyntheticSky(videos=1, frames=70, size=64, seed=0)
+    read = dataset.read
+
+    def stopped(index, start=0, stop=None):
+        if start:
+            raise KeyboardInterrupt
+        return read(index, start, stop)
+
+    monkeypatch.setattr(dataset, "read", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_coco_vid(dataset, tmp_path, "train")
+    assert not list(tmp_path.rglob("*.mp4")) and not list(tmp_path.rglob("*.json"))

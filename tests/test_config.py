@@ -5,7 +5,8 @@ import yaml
 
 from edge.errors import InputError
 from keras_sge.config import Config, builtin_configs, config_from_dict, config_to_dict, load_config
-from keras_sge.config.config import format_yaml, parse_yaml
+from keras_sge.config.config import network_from_dict
+from keras_sge.config.document import format_yaml, parse_yaml
 
 SMALL = {"network": {"name": "n", "classes": ["a", "b"]}}
 
@@ -231,3 +232,58 @@ def test_missing_configuration_names_the_nearest():
         load_config("quickstrat")
     with pytest.raises(InputError, match=r"nowhere/mine\.yaml"):
         load_config("nowhere/mine.yaml")
+
+
+FORMER = """
+network:
+  name: n
+  classes: [a]
+  memory: {kind: lstm, filters: 128, place: conv12}
+  entropy: {place: conv12, form: mean_keeping}
+  neck: {filters: 64}
+training:
+  augmentation: {colour: 0.2}
+"""
+PRESENT = """
+network:
+  name: n
+  classes: [a]
+  memory: {kind: lstm, filters: 128, attach_to: conv12}
+  entropy: {attach_to: conv12, gain: 2}
+  reduction: {filters: 64}
+training:
+  augmentation: {color: 0.2}
+"""
+
+
+def test_former_keys_still_load_and_a_warning_names_the_present_ones(tmp_path, caplog):
+    path = tmp_path / "former.yaml"
+    path.write_text(FORMER)
+    config, warned = load_config(path), caplog.messages.copy()
+    caplog.clear()
+    assert config == config_from_dict(yaml.safe_load(PRESENT)) and not caplog.messages
+    assert warned == [
+        f"{path}: {text}"
+        for text in (
+            "network.memory.place is now called network.memory.attach_to",
+            "network.entropy.place is now called network.entropy.attach_to",
+            "network.entropy.form is now called network.entropy.gain",
+            "network.neck is now called network.reduction",
+            "training.augmentation.colour is now called training.augmentation.color",
+            "network.entropy.gain: mean_keeping is now 2",
+        )
+    ]
+
+
+def test_an_override_may_use_a_former_key():
+    network = load_config("quickstart", ["network.memory={kind: neck}", "network.entropy.form=mean_keeping"]).network
+    assert (network.memory.kind, network.memory.filters, network.entropy.gain) == ("reduction", 256, 2)
+    both = {"name": "n", "classes": ["a"], "memory": {"place": "conv3", "attach_to": "conv4"}}
+    with pytest.raises(InputError, match=r"network\.memory\.place is the former name of network\.memory\.attach_to"):
+        config_from_dict({"network": both})
+
+
+def test_networks_stored_with_former_keys_load_without_a_word(caplog):
+    former = yaml.safe_load(FORMER)["network"]
+    assert network_from_dict(former) == network_from_dict(yaml.safe_load(PRESENT)["network"])
+    assert not caplog.messages and former["memory"]["place"] == "conv12"

@@ -9,7 +9,7 @@ from edge.detector import Detector
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from edge.metadata import read_model
-from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
+from keras_sge.config import EntropyConfig, MemoryConfig, ReductionConfig
 from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
@@ -23,16 +23,16 @@ MEMORIES = {
     "conv_gru": (MemoryConfig("conv_gru", 120), ONE),
     "bottleneck_lstm": (MemoryConfig("bottleneck_lstm", 120), TWO),
     "squeezed_gru, gate": (MemoryConfig(filters=120, squeeze="gate"), ONE),
-    "lstm inside the trunk": (MemoryConfig("lstm", 200, place="conv4"), TWO),
+    "lstm inside the trunk": (MemoryConfig("lstm", 200, attach_to="conv4"), TWO),
 }
 
 
 def model_of(name):
     memory, states = MEMORIES[name]
-    neck = NeckConfig(120) if memory.place != "conv13" else None
+    reduction = ReductionConfig(120) if memory.attach_to != "conv13" else None
     # Twice the attention, so that the factor in the network is exported as well.
-    entropy = EntropyConfig(place=memory.place, form="mean_keeping")
-    return randomize(SGENet(tiny_config(memory=memory, neck=neck, entropy=entropy))), states
+    entropy = EntropyConfig(attach_to=memory.attach_to, gain=2)
+    return randomize(SGENet(tiny_config(memory=memory, reduction=reduction, entropy=entropy))), states
 
 
 @pytest.mark.parametrize("name", MEMORIES)

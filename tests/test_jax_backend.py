@@ -49,7 +49,7 @@ from keras_sge.models import SGENet
 
 # Narrow and without extras: compiling is what takes the time.
 config = tiny_config(
-    alpha=0.05, extras=(), anchors=AnchorConfig(sizes=(12.0, 24.0, 40.0)), entropy=EntropyConfig(form="mean_keeping")
+    alpha=0.05, extras=(), anchors=AnchorConfig(sizes=(12.0, 24.0, 40.0)), entropy=EntropyConfig(gain=2)
 )
 model = randomize(SGENet(config, clip_length=1))
 answer = model.predict_on_batch(random_clip(config, frames=1))

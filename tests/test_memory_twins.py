@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import random_clip, randomize, tiny_config
 
-from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
+from keras_sge.config import EntropyConfig, MemoryConfig, ReductionConfig
 from keras_sge.models import build_step_model, copy_weights
 from keras_sge.models.step_model import state_tensors
 
@@ -17,9 +17,9 @@ def test_the_twin_answers_alike(kind, update):
     inside = kind == "lstm"
     place = "conv12" if inside else "conv13"
     config = tiny_config(
-        memory=MemoryConfig(kind, 120, place=place),
-        neck=NeckConfig(120) if inside else None,
-        entropy=EntropyConfig(place=place, form="mean_keeping"),
+        memory=MemoryConfig(kind, 120, attach_to=place),
+        reduction=ReductionConfig(120) if inside else None,
+        entropy=EntropyConfig(attach_to=place, gain=2),
     )
     step = randomize(build_step_model(config))
     twin = build_step_model(config, tf_keras, update=update)

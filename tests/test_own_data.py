@@ -32,19 +32,19 @@ def given(model, **options):
     return argparse.Namespace(**{"model": model, "data": None, "split": None, "development": None, **options})
 
 
-PLACES = {"path": "sky", "train_split": "learn", "validation_split": "judge"}
+MAPS = {"path": "sky", "train_split": "learn", "validation_split": "judge"}
 
 
 @pytest.mark.parametrize(
     ("data", "options", "training", "expected"),
     [
-        (PLACES, {}, False, ("sky", "judge", None)),
-        (PLACES, {}, True, ("sky", "learn", None)),
-        ({**PLACES, "development_sources": 5}, {}, False, ("sky", "learn", 5)),
-        ({**PLACES, "development_sources": 5}, {}, True, ("sky", "learn", 5)),
-        ({**PLACES, "development_sources": 5}, {"split": "test"}, False, ("sky", "test", None)),
-        ({**PLACES, "development_sources": 5}, {"data": "sea"}, False, ("sea", "val", None)),
-        ({**PLACES, "development_sources": 5}, {"data": "sea"}, True, ("sea", "train", None)),
+        (MAPS, {}, False, ("sky", "judge", None)),
+        (MAPS, {}, True, ("sky", "learn", None)),
+        ({**MAPS, "development_sources": 5}, {}, False, ("sky", "learn", 5)),
+        ({**MAPS, "development_sources": 5}, {}, True, ("sky", "learn", 5)),
+        ({**MAPS, "development_sources": 5}, {"split": "test"}, False, ("sky", "test", None)),
+        ({**MAPS, "development_sources": 5}, {"data": "sea"}, False, ("sea", "val", None)),
+        ({**MAPS, "development_sources": 5}, {"data": "sea"}, True, ("sea", "train", None)),
         ({}, {}, False, (None, "val", None)),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_run_is_evaluated_calibrated_and_looked_at_on_its_own_data(trained, mo
 def test_qat_takes_the_data_of_the_run_that_it_starts_from(tmp_path, capsys):
     from quantization.cli.qat import _config
 
-    run, names = write_run(tmp_path / "run", **PLACES, development_sources=2), argparse.Namespace(set=[], epochs=None)
+    run, names = write_run(tmp_path / "run", **MAPS, development_sources=2), argparse.Namespace(set=[], epochs=None)
     names.resume, names.start, names.config, names.data = False, str(run), "quickstart", None
     data = _config(names, tmp_path / "qat").data
     assert (data.path, data.train_split, data.validation_split, data.development_sources) == (

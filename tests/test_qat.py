@@ -36,7 +36,7 @@ from quantization.qat.twin import folded_twin, folded_weights, set_folded_weight
 NETWORKS = {
     "memory": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh"), "top_down": True},
     "gate": {"memory": MemoryConfig(filters=120, squeeze="gate"), "entropy": None},
-    "neck": {"memory": MemoryConfig(kind="neck", filters=120), "entropy": None},
+    "reduction": {"memory": MemoryConfig(kind="reduction", filters=120), "entropy": None},
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "learning_rate": 1e-3}
 
@@ -236,7 +236,7 @@ def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finishe
     before = (tmp_path / "qat.npz").read_bytes()
     words = ["qat", "--resume", "--run", str(tmp_path), "--epochs", "3", "--out", str(tmp_path / "x_int8.tflite")]
     assert main([*words, "--quiet"]) == 2
-    expected = "no longer a number in the validation of epoch 3" if lost == "validation" else "after epoch 3: "
+    expected = "after epoch 3: " if lost == "optimiser" else "no longer a number in the validation of epoch 3"
     assert expected in capsys.readouterr().err
     assert (tmp_path / "qat.npz").read_bytes() == before and not (tmp_path / "x_int8.tflite").exists()
 

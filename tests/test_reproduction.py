@@ -14,12 +14,12 @@ from keras_sge.reproduction import run as row_run
 from keras_sge.reproduction.tables import TABLES
 from quantization.cli import reproduce as command_line
 
-NECK = MemoryConfig("neck", 120, squeeze_activation="tanh")
+REDUCTION = MemoryConfig("reduction", 120, squeeze_activation="tanh")
 
 
 def paper_start():
-    """The paper's single-frame network, with a neck."""
-    return dataclasses.replace(load_config("mnet_ssd320").network, memory=MemoryConfig("neck"))
+    """The paper's single-frame network, with a reduction."""
+    return dataclasses.replace(load_config("mnet_ssd320").network, memory=MemoryConfig("reduction"))
 
 
 def rows(table):
@@ -67,8 +67,8 @@ def test_placement_rows_keep_the_neck_and_have_all_maps():
     for name, row in rows("table2").items():
         network = row.change(start)
         assert len(network.extras) == 4
-        assert (network.neck is not None) == (name not in ("None", "Conv-13"))
-        assert network.neck is None or (network.neck.filters, network.neck.activation) == (256, "tanh")
+        assert (network.reduction is not None) == (name not in ("None", "Conv-13"))
+        assert network.reduction is None or (network.reduction.filters, network.reduction.activation) == (256, "tanh")
     # The paper's has them already.
     assert rows("table2")["None"].change(paper_start()) == paper_start()
 
@@ -79,7 +79,7 @@ def start(tmp_path_factory):
     from keras_sge.models.weights import save_weights
 
     path = tmp_path_factory.mktemp("start") / "single.npz"
-    save_weights(randomize(SGENet(tiny_config(memory=NECK, entropy=None))), path)
+    save_weights(randomize(SGENet(tiny_config(memory=REDUCTION, entropy=None))), path)
     return path
 
 
@@ -180,7 +180,7 @@ def test_mistakes_are_named(arguments, words, start, tmp_path):
 
 
 def test_a_start_with_a_memory_is_refused(tiny_keras, tmp_path):
-    with pytest.raises(InputError, match=r"network\.memory\.kind=neck"):
+    with pytest.raises(InputError, match=r"network\.memory\.kind=reduction"):
         reproduce("table1", "--from", tiny_keras, "--out", tmp_path, "--runs", tmp_path)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
@@ -17,14 +17,14 @@ from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import read_weights_file, save_weights
 from keras_sge.training.start import set_starting_weights, trained_weights
 
-NECK = MemoryConfig(kind="neck", filters=120, squeeze_activation="tanh")
-MEMORY = dataclasses.replace(NECK, kind="squeezed_gru")
+REDUCTION = MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh")
+MEMORY = dataclasses.replace(REDUCTION, kind="squeezed_gru")
 
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
-    """A single-frame network with the neck, and its weights in a file."""
-    model = randomize(SGENet(tiny_config(memory=NECK, entropy=None)))
+    """A single-frame network with the reduction, and its weights in a file."""
+    model = randomize(SGENet(tiny_config(memory=REDUCTION, entropy=None)))
     path = tmp_path_factory.mktemp("start") / "single.npz"
     save_weights(model, path)
     return model, path
@@ -43,8 +43,8 @@ def test_new_parts_hardly_change_the_answer(single, videos, changes):
     joined = SGENet(tiny_config(memory=MEMORY, **changes))
     set_starting_weights(joined, TrainingConfig(start_from=str(path)), videos)
     inputs = random_clip(joined.config, frames=3)
-    before = old.predict_on_batch({"image": inputs["image"]})
-    after = joined.predict_on_batch(inputs)
+    before = outputs_of(old, {"image": inputs["image"]})
+    after = outputs_of(joined, inputs)
     for key in before:
         assert np.corrcoef(before[key].ravel(), after[key].ravel())[0, 1] > 0.95, key
 
@@ -56,14 +56,12 @@ def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
     set_starting_weights(other, TrainingConfig(start_from=str(tmp_path / "trained.npz")), videos)
     inputs = random_clip(other.config, frames=3)
     # The file holds half precision.
-    np.testing.assert_allclose(
-        other.predict_on_batch(inputs)["scores"], trained.predict_on_batch(inputs)["scores"], atol=0.05
-    )
+    np.testing.assert_allclose(outputs_of(other, inputs)["scores"], outputs_of(trained, inputs)["scores"], atol=0.05)
     assert read_weights_file(tmp_path / "trained.npz")[0] == trained.config
 
 
 def test_weights_of_another_width_are_refused(single, videos):
-    other = SGENet(tiny_config(memory=NECK, entropy=None, alpha=0.5))
+    other = SGENet(tiny_config(memory=REDUCTION, entropy=None, alpha=0.5))
     with pytest.raises(InputError, match=r"network\.alpha"):
         set_starting_weights(other, TrainingConfig(start_from=str(single[1]), start_layers="conv"), videos)
 
@@ -100,8 +98,8 @@ def test_every_memory_starts_where_the_detector_stands(single, videos, memory, l
     if entropy:
         settings = entropy_settings(joined.config)
         inputs["attention"][:] = np.mean([entropy_attention(videos.read(i, 0, 1)[0], settings) for i in range(4)])
-    before = old.predict_on_batch({"image": inputs["image"]})
-    after = joined.predict_on_batch(inputs)
+    before = outputs_of(old, {"image": inputs["image"]})
+    after = outputs_of(joined, inputs)
     for key in before:
         assert np.corrcoef(before[key][:, -1].ravel(), after[key][:, -1].ravel())[0, 1] > least, key
 
@@ -137,7 +135,7 @@ def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, m
             plain = {"gamma": np.sqrt(1 + 1e-3), "moving_mean": 0.0, "moving_variance": 1.0}
             weights[name] = np.full_like(value, plain[part]) if part in plain else value
     monkeypatch.setattr("keras_sge.training.start.read_weights", lambda path: (None, weights))
-    config = tiny_config(entropy=EntropyConfig(place=place))
+    config = tiny_config(entropy=EntropyConfig(attach_to=place))
     model = SGENet(config, clip_length, freeze_until="conv6")
     set_starting_weights(model, TrainingConfig(start_from="trunk.tflite", freeze_until="conv6"), videos)
     values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
@@ -147,5 +145,6 @@ def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, m
         name = weight_name(weight)
         weight.assign(weights.get(name, values[name]))
     inputs = random_clip(config, frames=clip_length or 3)
-    for key, before in plain.predict_on_batch(inputs).items():
-        np.testing.assert_allclose(model.predict_on_batch(inputs)[key], before, atol=1e-3 * np.abs(before).max())
+    after = outputs_of(model, inputs)
+    for key, before in outputs_of(plain, inputs).items():
+        np.testing.assert_allclose(after[key], before, atol=1e-3 * np.abs(before).max())

@@ -238,7 +238,7 @@ def test_unknown_video():
 
 def test_contact_sheet_has_a_cell_for_every_frame():
     dataset = SyntheticSky(videos=3, frames=10, size=64, seed=0)
-    sheet = contact_sheet(dataset, [0, 2], range(0, 10, 2), scale=1.5)
+    sheet = contact_sheet(dataset, [0, 2], [range(0, 10, 2)] * 2, scale=1.5)
     assert sheet.dtype == np.uint8 and sheet.shape == (2 * 98 - 2, 5 * 98 - 2, 3)
     assert (sheet[96:98] == 255).all()
     each_own = contact_sheet(dataset, [0, 2], [[0, 2, 4, 6, 8], [1, 2, 4, 6, 8]], scale=1.5)

@@ -3,8 +3,8 @@
 import keras
 import pytest
 
-from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig
-from keras_sge.config.network import KINDS, PLACES
+from keras_sge.config import EntropyConfig, MemoryConfig, ReductionConfig
+from keras_sge.config.network import KINDS, MAPS
 from keras_sge.models import SGENet, build_step_model
 from keras_sge.models.memory import MEMORY_KINDS
 from keras_sge.models.topology import PARTS, Convolution, Topology, detection_maps, layer_of_tensor, part_of, topology
@@ -12,14 +12,17 @@ from tests.tiny import tiny_config
 
 NETWORKS = {
     "single": {"memory": None, "entropy": None},
-    "reduction": {"memory": MemoryConfig("neck", 120)},
-    "reduction beside a memory": {"memory": MemoryConfig(filters=120, place="conv12"), "neck": NeckConfig(120)},
+    "reduction": {"memory": MemoryConfig("reduction", 120)},
+    "reduction beside a memory": {
+        "memory": MemoryConfig(filters=120, attach_to="conv12"),
+        "reduction": ReductionConfig(120),
+    },
     "top down": {"top_down": True},
     "each gate squeezes": {"memory": MemoryConfig(filters=120, squeeze="gate")},
     "bounded squeeze": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh")},
-    **{f"{kind} on conv13": {"memory": MemoryConfig(kind, 120)} for kind in KINDS if kind != "neck"},
-    **{f"memory on {place}": {"memory": MemoryConfig(filters=120, place=place)} for place in ("conv3", "conv12")},
-    "attention early": {"entropy": EntropyConfig(place="conv4")},
+    **{f"{kind} on conv13": {"memory": MemoryConfig(kind, 120)} for kind in KINDS if kind != "reduction"},
+    **{f"memory on {place}": {"memory": MemoryConfig(filters=120, attach_to=place)} for place in ("conv3", "conv12")},
+    "attention early": {"entropy": EntropyConfig(attach_to="conv4")},
 }
 
 
@@ -53,7 +56,7 @@ def test_every_layer_reads_what_the_table_says(name):
         if row.reads in ("image", "state"):
             assert {name for name in before[row.name] if name not in before} & {row.reads, "state_h"}
         elif makers:
-            assert makers <= before[row.name] or row.reads in PLACES
+            assert makers <= before[row.name] or row.reads in MAPS
             assert before[row.name] & makers
         else:
             assert before[row.name] & table.of_part("memory")

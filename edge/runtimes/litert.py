@@ -106,7 +106,7 @@ def _find_runtime() -> tuple[ModuleType, str]:
 def _load_delegate(module: ModuleType, path: str) -> Any:
     try:
         library = ctypes.CDLL(path)
-        # Looked up first: the runtime's own failure on a foreign library prints a second traceback later.
+        # Checked first: the runtime's own failure on another library prints a second traceback later.
         for symbol in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
             getattr(library, symbol)
         return getattr(module, "experimental", module).load_delegate(path)

@@ -29,7 +29,7 @@ class StepRuntime(Protocol):
     Attributes:
         name, version: of the package that computes.
         accelerator: what computes, for people: `cpu`, `gpu (ADAPTER)`, `delegate PATH`.
-        note: what was tried in vain before it, for people; "" where nothing was.
+        note: what was tried before it and failed, for people; "" where nothing was.
         quantization: (scale, zero point) of each input and output that is an integer tensor, by name; {} for a float
             network.
     """

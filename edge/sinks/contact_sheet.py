@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 
 from edge.atomic import atomic_path
-from edge.draw import draw_detections, with_caption
+from edge.draw import draw_detections, picture_grid, with_caption
 from edge.errors import InputError
 from edge.results import FrameResult
 from edge.sinks.sink import Picture, Sink
 
 # Pixels of a picture in the sheet at the most; smaller frames are enlarged before boxes are drawn.
 CELL_WIDTH, CELL_HEIGHT = 320, 480
-_GAP = 4
 # Width over height of a sheet that fills a screen.
 _LANDSCAPE = 1.6
 
@@ -59,13 +58,8 @@ class ContactSheet(Sink):
             return
         chosen = np.linspace(0, len(self._kept) - 1, min(self._frames, len(self._kept))).round().astype(int)
         cells = [self._kept[number] for number in chosen]
-        height, width = (max(cell.shape[axis] for cell in cells) + _GAP for axis in (0, 1))
-        columns = min(self._columns or _columns(len(cells), width / height), len(cells))
-        rows = -(-len(cells) // columns)
-        sheet = np.full((rows * height - _GAP, columns * width - _GAP, 3), 255, np.uint8)
-        for number, cell in enumerate(cells):
-            top, left = number // columns * height, number % columns * width
-            sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+        height, width = (max(cell.shape[axis] for cell in cells) for axis in (0, 1))
+        sheet = picture_grid(cells, self._columns or _columns(len(cells), width / height))
         with atomic_path(self._path) as temporary:
             if not cv2.imwrite(str(temporary), sheet):
                 raise InputError(f"{self._path} could not be written; OpenCV does not say why.")

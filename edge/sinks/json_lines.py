@@ -151,9 +151,9 @@ def _document(line: str | bytes) -> dict[str, Any]:
 
 
 def _last_line(path: str, stream: str | None) -> dict[str, Any]:
-    """A stream's last line of a frame, {} without one; looked for from the end, as such files may have grown for weeks.
+    """A stream's last line of a frame, {} without one. Searched from the end, as such files may have grown for weeks.
 
-    Only the first lines of a stream that the file does not know make it look at them all.
+    The whole file is read only for a stream that it does not have.
     """
     if not os.path.getsize(path):
         return {}

@@ -60,8 +60,8 @@ class PageServer:
     """Serves the page, its pictures and its status in one thread, however many connections there are.
 
     At most `MOST_VIEWERS` get the stream. Of all other connections the oldest is dropped where there would be more than
-    `MOST_OTHERS`: clients that are silent or ask too often lock nobody out. A request must name this machine, see
-    `names_this_machine`.
+    `MOST_OTHERS`: clients that are silent or ask too often do not lock out others. A request must name this machine,
+    see `names_this_machine`.
 
     Args:
         address: (host, port); port 0 takes a free one.

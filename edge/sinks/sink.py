@@ -15,7 +15,7 @@ from edge.draw import draw_detections
 from edge.results import FrameResult, StreamEvent
 
 # Gives the result's frame with its boxes drawn in, uint8 (height, width, 3) BGR; drawn at the first call only, so a
-# sink that does not call it costs no drawing. The array is shared: nobody writes to it.
+# sink that does not call it costs no drawing. The array is shared and must not be written to.
 Picture = Callable[[], np.ndarray]
 
 

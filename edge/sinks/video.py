@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import cv2
 import numpy as np
 
 from edge.atomic import atomic_path, check_writable
+from edge.draw import letterbox
 from edge.errors import InputError
 from edge.preprocess import to_bgr
 from edge.quiet import quiet_opencv
@@ -24,12 +25,13 @@ class VideoSink:
     """An mp4 writer (MPEG-4 part 2, which every OpenCV wheel has). Use it as a context manager.
 
     The file gets its name, playable, when the block ends: well, with Ctrl-C or with an error, as long as a frame was
-    written. Without one, nothing is left and what was there before stays.
+    written (but see `whole`). Without one, nothing is left and what was there before stays.
 
     Args:
         path: ends in .mp4; its folder exists.
         fps: frames per second of the video.
         fit: whether frames of another size than the first are fitted into it, with black bars; False refuses them.
+        whole: whether a video that an error or Ctrl-C cuts short is given up instead of kept.
 
     Attributes:
         fitted: how many frames were fitted.
@@ -39,8 +41,8 @@ class VideoSink:
             False, no frame came, or the disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fps: float, fit: bool = False):
-        self._path, self._fps, self._fit = Path(path), fps, fit
+    def __init__(self, path: str | os.PathLike[str], fps: float, fit: bool = False, whole: bool = False):
+        self._path, self._fps, self._fit, self._whole = Path(path), fps, fit, whole
         if self._path.suffix.lower() != ".mp4":
             raise InputError(f"videos are written as .mp4 only. Received: {path}")
         check_writable(self._path)
@@ -53,18 +55,23 @@ class VideoSink:
         self._temporary = self._file.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self._writer is not None:
             self._writer.release()
+        if self._whole and kind is not None:
+            self._file.__exit__(kind, error, traceback)
+            return
         # What ended the recording does not decide whether its file is kept; what is in the file does.
         problem = self._problem(failed=kind is not None)
         if problem is None:
             self._file.__exit__(None, None, None)
             return
-        error = InputError(problem)
-        self._file.__exit__(InputError, error, None)
+        found = InputError(problem)
+        self._file.__exit__(InputError, found, None)
         if kind is None:
-            raise error
+            raise found
 
     def write(self, frame: np.ndarray, time: float | None = None) -> None:
         """Appends a frame.
@@ -88,7 +95,7 @@ class VideoSink:
             frame = letterbox(frame, self._size)
             self.fitted += 1
         for _ in range(1 if time is None else self._due(time)):
-            self._writer.write(frame)
+            self._writer.write(np.ascontiguousarray(frame))
             self._count += 1
 
     def _begin(self, frame: np.ndarray) -> cv2.VideoWriter:
@@ -124,18 +131,6 @@ class VideoSink:
         return f"only {max(count, 0)} of {self._count} frames reached {self._path}. Is the disk full?"
 
 
-def letterbox(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The frame, shrunk or enlarged to fit (width, height), in the middle of black bars."""
-    height, width = frame.shape[:2]
-    scale = min(size[0] / width, size[1] / height)
-    inner = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.zeros((size[1], size[0], 3), np.uint8)
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(frame, inner, interpolation=interpolation)
-    return canvas
-
-
 class AnnotatedVideo(Sink):
     """An mp4 with the boxes drawn in, see `VideoSink`; frames of another size than the first are fitted into it.
 
@@ -152,8 +147,10 @@ class AnnotatedVideo(Sink):
         self._video.__enter__()
         return self
 
-    def __exit__(self, *exception: Any) -> None:
-        self._video.__exit__(*exception)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._video.__exit__(kind, error, traceback)
 
     @property
     def fitted(self) -> int:

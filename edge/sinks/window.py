@@ -11,13 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.draw import with_caption
+from edge.draw import letterbox, with_caption
 from edge.errors import InputError
 from edge.results import FrameResult, StreamEvent
 from edge.sinks.sink import Picture, Sink
-from edge.sinks.video import letterbox
 
-_INSTEAD = "Use --save for a video, or --serve to look from a browser."
+_INSTEAD = "Use --save for a video, or --serve to watch in a browser."
 # Of the whole picture, in pixels: what screens have room for.
 _MOST_WIDTH = 1280
 

@@ -13,12 +13,14 @@ import numpy as np
 from edge.quiet import quiet_opencv
 from edge.video.reader import capture_fps, open_capture
 
+_JOIN_SECONDS = 1.0
+
 
 class Connection(ABC):
     """One connection to a camera. `read` and `close` are called by one thread, `interrupt` by any.
 
     Attributes:
-        fps: what the camera says, 30 where it says nothing.
+        fps: what the camera states, 30 where it states none.
     """
 
     fps: float
@@ -57,9 +59,6 @@ class CaptureConnection(Connection):
 
     def close(self) -> None:
         self._capture.release()
-
-
-_JOIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class FileSource(VideoSource):
 
 
 class ImageSource(VideoSource):
-    """Images as the frames of a stream, 30 a second, turned as their EXIF orientation says.
+    """Images as the frames of a stream, 30 per second, turned as their EXIF orientation says.
 
     Args:
         paths: at least one, in order.

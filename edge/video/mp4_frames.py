@@ -1,6 +1,6 @@
-"""Which frames of an mp4 are to be seen, and when: its sample tables and its edit list.
+"""Which frames of an mp4 are shown, and when: its sample tables and its edit list.
 
-A file that was trimmed without encoding it anew keeps frames before its first one, which others are decoded from; an
+A file that was trimmed without encoding it again keeps frames before its first one, which others are decoded from; an
 edit list says which are to be seen. OpenCV counts them all and shows those of the list.
 """
 

@@ -1,4 +1,4 @@
-"""The one reader of videos with an end: upright, from any frame on, with numbers and times of what is to be seen."""
+"""The one reader of videos with an end: upright, from any frame on, with the shown frames' numbers and times."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class VideoReader:
             file is decoded from its beginning.
         name: for people; None takes the file's name.
         deadline: seconds that opening or one read may take, for URLs; None does not watch.
-        times: float64, when each frame is seen, in seconds; None looks into the file itself, but not behind a URL.
+        times: float64, when each frame is seen, in seconds; None reads them from the file, but not behind a URL.
 
     Attributes:
         width, height: of the frames as they are given, in pixels; 0 where there is none from `start` on.
         fps: frames per second, 30 where the file does not say.
-        frame_count: how many frames are to be seen; None where the file does not say.
+        frame_count: how many frames are shown; None where the file does not say.
         orientation: EXIF's number, 1 to 8, of the turn from the frames as they are stored.
 
     Raises:
@@ -215,13 +215,13 @@ def open_capture(target: str | int, deadline: float | None = None) -> cv2.VideoC
 
 
 def capture_fps(capture: cv2.VideoCapture) -> float:
-    """What the source says, 30 where it says nothing sensible."""
+    """Frames per second that the source states, 30 where it states none or none that makes sense."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
 
 
 def capture_frame_count(capture: cv2.VideoCapture) -> int | None:
-    """How many frames the source announces, None where it does not say, as a live one."""
+    """How many frames the source says it has; None where it does not, as a live one."""
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else None
 

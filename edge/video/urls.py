@@ -1,4 +1,4 @@
-"""What stands behind a URL, and addresses without their passwords."""
+"""URLs: opening them as a file or a stream, and hiding their passwords."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from edge.video.mp4_frames import mp4_frame_times
 from edge.video.reader import capture_frame_count, open_capture
 from edge.video.source import VideoSource
 
+_WEB = ("http", "https")
+_URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
 _SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]*:/*")
 # ?user=admin&pwd=secret, /user=admin&password=secret, /user=admin_password=secret_channel=1, ?token=secret
 _PARAMETER = re.compile(r"((?:pas|psw|pwd|pw|secret|token|auth|key|cred|sig)[\w.-]*(?:=|%3d))[^&]*", re.IGNORECASE)
@@ -62,10 +64,6 @@ def _split(source: str) -> tuple[str, str, str | None, str]:
     if not (at and colon):
         return start, "", None, source[len(start) :]
     return start, user, password, rest
-
-
-_WEB = ("http", "https")
-_URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
 
 
 def open_url(url: str, name: str, limits: LiveLimits) -> VideoSource:

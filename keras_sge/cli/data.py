@@ -96,7 +96,8 @@ def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
         print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
         return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
     arguments.split = arguments.split or "val"
-    return open_videos(own.path if own else arguments.data, arguments.split, progress_bar("video", "index"))
+    path = (own.path if own else None) or arguments.data
+    return open_videos(path, arguments.split, progress_bar("video", "index"))
 
 
 def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkConfig | None = None) -> VideoDataset:

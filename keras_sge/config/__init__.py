@@ -8,7 +8,7 @@ from keras_sge.config.config import (
     config_to_dict,
     load_config,
 )
-from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NeckConfig, NetworkConfig
+from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
 from keras_sge.config.training import AugmentationConfig, DataConfig, QatConfig, TrainingConfig
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "DataConfig",
     "EntropyConfig",
     "MemoryConfig",
-    "NeckConfig",
     "NetworkConfig",
     "QatConfig",
+    "ReductionConfig",
     "TrainingConfig",
     "builtin_configs",
     "config_from_dict",

@@ -1,74 +1,19 @@
-"""The package's one way to read YAML: a key stands once, and 1e-3 is a number."""
+"""One experiment's configuration, read from YAML into frozen, validated objects."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edge.errors import InputError
+from keras_sge.config.document import migrate, parse_yaml
 from keras_sge.config.network import NetworkConfig
 from keras_sge.config.training import DataConfig, QatConfig, TrainingConfig
-
-
-class _Loader(yaml.SafeLoader):
-    """`SafeLoader` that refuses a key that stands twice in one mapping, where YAML takes the last one silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        first: dict[tuple[str, str], yaml.Node] = {}
-        for key, _ in node.value:
-            # What `<<` merges may be written over: that is what it is for.
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                continue
-            other = first.setdefault((key.tag, key.value), key)
-            if other is not key:
-                places = [f"{one.start_mark.line + 1}" for one in (other, key)]
-                where = f"lines {places[0]} and {places[1]}" if places[0] != places[1] else f"line {places[0]}"
-                raise InputError(f"the key {key.value} stands twice, in {where}. Remove one of them.")
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """`SafeDumper` that quotes text that `_Loader` would read as a number."""
-
-
-# YAML 1.1, which PyYAML reads, wants a dot and a sign: 1.0e-3. YAML 1.2 and everybody else does not.
-yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-    _Loader,
-    _Dumper,
-)
-
-
-def parse_yaml(text: str, source: str) -> Any:
-    """The document that `text` holds, None for an empty one.
-
-    Args:
-        text: YAML; of numbers as YAML 1.2 writes them. source: names it in errors, such as a file's path.
-
-    Raises:
-        InputError: no YAML, or a key stands twice in one mapping; the message names `source`, key and lines.
-    """
-    try:
-        return yaml.load(text, _Loader)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not readable YAML: {' '.join(str(error).split())}") from error
-
-
-def format_yaml(document: Any) -> str:
-    """YAML that `parse_yaml` reads as `document`: mappings in their order, lists, text, numbers, booleans, None."""
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False)
 
 
 @dataclass(frozen=True)
@@ -98,7 +43,7 @@ def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Confi
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not readable YAML: {error}") from error
     document = parse_yaml(text, str(path))
-    document = {} if document is None else document
+    document = migrate({} if document is None else document, str(path))
     for override in overrides if isinstance(document, dict) else ():
         _override(document, override)
     config = config_from_dict(document, str(path))
@@ -133,11 +78,20 @@ def builtin_configs() -> dict[str, Path]:
 
 
 def config_from_dict(document: Any, source: str = "configuration") -> Config:
-    """Validates a nested mapping; `source` names it in errors."""
+    """Validates a nested mapping, former keys included; `source` names it in errors."""
     try:
-        return validate(Config, document, "")
+        return validate(Config, migrate(document, source), "")
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+
+
+def network_from_dict(document: Any) -> NetworkConfig:
+    """The network of a mapping that `config_to_dict` made, today or before keys had their present names.
+
+    Raises:
+        InputError: not one of ours.
+    """
+    return validate(NetworkConfig, migrate(document, None, "network"), "network")
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -151,16 +105,23 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _override(document: dict, text: str) -> None:
+def _override(document: dict[str, Any], text: str) -> None:
+    """Sets what `key.path=value` says; the key may be a former one."""
     key, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"an override is key.path=value. Received: {text!r}")
-    *parents, last = key.strip().split(".")
-    for parent in parents:
-        if not isinstance(document.get(parent), dict):
-            document[parent] = {}
-        document = document[parent]
-    document[last] = parse_yaml(value, f"the override {text!r}")
+    names = key.strip().split(".")
+    change = parse_yaml(value, f"the override {text!r}")
+    for name in reversed(names):
+        change = {name: change}
+    change = migrate(change, f"the override {text!r}")
+    for level, _ in enumerate(names, start=1):
+        ((name, change),) = change.items()
+        if level == len(names):
+            document[name] = change
+        elif not isinstance(document.get(name), dict):
+            document[name] = {}
+        document = document[name]
 
 
 def validate(kind: Any, value: Any, key: str) -> Any:

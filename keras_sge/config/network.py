@@ -41,30 +41,30 @@ TRUNK_BLOCKS = (
     (1024, 2),
 )
 # Map of the trunk -> its stride and its channels at alpha 1, in the paper's Tables 2 and 3.
-TRUNK_PLACES = {
+TRUNK_MAPS = {
     f"conv{number}": (2 * math.prod(stride for _, stride in TRUNK_BLOCKS[: number - 1]), TRUNK_BLOCKS[number - 2][0])
     for number in (3, 4, 12, 13)
 }
 FEATURE_MAPS = ("feature_map1", "feature_map2", "feature_map3", "feature_map4")
-PLACES = (*TRUNK_PLACES, *FEATURE_MAPS)
+MAPS = (*TRUNK_MAPS, *FEATURE_MAPS)
 
 
-def place_stride(place: str) -> int:
-    """Pixels of the input for each cell of the map at `place`; sides are rounded up."""
-    return TRUNK_PLACES[place][0] if place in TRUNK_PLACES else 2 ** (5 + feature_map_number(place))
+def map_stride(name: str) -> int:
+    """Pixels of the input for each cell of a map; sides are rounded up."""
+    return TRUNK_MAPS[name][0] if name in TRUNK_MAPS else 2 ** (5 + feature_map_number(name))
 
 
-def feature_map_number(place: str) -> int:
+def feature_map_number(name: str) -> int:
     """1 for `feature_map1`, the first SSD extra; 0 for a map of the trunk."""
-    return 0 if place in TRUNK_PLACES else 1 + FEATURE_MAPS.index(place)
+    return 0 if name in TRUNK_MAPS else 1 + FEATURE_MAPS.index(name)
 
 
-def check_place(key: str, place: str) -> None:
-    """Raises InputError unless `place` is one; `key` is the setting's dotted path."""
-    if place not in PLACES:
-        close = difflib.get_close_matches(place, PLACES, 1)
+def check_map(key: str, name: str) -> None:
+    """Raises InputError unless a memory or an attention can be attached to that map; `key` is the setting's path."""
+    if name not in MAPS:
+        close = difflib.get_close_matches(name, MAPS, 1)
         hint = f" Did you mean {close[0]}?" if close else f" For none, set {key.rpartition('.')[0]} to null."
-        raise InputError(f"{key} must be one of {', '.join(PLACES)}. Received: {place!r}.{hint}")
+        raise InputError(f"{key} must be one of {', '.join(MAPS)}. Received: {name!r}.{hint}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class AnchorConfig:
             raise InputError(f"network.anchors.ratios must be above 1. Received: {list(self.ratios)}")
 
 
-KINDS = ("squeezed_gru", "neck", "lstm", "gru", "conv_gru", "bottleneck_lstm")
+KINDS = ("squeezed_gru", "reduction", "lstm", "gru", "conv_gru", "bottleneck_lstm")
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ class MemoryConfig:
 
     Attributes:
         kind: `squeezed_gru`; `lstm` and `gru`, depthwise separable, as the paper's Table 1 counts them (with filters
-            1024); `conv_gru`; `bottleneck_lstm`, Liu & Zhu's; or `neck`: the Squeezed GRU's 1x1 reduction alone,
-            without a state. A network with the neck is the fair single-frame twin of one with a memory, and the
-            memory can join it later (`keras_sge.training.start`).
+            1024); `conv_gru`; `bottleneck_lstm`, Liu & Zhu's; or `reduction`: the Squeezed GRU's 1x1 alone, without
+            a state. A network with the reduction is the fair single-frame twin of one with a memory, and the memory can
+            join it later (`keras_sge.training.start`).
         filters: hidden channels at alpha 1; scaled by alpha. Elsewhere than on conv13 at most the map's channels.
-        place: the map that it stands behind, see `keras_sge.config.network`: `conv13`, where its output takes the map's
+        attach_to: the map behind which it stands, one of `MAPS`: `conv13`, where its output takes the map's
             place; on others a 1x1 brings its output back to the map's channels, to which it is added.
         squeeze: where a Squeezed GRU reduces channels, `input` or `gate` (see `keras_sge.layers.SqueezedGRUCell`).
         squeeze_activation: of the reduction in front of its gates: `linear` as in the paper's equations, or `tanh`,
@@ -113,27 +113,26 @@ class MemoryConfig:
     filters: int = 256
     squeeze: str = "input"
     squeeze_activation: str = "linear"
-    place: str = "conv13"
+    attach_to: str = "conv13"
 
     def __post_init__(self):
         one_of("network.memory.kind", self.kind, KINDS)
         one_of("network.memory.squeeze", self.squeeze, ("input", "gate"))
         one_of("network.memory.squeeze_activation", self.squeeze_activation, ("linear", "tanh"))
-        if self.squeeze == "gate" and (self.kind == "neck" or self.squeeze_activation != "linear"):
-            raise InputError("network.memory.squeeze must be input for a neck and for a squeeze_activation.")
-        if self.kind not in ("squeezed_gru", "neck") and (self.squeeze, self.squeeze_activation) != ("input", "linear"):
+        if self.squeeze == "gate" and (self.kind == "reduction" or self.squeeze_activation != "linear"):
+            raise InputError("network.memory.squeeze must be input for a reduction and for a squeeze_activation.")
+        if self.kind not in ("squeezed_gru", "reduction") and (self.squeeze, self.squeeze_activation) != (
+            "input",
+            "linear",
+        ):
             raise InputError(
                 "network.memory.squeeze and squeeze_activation are a Squeezed GRU's. Leave them out for "
                 f"network.memory.kind {self.kind}."
             )
         positive("network.memory.filters", self.filters)
-        check_place("network.memory.place", self.place)
-        if self.kind == "neck" and self.place != "conv13":
-            raise InputError(f"network.memory.place must be conv13 for a neck. Received: {self.place!r}")
-
-
-# Form -> what the network multiplies the attention, a sigmoid's value, with.
-FORMS = {"literal": 1, "mean_keeping": 2}
+        check_map("network.memory.attach_to", self.attach_to)
+        if self.kind == "reduction" and self.attach_to != "conv13":
+            raise InputError(f"network.memory.attach_to must be conv13 for a reduction. Received: {self.attach_to!r}")
 
 
 @dataclass(frozen=True)
@@ -142,37 +141,32 @@ class EntropyConfig:
 
     Attributes:
         window: side of the sliding windows. border: see `edge.entropy_map`. opening: side of the opening, 1 for none.
-        place: the map that it multiplies, see `keras_sge.config.network`; in front of a memory there.
-        form: `literal`, sigmoid(m) f as eq. 4 says, which shrinks every feature to .5 to .96 of itself; or
-            `mean_keeping`, 2 sigmoid(m) f, which leaves flat parts of the picture as they are and lifts the others, up
-            to 1.92. The attention that enters the network is the sigmoid in both; the factor is the network's.
+        attach_to: the map that it multiplies, one of `MAPS`; in front of a memory there.
+        gain: what the network multiplies the attention with: 1, sigmoid(m) f as eq. 4 says, which shrinks every feature
+            to 0.5 to 0.96 of itself; or 2, which leaves flat parts of the picture as they are and lifts the others, up
+            to 1.92. The attention that enters the network is the sigmoid in both.
     """
 
     window: int = 3
     border: str = "reflect_101"
     opening: int = 3
-    place: str = "conv13"
-    form: str = "literal"
-
-    @property
-    def gain(self) -> int:
-        """What the attention is multiplied with in the network."""
-        return FORMS[self.form]
+    attach_to: str = "conv13"
+    gain: int = 1
 
     def __post_init__(self):
         one_of("network.entropy.window", self.window, (3, 5, 7, 9))
         one_of("network.entropy.border", self.border, tuple(BORDERS))
         one_of("network.entropy.opening", self.opening, (1, 3, 5, 7, 9))
-        check_place("network.entropy.place", self.place)
-        one_of("network.entropy.form", self.form, tuple(FORMS))
+        check_map("network.entropy.attach_to", self.attach_to)
+        one_of("network.entropy.gain", self.gain, (1, 2))
 
 
 @dataclass(frozen=True)
-class NeckConfig:
+class ReductionConfig:
     """A 1x1 reduction of conv13 that stays where it is when the memory stands elsewhere.
 
-    A memory on conv13 has a reduction of its own, or is one (`memory.kind: neck`); from a network trained so, this neck
-    takes its weights over.
+    A memory on conv13 has a reduction of its own, or is one (`memory.kind: reduction`); from a network trained so, this
+    one takes its weights over.
 
     Attributes:
         filters: channels at alpha 1; scaled by alpha. activation: `tanh` or `linear`.
@@ -182,8 +176,8 @@ class NeckConfig:
     activation: str = "tanh"
 
     def __post_init__(self):
-        positive("network.neck.filters", self.filters)
-        one_of("network.neck.activation", self.activation, ("tanh", "linear"))
+        positive("network.reduction.filters", self.filters)
+        one_of("network.reduction.activation", self.activation, ("tanh", "linear"))
 
 
 @dataclass(frozen=True)
@@ -204,7 +198,7 @@ class NetworkConfig:
             not in the paper.
         box_voting: whether detections are moved by the boxes that they suppress (`edge.boxes.vote`), outside the
             network; `sge export --box-voting` can still decide it.
-        neck: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
+        reduction: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
     """
 
     name: str
@@ -217,13 +211,13 @@ class NetworkConfig:
     extras: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))
     finer_map: bool = False
     top_down: bool = False
-    neck: NeckConfig | None = None
+    reduction: ReductionConfig | None = None
     box_voting: bool = False
 
     @property
     def recurrent(self) -> bool:
         """Whether the network carries a state from frame to frame."""
-        return self.memory is not None and self.memory.kind != "neck"
+        return self.memory is not None and self.memory.kind != "reduction"
 
     @property
     def size_text(self) -> str:
@@ -235,9 +229,9 @@ class NetworkConfig:
         """Whether frames of `width` x `height` px lie where the input stands, or the other way round."""
         return (width - height) * (self.input_size[1] - self.input_size[0]) < 0
 
-    def channels_at(self, place: str) -> int:
-        """Channels of the map at `place`, at alpha 1."""
-        return TRUNK_PLACES[place][1] if place in TRUNK_PLACES else self.extras[feature_map_number(place) - 1][1]
+    def channels_of(self, name: str) -> int:
+        """Channels of a map, at alpha 1."""
+        return TRUNK_MAPS[name][1] if name in TRUNK_MAPS else self.extras[feature_map_number(name) - 1][1]
 
     def __post_init__(self):
         if not re.fullmatch(r"\w[\w .-]*", self.name):
@@ -256,19 +250,19 @@ class NetworkConfig:
                 f"Received: {len(self.anchors.sizes)}"
             )
         for name, part in (("memory", self.memory), ("entropy", self.entropy)):
-            if part is not None and feature_map_number(part.place) > len(self.extras):
+            if part is not None and feature_map_number(part.attach_to) > len(self.extras):
                 raise InputError(
-                    f"network.{name}.place is {part.place}, but network.extras makes {len(self.extras)} feature maps. "
-                    "Add to network.extras and network.anchors.sizes, or name another place."
+                    f"network.{name}.attach_to is {part.attach_to}, but network.extras makes {len(self.extras)} feature"
+                    " maps. Add to network.extras and network.anchors.sizes, or name another map."
                 )
-        elsewhere = self.memory is not None and self.memory.place != "conv13"
+        elsewhere = self.memory is not None and self.memory.attach_to != "conv13"
         if self.top_down and elsewhere:
             raise InputError(
                 "network.top_down needs the memory on conv13, whose map it adds to conv12's. Received: "
-                f"network.memory.place={self.memory.place}"
+                f"network.memory.attach_to={self.memory.attach_to}"
             )
-        if self.neck is not None and self.memory is not None and not elsewhere:
+        if self.reduction is not None and self.memory is not None and not elsewhere:
             raise InputError(
-                "network.neck is for networks whose memory is not on conv13: a memory there makes its own reduction. "
-                "Leave network.neck out, or set network.memory.place."
+                "network.reduction is for networks whose memory is not on conv13: a memory there makes its own. "
+                "Leave network.reduction out, or set network.memory.attach_to."
             )

@@ -9,7 +9,8 @@ from typing import Any
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
-from keras_sge.config.config import Config, config_to_dict, format_yaml, load_config
+from keras_sge.config.config import Config, config_to_dict, load_config
+from keras_sge.config.document import format_yaml
 from keras_sge.config.training import DataConfig
 
 # The column of the log with mAP@.5 on validation clips, empty where it was not measured.

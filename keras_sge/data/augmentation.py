@@ -12,6 +12,9 @@ from keras_sge.config import AugmentationConfig
 
 # An object of which less is left inside the window no longer counts as one.
 _MINIMUM_VISIBLE = 0.3
+KINDS = ("motion blur", "defocus", "noise", "blocks", "low resolution")
+# Lengths are given for frames with this longer side and scale with the frame's.
+_REFERENCE_SIDE = 192
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,6 @@ def _color_table(strength: float, rng: np.random.Generator) -> np.ndarray:
     return np.clip(values, 0, 255).astype(np.uint8)[None]
 
 
-KINDS = ("motion blur", "defocus", "noise", "blocks", "low resolution")
-# Lengths are given for frames with this longer side and scale with the frame's.
-_REFERENCE_SIDE = 192
-
-
 @dataclass(frozen=True)
 class Degradation:
     """How frames are degraded: each with the same probability, by one kind of damage, all kinds equally likely.
@@ -176,8 +174,8 @@ def _motion_blur(frame: np.ndarray, length: float, angle: float) -> np.ndarray:
     center = side // 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * center
     kernel = np.zeros((side, side), np.float32)
-    ends = (tuple(np.round(center + sign * reach).astype(int).tolist()) for sign in (-1, 1))
-    cv2.line(kernel, *ends, 1)
+    start, end = (np.round(center + sign * reach).astype(int).tolist() for sign in (-1, 1))
+    cv2.line(kernel, start, end, 1)
     return cv2.filter2D(frame, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 

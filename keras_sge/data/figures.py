@@ -9,92 +9,52 @@ import cv2
 import numpy as np
 
 from edge.atomic import atomic_path
+from edge.draw import class_color, draw_boxes, letterbox, picture_grid, resize_to_fit
 from edge.errors import InputError
 from keras_sge.data.dataset import FrameLabels, VideoDataset
 from keras_sge.data.motion import FAST, SLOW
 from keras_sge.data.report import DataReport
 from keras_sge.data.views import PickedFrames
 
-# BGR; one color for each class, taken in turn.
-_COLORS = ((90, 110, 255), (110, 230, 80), (40, 180, 255), (245, 150, 225), (219, 152, 52), (156, 188, 26))
-_IGNORED, _GRAY = "ignored", (200, 200, 200)
+# BGR, of what counts neither way, and of the bars beside a frame of another shape.
+_GRAY = (200, 200, 200)
+# Pixels between frames.
 _GAP = 2
-
-
-def contact_sheet(
-    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[int] | Sequence[Sequence[int]], scale: float = 1.0
-) -> np.ndarray:
-    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
-    ignore and unlabelled frames are named in gray.
-
-    Args:
-        dataset: any videos; frames of another shape than the first row's are fitted into it.
-        videos: indices of the videos, one a row.
-        frames: frame numbers, the same for all rows or one sequence for each row, all of one length.
-        scale: size of a frame in the sheet as a multiple of its own.
-
-    Returns:
-        uint8 (height, width, 3), BGR.
-    """
-    rows = [list(row) for row in frames] if isinstance(frames[0], Sequence) else [list(frames)] * len(videos)
-    if len(rows) != len(videos) or len({len(row) for row in rows}) != 1:
-        lengths = [len(row) for row in rows]
-        raise InputError(
-            f"contact_sheet: expected `frames` for each of {len(videos)} videos, all of one length. Received: {lengths}"
-        )
-    first = dataset.videos[videos[0]]
-    size = round(first.width * scale), round(first.height * scale)
-    sheet = []
-    for index, numbers in zip(videos, rows, strict=True):
-        labels = dataset.labels(index)
-        clip = dataset.read(index, min(numbers), max(numbers) + 1)
-        unlabelled = dataset.videos[index].unlabelled
-        cells = [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
-        sheet.append(np.hstack(cells)[:, _GAP:])
-    return np.vstack(sheet)[_GAP:]
-
-
-def _cell(
-    picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
-) -> np.ndarray:
-    picture, factor, shift = _fitted(picture, size)
-    marks = [(box, _IGNORED, _GRAY) for box in labels.ignored]
-    marks += [
-        (box, classes[kind], _COLORS[kind % len(_COLORS)])
-        for box, kind in zip(labels.boxes, labels.classes, strict=True)
-    ]
-    for box, text, color in marks:
-        x1, y1, x2, y2 = np.round(box * factor + np.tile(shift, 2)).astype(int).tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), color, 1)
-        _write(picture, text, x1, y1 - 3 if y1 > 12 else min(y2 + 11, size[1] - 3), color)
-    if unlabelled:
-        _write(picture, "unlabelled", 1, 11, _GRAY)
-    return cv2.copyMakeBorder(picture, _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
-
-
-def _write(picture: np.ndarray, text: str, left: int, baseline: int, color: tuple[int, int, int]) -> None:
-    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
-    left = max(min(left, picture.shape[1] - width - 1), 1)
-    # Dark letters on a plate of the class's color are readable on any picture.
-    cv2.rectangle(picture, (left - 1, baseline - height - 1, width + 2, height + below + 1), color, cv2.FILLED)
-    cv2.putText(picture, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)
-
-
-def _fitted(picture: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, float, tuple[int, int]]:
-    """The picture in the middle of a gray one of `size`, and where a point of it is there: factor * point + shift."""
-    factor = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
-    width, height = (max(1, round(side * factor)) for side in picture.shape[1::-1])
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    fitted = np.full((size[1], size[0], 3), 200, np.uint8)
-    method = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
-    fitted[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=method)
-    return fitted, factor, (left, top)
-
-
 # The longer side of a frame in a sheet: enlarged to the first, so that labels can be read, reduced to the second.
 _CELL_PX = 192, 320
 # Of the sheet within the figure.
 _SHEET_ASPECT, _SHEET_FRAMES = 1.25, 20
+
+
+def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:
+    """Draws a report and frames of the videos that have no problem; what there is nothing of has no panel.
+
+    Args:
+        dataset, report: what was checked and what was found. path: the picture to write.
+
+    Raises:
+        InputError: the picture's kind is unknown.
+    """
+    from matplotlib.figure import Figure
+
+    check_picture_name(path)
+    panels = []
+    if len(report.boxes):
+        panels += [_draw_sizes, _draw_classes]
+    if not np.isnan(report.motion).all():
+        panels.append(_draw_speeds)
+    videos = [index for index in range(len(dataset)) if index not in report.wrong_videos]
+    sheet = _fitting_sheet(dataset, videos) if videos else np.full((80, 100, 3), 255, np.uint8)
+    size = (15, 8) if panels else (10, float(np.clip(10 * sheet.shape[0] / sheet.shape[1], 2, 12)))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(max(1, len(panels)), 2, width_ratios=(1 if panels else 1e-3, 2))
+    for row, draw in enumerate(panels):
+        draw(figure.add_subplot(grid[row, 0]), report)
+    axes = figure.add_subplot(grid[:, 1])
+    axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
+    axes.axis("off")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130)
 
 
 def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, columns: int) -> np.ndarray:
@@ -129,40 +89,38 @@ def sample_sheet(dataset: VideoDataset, videos: Sequence[int], rows: int, column
     longest = max(picked.videos[0].width, picked.videos[0].height)
     scale = float(np.clip(longest, *_CELL_PX)) / longest
     groups = [range(start, len(picks), beside) for start in range(beside)]
-    sheets = [contact_sheet(picked, group, range(columns), scale) for group in groups]
-    gap = np.full((sheets[0].shape[0], 2, 3), 255, np.uint8)
-    return np.hstack([part for sheet in sheets for part in (gap, sheet)][1:])
+    sheets = [contact_sheet(picked, group, [range(columns)] * len(group), scale) for group in groups]
+    return picture_grid(sheets, beside, _GAP)
 
 
-def data_figure(dataset: VideoDataset, report: DataReport, path: str | Path) -> None:
-    """Draws a report and frames of the videos that have no problem; what there is nothing of has no panel.
+def contact_sheet(
+    dataset: VideoDataset, videos: Sequence[int], frames: Sequence[Sequence[int]], scale: float = 1.0
+) -> np.ndarray:
+    """Draws a table of frames: a row for each video, a column for each frame, boxes and class names on top; regions to
+    ignore and unlabelled frames are named in gray.
 
     Args:
-        dataset, report: what was checked and what was found. path: the picture to write.
+        dataset: any videos; frames of another shape than the first row's are fitted into it.
+        videos: indices of the videos, one per row. frames: of each row the frame numbers, all of one length.
+        scale: size of a frame in the sheet as a multiple of its own.
 
-    Raises:
-        InputError: the picture's kind is unknown.
+    Returns:
+        uint8 (height, width, 3), BGR.
     """
-    from matplotlib.figure import Figure
-
-    check_picture_name(path)
-    panels = []
-    if len(report.boxes):
-        panels += [_draw_sizes, _draw_classes]
-    if not np.isnan(report.motion).all():
-        panels.append(_draw_speeds)
-    videos = [index for index in range(len(dataset)) if index not in report.wrong_videos]
-    sheet = _fitting_sheet(dataset, videos) if videos else np.full((80, 100, 3), 255, np.uint8)
-    size = (15, 8) if panels else (10, float(np.clip(10 * sheet.shape[0] / sheet.shape[1], 2, 12)))
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(max(1, len(panels)), 2, width_ratios=(1 if panels else 1e-3, 2))
-    for row, draw in enumerate(panels):
-        draw(figure.add_subplot(grid[row, 0]), report)
-    axes = figure.add_subplot(grid[:, 1])
-    axes.imshow(cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), interpolation="antialiased")
-    axes.axis("off")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+    lengths = [len(row) for row in frames]
+    if len(frames) != len(videos) or len(set(lengths)) != 1:
+        raise InputError(
+            f"contact_sheet: expected `frames` for each of {len(videos)} videos, all of one length. Received: {lengths}"
+        )
+    first = dataset.videos[videos[0]]
+    size = round(first.width * scale), round(first.height * scale)
+    cells = []
+    for index, numbers in zip(videos, frames, strict=True):
+        labels = dataset.labels(index)
+        clip = dataset.read(index, min(numbers), max(numbers) + 1)
+        unlabelled = dataset.videos[index].unlabelled
+        cells += [_cell(clip[n - min(numbers)], labels[n], dataset.classes, size, n in unlabelled) for n in numbers]
+    return picture_grid(cells, lengths[0], _GAP)
 
 
 def check_picture_name(path: str | Path) -> None:
@@ -172,6 +130,20 @@ def check_picture_name(path: str | Path) -> None:
     kinds = FigureCanvasAgg.get_supported_filetypes()
     if Path(path).suffix[1:].lower() not in kinds:
         raise InputError(f"cannot draw pictures of the kind of {path}. Give a .png or .jpg name.")
+
+
+def _cell(
+    picture: np.ndarray, labels: FrameLabels, classes: Sequence[str], size: tuple[int, int], unlabelled: bool
+) -> np.ndarray:
+    fitted = resize_to_fit(picture, size)
+    factors = np.divide(fitted.shape[1::-1], picture.shape[1::-1])
+    marks = [(box, classes[kind], class_color(kind)) for box, kind in zip(labels.boxes, labels.classes, strict=True)]
+    marks += [(box, "ignored", _GRAY) for box in labels.ignored]
+    if unlabelled:
+        marks.append((np.array([0, 0, picture.shape[1], picture.shape[0]]), "unlabelled", _GRAY))
+    boxes = [box * np.tile(factors, 2) for box, _, _ in marks]
+    drawn = draw_boxes(fitted, boxes, [text for _, text, _ in marks], [color for _, _, color in marks])
+    return letterbox(drawn, size, fill=_GRAY[0])
 
 
 def _fitting_sheet(dataset: VideoDataset, videos: Sequence[int]) -> np.ndarray:

@@ -18,6 +18,11 @@ from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.views import MixedVideos
 from keras_sge.progress import Progress, no_progress
 
+# Videos whose size is looked at: some formats open a file for each.
+_SAMPLE = 9
+# Each split has a seed of its own, so no video is in two of them.
+_SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
+
 
 def open_videos(directory: str | Path, split: str, progress: Progress = no_progress) -> VideoDataset:
     """The videos of one split; the folder's layout tells the format.
@@ -43,12 +48,6 @@ def open_videos(directory: str | Path, split: str, progress: Progress = no_progr
     )
 
 
-# Videos whose size is looked at: some formats open a file for each.
-_SAMPLE = 9
-# Each split has a seed of its own, so no video is in two of them.
-_SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
-
-
 def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
     """The videos of one split.
 
@@ -60,26 +59,9 @@ def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoD
         InputError: the data set is missing or wrong.
     """
     if data.path is not None:
-        return _own_videos(data, network, split)
+        return _own_videos(data.path, data, network, split)
     videos = data.videos if split == "train" else data.validation_videos
     return synthetic_split(split, max(network.input_size), videos, data.frames)
-
-
-def _own_videos(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
-    if split != "train" and not data.development_sources:
-        return open_videos(data.path, data.validation_split)
-    videos = open_videos(data.path, data.train_split)
-    if data.development_sources:
-        training, development = development_split(videos, data.development_sources)
-        videos = training if split == "train" else development
-    if split != "train":
-        return videos
-    mixed, size = [videos], max(network.input_size)
-    if data.mix_synthetic:
-        mixed.append(synthetic_split("train", size, data.mix_synthetic, data.frames))
-    if data.background is not None:
-        mixed.append(BackgroundVideos(data.background, videos.classes, data.background_windows, size, data.frames))
-    return MixedVideos(mixed) if len(mixed) > 1 else videos
 
 
 def synthetic_split(split: str, size: int, videos: int = 60, frames: int = 30) -> SyntheticSky:
@@ -111,3 +93,20 @@ def data_notes(dataset: VideoDataset, network: NetworkConfig) -> list[str]:
             f"network.input_size is [height, width]: did you mean {list(network.input_size[::-1])}?"
         )
     return notes
+
+
+def _own_videos(path: str, data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
+    if split != "train" and not data.development_sources:
+        return open_videos(path, data.validation_split)
+    videos = open_videos(path, data.train_split)
+    if data.development_sources:
+        training, development = development_split(videos, data.development_sources)
+        videos = training if split == "train" else development
+    if split != "train":
+        return videos
+    mixed, size = [videos], max(network.input_size)
+    if data.mix_synthetic:
+        mixed.append(synthetic_split("train", size, data.mix_synthetic, data.frames))
+    if data.background is not None:
+        mixed.append(BackgroundVideos(data.background, videos.classes, data.background_windows, size, data.frames))
+    return MixedVideos(mixed) if len(mixed) > 1 else videos

@@ -1,4 +1,4 @@
-"""What a data set holds."""
+"""What a data set holds, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,64 @@ from keras_sge.data.motion import FAST, SLOW, motion_iou
 from keras_sge.progress import Progress, no_progress
 
 _PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def check_videos(
+    dataset: VideoDataset,
+    read_frames: bool = True,
+    progress: Progress = no_progress,
+) -> DataReport:
+    """Parses the labels of every video and, if asked, decodes its first and its last frame.
+
+    Args:
+        dataset: any videos. read_frames: whether frames are decoded. progress: around the videos' indices.
+
+    Returns:
+        The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
+    """
+    frames = empty = tracks = turned = unlabelled = ignored = 0
+    frame_sizes: Counter[str] = Counter()
+    changes: Counter[str] = Counter()
+    boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
+    problems, wrong = [], set()
+    for index in progress(range(len(dataset))):
+        try:
+            video, labels = dataset.videos[index], list(dataset.labels(index))
+            frames += len(labels)
+            unlabelled += len(video.unlabelled)
+            empty += sum(not len(frame.boxes) for frame in labels) - len(video.unlabelled)
+            ignored += sum(len(frame.ignored) for frame in labels)
+            changes.update(change for frame in labels for change in frame.changes)
+            turned += video.orientation != UPRIGHT
+            frame_sizes[f"{video.width} x {video.height}"] += 1
+            tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
+            corners = np.concatenate([frame.boxes for frame in labels])
+            boxes.append((corners / np.tile([video.width, video.height], 2)).astype(np.float32))
+            classes.append(np.concatenate([frame.classes for frame in labels]))
+            motion += motion_iou(labels)
+            for frame in {0, video.length - 1} if read_frames else ():
+                dataset.read(index, frame, frame + 1)
+        except (InputError, OSError) as error:
+            problems.append(str(error))
+            wrong.add(index)
+    return DataReport(
+        classes=dataset.classes,
+        clips=len(dataset),
+        frames=frames,
+        empty_frames=empty,
+        unlabelled_frames=unlabelled,
+        ignored_regions=ignored,
+        changes=dict(sorted(changes.items())),
+        turned_clips=turned,
+        tracks=tracks,
+        frame_sizes=dict(frame_sizes.most_common()),
+        boxes=np.concatenate(boxes),
+        box_classes=np.concatenate(classes),
+        motion=np.concatenate(motion),
+        problems=tuple(problems),
+        wrong_videos=frozenset(wrong),
+        notes=dataset.notes,
+    )
 
 
 @dataclass(frozen=True)
@@ -136,61 +194,3 @@ def _counts(changes: dict[str, int]) -> str:
 
 def _shares(values: dict[str, float | None], form: str) -> str:
     return ", ".join(form.format(name, value) for name, value in values.items() if value is not None)
-
-
-def check_videos(
-    dataset: VideoDataset,
-    read_frames: bool = True,
-    progress: Progress = no_progress,
-) -> DataReport:
-    """Parses the labels of every video and, if asked, decodes its first and its last frame.
-
-    Args:
-        dataset: any videos. read_frames: whether frames are decoded. progress: around the videos' indices.
-
-    Returns:
-        The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
-    """
-    frames = empty = tracks = turned = unlabelled = ignored = 0
-    frame_sizes: Counter[str] = Counter()
-    changes: Counter[str] = Counter()
-    boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
-    problems, wrong = [], set()
-    for index in progress(range(len(dataset))):
-        try:
-            video, labels = dataset.videos[index], list(dataset.labels(index))
-            frames += len(labels)
-            unlabelled += len(video.unlabelled)
-            empty += sum(not len(frame.boxes) for frame in labels) - len(video.unlabelled)
-            ignored += sum(len(frame.ignored) for frame in labels)
-            changes.update(change for frame in labels for change in frame.changes)
-            turned += video.orientation != UPRIGHT
-            frame_sizes[f"{video.width} x {video.height}"] += 1
-            tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
-            corners = np.concatenate([frame.boxes for frame in labels])
-            boxes.append((corners / np.tile([video.width, video.height], 2)).astype(np.float32))
-            classes.append(np.concatenate([frame.classes for frame in labels]))
-            motion += motion_iou(labels)
-            for frame in {0, video.length - 1} if read_frames else ():
-                dataset.read(index, frame, frame + 1)
-        except (InputError, OSError) as error:
-            problems.append(str(error))
-            wrong.add(index)
-    return DataReport(
-        classes=dataset.classes,
-        clips=len(dataset),
-        frames=frames,
-        empty_frames=empty,
-        unlabelled_frames=unlabelled,
-        ignored_regions=ignored,
-        changes=dict(sorted(changes.items())),
-        turned_clips=turned,
-        tracks=tracks,
-        frame_sizes=dict(frame_sizes.most_common()),
-        boxes=np.concatenate(boxes),
-        box_classes=np.concatenate(classes),
-        motion=np.concatenate(motion),
-        problems=tuple(problems),
-        wrong_videos=frozenset(wrong),
-        notes=dataset.notes,
-    )

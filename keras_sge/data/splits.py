@@ -13,6 +13,7 @@ from keras_sge.data.views import VideoSubset
 # What follows the source's part of a name: windows, the snippets that ImageNet VID's training videos are, and the
 # detectors that MOT17 repeats its sequences for.
 _PARTS = (r"(.*_\d+)_\d{1,3}", r"(ILSVRC2015_train_\d{5})\d{3}", r"(MOT\d\d-\d+)-\w+")
+_EXPECTED = "Expected `VIDEO`, `VIDEO LABEL`, `VIDEO/FRAME INDEX` or `VIDEO INDEX FRAME LENGTH`"
 
 
 def source_name(video: str) -> str:
@@ -48,13 +49,10 @@ def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset,
             f"{len(names)}. Ask for fewer."
         )
     development = set(names[:sources])
-    sides = [[], []]
+    sides: list[list[int]] = [[], []]
     for index, video in enumerate(dataset.videos):
         sides[source_name(video.name) in development].append(index)
     return VideoSubset(dataset, sides[False]), VideoSubset(dataset, sides[True])
-
-
-_EXPECTED = "Expected `VIDEO`, `VIDEO LABEL`, `VIDEO/FRAME INDEX` or `VIDEO INDEX FRAME LENGTH`"
 
 
 def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:
@@ -100,13 +98,12 @@ def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:
     names = list(dict.fromkeys(name for name, _ in pairs))
     if first[2] == 4 and len(names) == len(pairs) and not any(frame for _, frame in pairs):
         return dict.fromkeys(names)
-    frames: dict[str, set[int] | None] = {}
+    # All entries have a frame, or none has.
+    frames: dict[str, set[int]] = {name: set() for name in names}
     for name, frame in pairs:
-        if frame is None:
-            frames[name] = None
-        else:
-            frames.setdefault(name, set()).add(frame)
-    return {name: None if chosen is None else sorted(chosen) for name, chosen in frames.items()}
+        if frame is not None:
+            frames[name].add(frame)
+    return {name: sorted(chosen) or None for name, chosen in frames.items()}
 
 
 def _entry(words: list[str], where: str) -> tuple[str, int | None]:

@@ -50,11 +50,6 @@ class PickedFrames(VideoDataset):
         return np.concatenate([self.dataset.read(own, frame, frame + 1) for frame in frames[start:stop]])
 
 
-def _cut(video: Video, frames: Sequence[int]) -> Video:
-    unlabelled = frozenset(place for place, frame in enumerate(frames) if frame in video.unlabelled)
-    return dataclasses.replace(video, length=len(frames), unlabelled=unlabelled)
-
-
 class MixedVideos(VideoDataset):
     """The videos of several data sets, one set after the other, numbered anew from 0.
 
@@ -170,3 +165,8 @@ class DegradedVideos(VideoDataset):
         frames = self.dataset.read(index, start, stop)
         rngs = (np.random.default_rng([self.seed, video, start + offset]) for offset in range(len(frames)))
         return np.stack([self.degradation.apply(frame, rng)[0] for frame, rng in zip(frames, rngs, strict=True)])
+
+
+def _cut(video: Video, frames: Sequence[int]) -> Video:
+    unlabelled = frozenset(place for place, frame in enumerate(frames) if frame in video.unlabelled)
+    return dataclasses.replace(video, length=len(frames), unlabelled=unlabelled)

@@ -13,6 +13,45 @@ from edge.metadata import Metadata
 from edge.postprocess import select_detections, softmax
 from edge.results import Detection, FrameResult
 
+# Overlap with a track's last box that makes a box its next one.
+_LINK_IOU = 0.5
+# A track is forgotten after more frames than this without a box.
+_PATIENCE = 30
+# As in edge.postprocess: more candidates cost more than they find.
+_MAX_CANDIDATES = 400
+
+
+class AveragedDetector:
+    """The face of `edge.Detector` around one, so that any model can be evaluated with averaging and without.
+
+    Args:
+        detector: whose `raw` outputs are averaged. kind: `clip` or `track`. score_threshold: of detections.
+    """
+
+    def __init__(self, detector: Detector, kind: str, score_threshold: float):
+        self.detector, self.metadata, self.runtime = detector, detector.metadata, detector.runtime
+        self.labels = detector.labels
+        self._averager: Any = _AVERAGERS[kind](detector.metadata, score_threshold)
+        self._next_id = 0
+
+    def reset(self) -> None:
+        """Forgets the clip: the network's state and what was averaged. `detector.reset` forgets the former only."""
+        self.detector.reset()
+        self._averager.reset()
+        self._next_id = 0
+
+    def __call__(self, frame: np.ndarray) -> FrameResult:
+        """Detects in the clip's next frame: uint8 (height, width, 3), BGR."""
+        boxes, scores, classes = self._averager(*self.detector.raw(frame))
+        height, width = frame.shape[:2]
+        pixels = boxes * np.array([width, height, width, height], np.float32)
+        detections = tuple(
+            Detection(self.labels[class_id], class_id, score, tuple(box))
+            for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
+        )
+        self._next_id += 1
+        return FrameResult(self._next_id - 1, 0.0, detections)
+
 
 class ClipAverager:
     """Replaces each anchor's class distribution by the clip's.
@@ -63,22 +102,6 @@ class ClipAverager:
                 self._metadata.max_detections,
                 self._metadata.box_voting,
             )
-
-
-# Overlap with a track's last box that makes a box its next one.
-_LINK_IOU = 0.5
-# A track is forgotten after more frames than this without a box.
-_PATIENCE = 30
-# As in edge.postprocess: more candidates cost more than they find.
-_MAX_CANDIDATES = 400
-
-
-@dataclass
-class _Track:
-    box: np.ndarray
-    total: np.ndarray
-    boxes: int
-    last: int
 
 
 class TrackAverager:
@@ -167,33 +190,9 @@ class TrackAverager:
 _AVERAGERS = {"clip": ClipAverager, "track": TrackAverager}
 
 
-class AveragedDetector:
-    """The face of `edge.Detector` around one, so that any model can be evaluated with averaging and without.
-
-    Args:
-        detector: whose `raw` outputs are averaged. kind: `clip` or `track`. score_threshold: of detections.
-    """
-
-    def __init__(self, detector: Detector, kind: str, score_threshold: float):
-        self.detector, self.metadata, self.runtime = detector, detector.metadata, detector.runtime
-        self.labels = detector.labels
-        self._averager: Any = _AVERAGERS[kind](detector.metadata, score_threshold)
-        self._next_id = 0
-
-    def reset(self) -> None:
-        """Forgets the clip: the network's state and what was averaged. `detector.reset` forgets the former only."""
-        self.detector.reset()
-        self._averager.reset()
-        self._next_id = 0
-
-    def __call__(self, frame: np.ndarray) -> FrameResult:
-        """Detects in the clip's next frame: uint8 (height, width, 3), BGR."""
-        boxes, scores, classes = self._averager(*self.detector.raw(frame))
-        height, width = frame.shape[:2]
-        pixels = boxes * np.array([width, height, width, height], np.float32)
-        detections = tuple(
-            Detection(self.labels[class_id], class_id, score, tuple(box))
-            for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
-        )
-        self._next_id += 1
-        return FrameResult(self._next_id - 1, 0.0, detections)
+@dataclass
+class _Track:
+    box: np.ndarray
+    total: np.ndarray
+    boxes: int
+    last: int

@@ -27,87 +27,28 @@ from keras_sge.evaluation.splits import SPLIT_PROTOCOL, frame_index_figures, mot
 from keras_sge.progress import Progress, no_progress
 
 Figures = dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """What `evaluate` found; fractions are 0..1, None where there is nothing to measure.
-
-    Attributes:
-        map50: mean of `ap50` over classes that have boxes, NaN if there is none. ap50: by class name.
-        boxes: labelled objects by class name. frames, clips: how many were scored.
-        unlabelled: frames that were run and not scored, because nobody has labelled them.
-        ignored: regions, such as COCO's crowds, in which detections are neither right nor wrong.
-        protocol: how the figures were made. runtime: what ran the network.
-        coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
-        best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
-    """
-
-    map50: float
-    ap50: Figures
-    boxes: dict[str, int]
-    frames: int
-    clips: int
-    protocol: str
-    runtime: str
-    coco: Figures = field(default_factory=dict)
-    motion: Figures = field(default_factory=dict)
-    motion_weighted: Figures = field(default_factory=dict)
-    frame_index: Figures = field(default_factory=dict)
-    best_f1: Figures = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
-    unlabelled: int = 0
-    ignored: int = 0
-
-    def table(self) -> str:
-        """The figures for people, as Markdown."""
-        rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
-        for name, value in self.ap50.items():
-            rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
-        rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
-        for title, figures in (
-            ("COCO", self.coco),
-            ("mAP@0.5 by motion", self.motion),
-            ("the same, false positives weighted", self.motion_weighted),
-            ("mAP@0.5 by frame in clip", self.frame_index),
-            ("best F1", self.best_f1),
-        ):
-            rows += _row(title, {name: _text(value) for name, value in figures.items()})
-        rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
-        if self.unlabelled or self.ignored:
-            rows += _row(
-                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
-            )
-        return "\n".join(rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON takes them; None stands for what could not be measured."""
-        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
-
-    def write_json(self, path: str | Path) -> None:
-        """Writes `to_dict`."""
-        write_json(path, self.to_dict())
-
-
-def _row(title: str, cells: dict[str, str]) -> list[str]:
-    """A table of one row below an empty line; nothing for no cells."""
-    if not cells:
-        return []
-    names = [name.replace("_", " ") for name in cells]
-    return [
-        "",
-        f"| {title} | {' | '.join(names)} |",
-        f"|---|{'---:|' * len(cells)}",
-        f"| | {' | '.join(cells.values())} |",
-    ]
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
 # Videos of ImageNet VID run to thousands of large frames: they are read in parts.
 _FRAMES_AT_ONCE = 120
+
+
+def evaluate(
+    detector: Detector,
+    dataset: VideoDataset,
+    protocol: Protocol | None = None,
+    progress: Progress = no_progress,
+) -> EvaluationResult:
+    """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
+
+    Args:
+        detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
+        dataset: with the detector's classes, in any order.
+        protocol: which part is run and how; None runs every frame of every clip.
+        progress: around the clips.
+
+    Raises:
+        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
+    """
+    return score_records(record_detections(detector, dataset, protocol, progress))
 
 
 def record_detections(
@@ -187,15 +128,6 @@ def record_detections(
     )
 
 
-def _frames(dataset: VideoDataset, clip: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, stop, _FRAMES_AT_ONCE):
-        yield from enumerate(dataset.read(clip, start, min(stop, start + _FRAMES_AT_ONCE)), start)
-
-
-def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    return np.concatenate([np.empty((0, *np.shape(parts[0])[1:]) if parts else 0, dtype), *parts]).astype(dtype)
-
-
 def score_records(records: DetectionRecords) -> EvaluationResult:
     """All figures of one evaluation; detections are matched to objects once, at IoU 0.5."""
     frames = list(records)
@@ -223,6 +155,75 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
     )
 
 
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What `evaluate` found; fractions are 0..1, None where there is nothing to measure.
+
+    Attributes:
+        map50: mean of `ap50` over classes that have boxes, NaN if there is none. ap50: by class name.
+        boxes: labelled objects by class name. frames, clips: how many were scored.
+        unlabelled: frames that were run and not scored, because nobody has labelled them.
+        ignored: regions, such as COCO's crowds, in which detections are neither right nor wrong.
+        protocol: how the figures were made. runtime: what ran the network.
+        coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
+        best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
+    """
+
+    map50: float
+    ap50: Figures
+    boxes: dict[str, int]
+    frames: int
+    clips: int
+    protocol: str
+    runtime: str
+    coco: Figures = field(default_factory=dict)
+    motion: Figures = field(default_factory=dict)
+    motion_weighted: Figures = field(default_factory=dict)
+    frame_index: Figures = field(default_factory=dict)
+    best_f1: Figures = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
+    ignored: int = 0
+
+    def table(self) -> str:
+        """The figures for people, as Markdown."""
+        rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
+        for name, value in self.ap50.items():
+            rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
+        rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
+        for title, figures in (
+            ("COCO", self.coco),
+            ("mAP@0.5 by motion", self.motion),
+            ("the same, false positives weighted", self.motion_weighted),
+            ("mAP@0.5 by frame in clip", self.frame_index),
+            ("best F1", self.best_f1),
+        ):
+            rows += _row(title, {name: _text(value) for name, value in figures.items()})
+        rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
+        if self.unlabelled or self.ignored:
+            rows += _row(
+                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
+            )
+        return "\n".join(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them; None stands for what could not be measured."""
+        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+
+    def write_json(self, path: str | Path) -> None:
+        """Writes `to_dict`."""
+        write_json(path, self.to_dict())
+
+
+def _frames(dataset: VideoDataset, clip: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, stop, _FRAMES_AT_ONCE):
+        yield from enumerate(dataset.read(clip, start, min(stop, start + _FRAMES_AT_ONCE)), start)
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.empty((0, *np.shape(parts[0])[1:]) if parts else 0, dtype), *parts]).astype(dtype)
+
+
 def _numbers(figures: dict[str, float]) -> dict[str, float | None]:
     return {name: _number(value) for name, value in figures.items()}
 
@@ -232,21 +233,18 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def evaluate(
-    detector: Detector,
-    dataset: VideoDataset,
-    protocol: Protocol | None = None,
-    progress: Progress = no_progress,
-) -> EvaluationResult:
-    """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
+def _row(title: str, cells: dict[str, str]) -> list[str]:
+    """A table of one row below an empty line; nothing for no cells."""
+    if not cells:
+        return []
+    names = [name.replace("_", " ") for name in cells]
+    return [
+        "",
+        f"| {title} | {' | '.join(names)} |",
+        f"|---|{'---:|' * len(cells)}",
+        f"| | {' | '.join(cells.values())} |",
+    ]
 
-    Args:
-        detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
-        dataset: with the detector's classes, in any order.
-        protocol: which part is run and how; None runs every frame of every clip.
-        progress: around the clips.
 
-    Raises:
-        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
-    """
-    return score_records(record_detections(detector, dataset, protocol, progress))
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -96,7 +96,8 @@ def bootstrap(
         raise InputError(f"none of {resamples} resamples holds an object. Give more resamples.")
     low, high = np.percentile(difference, [2.5, 97.5])
     return BootstrapResult(
-        *whole,
+        a=whole[0],
+        b=whole[1],
         difference=whole[0] - whole[1],
         interval=(float(low), float(high)),
         share_above_zero=float((difference > 0).mean()),

@@ -14,6 +14,34 @@ from keras_sge.evaluation.records import FrameRecord
 _ALL = 1 - 1e-10
 
 
+def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
+    """Matches detections to objects as pycocotools does.
+
+    Detections are taken from the best score down; each is matched to the free object of its frame and class that it
+    overlaps most, the last of equals, if by at least `iou_threshold`, and is a false positive otherwise. One without a
+    match that lies in an ignored region of its class by at least `iou_threshold` of its area is left out.
+    """
+    matched, excused, object_count = [np.empty(0, np.int64)], [np.empty(0, bool)], 0
+    for frame in frames:
+        local = _match_frame(frame, iou_threshold)
+        matched.append(np.where(local >= 0, local + object_count, -1))
+        excused.append((local < 0) & _in_region(frame, iou_threshold))
+        object_count += len(frame.true_classes)
+    scores = np.concatenate([np.empty(0, np.float32), *(frame.scores for frame in frames)])
+    order = np.argsort(-scores, kind="stable")
+    order = order[~np.concatenate(excused)[order]]
+    numbers = np.arange(len(frames))
+    return Matches(
+        scores[order],
+        np.concatenate([np.empty(0, np.int64), *(frame.classes for frame in frames)])[order],
+        np.repeat(numbers, [len(frame.scores) for frame in frames])[order],
+        np.concatenate(matched)[order],
+        order,
+        np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)]),
+        np.repeat(numbers, [len(frame.true_classes) for frame in frames]),
+    )
+
+
 @dataclass(frozen=True)
 class Matches:
     """All detections of some frames that are right or wrong, best score first, equal scores in frame order.
@@ -81,43 +109,6 @@ class Matches:
         return mean_of_numbers(self.average_precision(index, **selection) for index in range(classes))
 
 
-def match(frames: Sequence[FrameRecord], iou_threshold: float = 0.5) -> Matches:
-    """Matches detections to objects as pycocotools does.
-
-    Detections are taken from the best score down; each is matched to the free object of its frame and class that it
-    overlaps most, the last of equals, if by at least `iou_threshold`, and is a false positive otherwise. One without a
-    match that lies in an ignored region of its class by at least `iou_threshold` of its area is left out.
-    """
-    matched, excused, object_count = [np.empty(0, np.int64)], [np.empty(0, bool)], 0
-    for frame in frames:
-        local = _match_frame(frame, iou_threshold)
-        matched.append(np.where(local >= 0, local + object_count, -1))
-        excused.append((local < 0) & _in_region(frame, iou_threshold))
-        object_count += len(frame.true_classes)
-    scores = np.concatenate([np.empty(0, np.float32), *(frame.scores for frame in frames)])
-    order = np.argsort(-scores, kind="stable")
-    order = order[~np.concatenate(excused)[order]]
-    numbers = np.arange(len(frames))
-    return Matches(
-        scores[order],
-        np.concatenate([np.empty(0, np.int64), *(frame.classes for frame in frames)])[order],
-        np.repeat(numbers, [len(frame.scores) for frame in frames])[order],
-        np.concatenate(matched)[order],
-        order,
-        np.concatenate([np.empty(0, np.int64), *(frame.true_classes for frame in frames)]),
-        np.repeat(numbers, [len(frame.true_classes) for frame in frames]),
-    )
-
-
-def _in_region(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
-    """bool (n,): which detections lie in an ignored region of their class."""
-    if len(frame.scores) == 0 or len(frame.ignored_classes) == 0:
-        return np.zeros(len(frame.scores), bool)
-    share = share_inside(frame.boxes.astype(np.float64), frame.ignored.astype(np.float64))
-    share[frame.classes[:, None] != frame.ignored_classes[None]] = -1
-    return share.max(axis=1) >= min(iou_threshold, _ALL)
-
-
 def mean_of_numbers(values: Iterable[float]) -> float:
     """The mean of what is not NaN; NaN of nothing."""
     numbers = [value for value in values if not np.isnan(value)]
@@ -141,3 +132,12 @@ def _match_frame(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
             result[row] = best
             overlap[:, best] = -1
     return result
+
+
+def _in_region(frame: FrameRecord, iou_threshold: float) -> np.ndarray:
+    """bool (n,): which detections lie in an ignored region of their class."""
+    if len(frame.scores) == 0 or len(frame.ignored_classes) == 0:
+        return np.zeros(len(frame.scores), bool)
+    share = share_inside(frame.boxes.astype(np.float64), frame.ignored.astype(np.float64))
+    share[frame.classes[:, None] != frame.ignored_classes[None]] = -1
+    return share.max(axis=1) >= min(iou_threshold, _ALL)

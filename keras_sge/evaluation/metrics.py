@@ -1,4 +1,4 @@
-"""Figures from matched detections."""
+"""Figures from matched detections: AP, F1, confusion, COCO's figures, errors by kind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ from pycocotools.cocoeval import COCOeval
 from edge.boxes import iou_matrix
 from keras_sge.evaluation.matches import Matches, match
 from keras_sge.evaluation.records import FrameRecord
+
+# COCO's cap for AP; a detection over it in its class and frame does not count.
+_MAX_DETECTIONS = 100
+_NAMES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+COCO_PROTOCOL = (
+    f"COCO figures by pycocotools {importlib.metadata.version('pycocotools')}: 101 recalls, at most {_MAX_DETECTIONS} "
+    "detections per class and frame, areas in pixels of the video's frames"
+)
+_FOREGROUND_IOU, _BACKGROUND_IOU = 0.5, 0.1
+ERROR_PROTOCOL = (
+    "errors counted at the score of the best micro-F1, kinds as in TIDE (foreground IoU 0.5, background IoU 0.1)"
+)
 
 
 def average_precision(frames: Sequence[FrameRecord], class_index: int, iou_threshold: float = 0.5) -> float:
@@ -86,28 +98,6 @@ def confusion_matrix(frames: Sequence[FrameRecord], classes: int, threshold: flo
     return result
 
 
-def _without_classes(frame: FrameRecord, threshold: float) -> FrameRecord:
-    kept = frame.scores >= threshold
-    return FrameRecord(
-        frame.boxes[kept],
-        frame.scores[kept],
-        np.zeros(int(kept.sum()), np.int64),
-        frame.true_boxes,
-        np.zeros(len(frame.true_classes), np.int64),
-        frame.ignored,
-        np.zeros(len(frame.ignored_classes), np.int64),
-    )
-
-
-# COCO's cap for AP; a detection over it in its class and frame does not count.
-_MAX_DETECTIONS = 100
-_NAMES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-COCO_PROTOCOL = (
-    f"COCO figures by pycocotools {importlib.metadata.version('pycocotools')}: 101 recalls, at most {_MAX_DETECTIONS} "
-    "detections per class and frame, areas in pixels of the video's frames"
-)
-
-
 def coco_figures(frames: Sequence[FrameRecord], classes: int) -> dict[str, float]:
     """COCO AP.
 
@@ -157,46 +147,6 @@ def coco_evaluation(frames: Sequence[FrameRecord], class_index: int) -> COCOeval
     return evaluation
 
 
-def _annotations(
-    image: int, boxes: np.ndarray, scores: np.ndarray | None = None, crowd: int = 0
-) -> list[dict[str, Any]]:
-    if len(boxes) == 0:
-        return []
-    boxes = boxes.astype(np.float64)
-    rows = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-    return [
-        {"image_id": image, "category_id": 0, "bbox": row, "area": row[2] * row[3], "iscrowd": crowd, "score": score}
-        for row, score in zip(rows, np.ones(len(rows)).tolist() if scores is None else scores.tolist(), strict=True)
-    ]
-
-
-def _coco(annotations: list[list[dict[str, Any]]], images: list[int]) -> COCO:
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": image} for image in images],
-        "categories": [{"id": 0}],
-        # An id of 0 would read as "not matched".
-        "annotations": [
-            {"id": number, **one} for number, one in enumerate((one for few in annotations for one in few), start=1)
-        ],
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
-
-
-def _mean(precision: np.ndarray) -> float:
-    # -1 marks a class without objects of that area.
-    numbers = precision[precision > -1]
-    return float(numbers.mean()) if numbers.size else float("nan")
-
-
-_FOREGROUND_IOU, _BACKGROUND_IOU = 0.5, 0.1
-ERROR_PROTOCOL = (
-    "errors counted at the score of the best micro-F1, kinds as in TIDE (foreground IoU 0.5, background IoU 0.1)"
-)
-
-
 def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: float) -> dict[str, int]:
     """Errors by kind among detections that score at least `threshold`; NaN keeps none.
 
@@ -231,6 +181,53 @@ def error_breakdown(matches: Matches, frames: Sequence[FrameRecord], threshold: 
             _count_false(np.where(alike, overlap, 0), np.where(alike, 0, overlap), covered, counts)
         counts["missed"] += int((~covered).sum())
     return counts
+
+
+def _without_classes(frame: FrameRecord, threshold: float) -> FrameRecord:
+    kept = frame.scores >= threshold
+    return FrameRecord(
+        frame.boxes[kept],
+        frame.scores[kept],
+        np.zeros(int(kept.sum()), np.int64),
+        frame.true_boxes,
+        np.zeros(len(frame.true_classes), np.int64),
+        frame.ignored,
+        np.zeros(len(frame.ignored_classes), np.int64),
+    )
+
+
+def _annotations(
+    image: int, boxes: np.ndarray, scores: np.ndarray | None = None, crowd: int = 0
+) -> list[dict[str, Any]]:
+    if len(boxes) == 0:
+        return []
+    boxes = boxes.astype(np.float64)
+    rows = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
+    return [
+        {"image_id": image, "category_id": 0, "bbox": row, "area": row[2] * row[3], "iscrowd": crowd, "score": score}
+        for row, score in zip(rows, np.ones(len(rows)).tolist() if scores is None else scores.tolist(), strict=True)
+    ]
+
+
+def _coco(annotations: list[list[dict[str, Any]]], images: list[int]) -> COCO:
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": image} for image in images],
+        "categories": [{"id": 0}],
+        # An id of 0 would read as "not matched".
+        "annotations": [
+            {"id": number, **one} for number, one in enumerate((one for few in annotations for one in few), start=1)
+        ],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def _mean(precision: np.ndarray) -> float:
+    # -1 marks a class without objects of that area.
+    numbers = precision[precision > -1]
+    return float(numbers.mean()) if numbers.size else float("nan")
 
 
 def _count_false(same: np.ndarray, other: np.ndarray, covered: np.ndarray, counts: dict[str, int]) -> None:

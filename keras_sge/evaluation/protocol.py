@@ -1,4 +1,4 @@
-"""Which frames of a video are scored."""
+"""What is run and which frames are scored, and how that is said."""
 
 from __future__ import annotations
 
@@ -17,49 +17,6 @@ from keras_sge.data.views import DegradedVideos
 
 # Of each video, in the reference frame list of ImageNet VID.
 _REFERENCE_FRAMES = 20
-
-
-class FrameChoice:
-    """The scored frames of each video of a data set; frames that nobody has labelled are never among them.
-
-    Args:
-        frames: `all`; `reference`: the first 20 frames with objects of each video, or all where it has fewer; or the
-            path of a frame list, see `keras_sge.data.splits`.
-        dataset: its videos are looked up in a frame list by name. Only a list reads it here.
-        part: whether a list may name videos that the data set lacks.
-
-    Raises:
-        InputError: no such list or a wrong one, or it names a video or a frame that the data set lacks.
-    """
-
-    def __init__(self, frames: str, dataset: VideoDataset, part: bool = False):
-        self._kind = frames if frames in ("all", "reference") else "list"
-        self._list = read_frame_list(frames) if self._kind == "list" else {}
-        self._videos = dataset.videos
-        lengths = {video.name: video.length for video in dataset.videos} if self._kind == "list" else {}
-        lacking = [name for name in self._list if name not in lengths]
-        if lacking and (not part or len(lacking) == len(self._list)):
-            raise InputError(
-                f"{frames} lists the video {lacking[0]}, which the data set lacks ({len(lacking)} of {len(self._list)} "
-                "listed). Give the split that the list belongs to."
-            )
-        for name, listed in self._list.items():
-            if listed and listed[-1] >= lengths.get(name, np.inf):
-                raise InputError(
-                    f"{frames} lists frame {listed[-1]} of {name}, whose frames are 0 to {lengths[name] - 1}. Give the "
-                    "split that the list belongs to."
-                )
-
-    def __call__(self, index: int, labels: Sequence[FrameLabels]) -> np.ndarray:
-        """Ascending ids of the scored frames of video `index`; empty where it need not be run."""
-        if self._kind == "reference":
-            return np.flatnonzero([len(frame.boxes) > 0 for frame in labels])[:_REFERENCE_FRAMES]
-        video = self._videos[index]
-        listed = self._list.get(video.name, []) if self._kind == "list" else None
-        chosen = range(len(labels)) if listed is None else listed
-        return np.array([frame for frame in chosen if frame not in video.unlabelled], np.int64)
-
-
 # Low enough for the recall end of the curve, high enough to spare work.
 SCORE_THRESHOLD = 0.01
 _AVERAGES = {
@@ -68,6 +25,12 @@ _AVERAGES = {
     "track": "; class scores are objectness times the running mean of a track's class distributions, tracks linked "
     "greedily at IoU 0.5 after class-agnostic suppression, forgotten after 30 frames without a box",
 }
+# Of version 0.1, and what the same is called now.
+_EARLIER_WORDS = (
+    ("IoU .5", "IoU 0.5"),
+    ("detections a frame", "detections per frame"),
+    ("half of the frames spoilt", "half of the frames"),
+)
 
 
 @dataclass(frozen=True)
@@ -147,12 +110,45 @@ class Protocol:
         return f"{which}, {state}"
 
 
-# Of version 0.1, and what the same is called now.
-_EARLIER_WORDS = (
-    ("IoU .5", "IoU 0.5"),
-    ("detections a frame", "detections per frame"),
-    ("half of the frames spoilt", "half of the frames"),
-)
+class FrameChoice:
+    """The scored frames of each video of a data set; frames that nobody has labelled are never among them.
+
+    Args:
+        frames: `all`; `reference`: the first 20 frames with objects of each video, or all where it has fewer; or the
+            path of a frame list, see `keras_sge.data.splits`.
+        dataset: its videos are looked up in a frame list by name. Only a list reads it here.
+        part: whether a list may name videos that the data set lacks.
+
+    Raises:
+        InputError: no such list or a wrong one, or it names a video or a frame that the data set lacks.
+    """
+
+    def __init__(self, frames: str, dataset: VideoDataset, part: bool = False):
+        self._kind = frames if frames in ("all", "reference") else "list"
+        self._list = read_frame_list(frames) if self._kind == "list" else {}
+        self._videos = dataset.videos
+        lengths = {video.name: video.length for video in dataset.videos} if self._kind == "list" else {}
+        lacking = [name for name in self._list if name not in lengths]
+        if lacking and (not part or len(lacking) == len(self._list)):
+            raise InputError(
+                f"{frames} lists the video {lacking[0]}, which the data set lacks ({len(lacking)} of {len(self._list)} "
+                "listed). Give the split that the list belongs to."
+            )
+        for name, listed in self._list.items():
+            if listed and listed[-1] >= lengths.get(name, np.inf):
+                raise InputError(
+                    f"{frames} lists frame {listed[-1]} of {name}, whose frames are 0 to {lengths[name] - 1}. Give the "
+                    "split that the list belongs to."
+                )
+
+    def __call__(self, index: int, labels: Sequence[FrameLabels]) -> np.ndarray:
+        """Ascending ids of the scored frames of video `index`; empty where it need not be run."""
+        if self._kind == "reference":
+            return np.flatnonzero([len(frame.boxes) > 0 for frame in labels])[:_REFERENCE_FRAMES]
+        video = self._videos[index]
+        listed = self._list.get(video.name, []) if self._kind == "list" else None
+        chosen = range(len(labels)) if listed is None else listed
+        return np.array([frame for frame in chosen if frame not in video.unlabelled], np.int64)
 
 
 def current_words(protocol: str) -> str:

@@ -1,36 +1,20 @@
-"""What was found and what was there in one frame."""
+"""What was found and what was there, frame by frame: in memory and as a file."""
 
 from __future__ import annotations
 
+import functools
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.evaluation.protocol import current_words
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """One evaluated frame: boxes are (n, 4) corners in one unit, scores (n,), classes int (n,).
-
-    A detection that finds no object and lies in an ignored region of its class is neither right nor wrong.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    true_boxes: np.ndarray
-    true_classes: np.ndarray
-    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
-    ignored_classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-
 
 _FORMAT = "keras-sge records 1"
 # What numpy, zipfile and zlib raise on broken bytes.
@@ -66,6 +50,22 @@ _ARRAYS = {
     "sources": (1, "U"),
     "labels": (1, "U"),
 }
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One evaluated frame: boxes are (n, 4) corners in one unit, scores (n,), classes int (n,).
+
+    A detection that finds no object and lies in an ignored region of its class is neither right nor wrong.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    true_boxes: np.ndarray
+    true_classes: np.ndarray
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    ignored_classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +104,16 @@ class DetectionRecords(Sequence[FrameRecord]):
     degrade: int | None
     protocol: str
     runtime: str
-    ignored: np.ndarray | None = None
-    ignored_classes: np.ndarray | None = None
-    ignored_counts: np.ndarray | None = None
+    # None becomes arrays without an entry.
+    ignored: np.ndarray = None  # type: ignore[assignment]
+    ignored_classes: np.ndarray = None  # type: ignore[assignment]
+    ignored_counts: np.ndarray = None  # type: ignore[assignment]
     unlabelled: int = 0
 
     def __post_init__(self) -> None:
         if self.ignored is None:
             for name, array in _no_regions(len(self.counts)).items():
                 object.__setattr__(self, name, array)
-        ends = {"_ends": self.counts, "_true_ends": self.true_counts, "_ignored_ends": self.ignored_counts}
-        for name, counts in ends.items():
-            object.__setattr__(self, name, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -128,9 +126,7 @@ class DetectionRecords(Sequence[FrameRecord]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        found = slice(self._ends[index], self._ends[index + 1])
-        true = slice(self._true_ends[index], self._true_ends[index + 1])
-        ignored = slice(self._ignored_ends[index], self._ignored_ends[index + 1])
+        found, true, ignored = (slice(ends[index], ends[index + 1]) for ends in self._ends)
         return FrameRecord(
             self.boxes[found],
             self.scores[found],
@@ -141,6 +137,12 @@ class DetectionRecords(Sequence[FrameRecord]):
             self.ignored_classes[ignored].astype(np.int64),
         )
 
+    @functools.cached_property
+    def _ends(self) -> list[np.ndarray]:
+        """Where the detections, objects and regions of each frame end, behind a 0."""
+        counts = (self.counts, self.true_counts, self.ignored_counts)
+        return [np.concatenate([[0], np.cumsum(number, dtype=np.int64)]) for number in counts]
+
     def save(self, path: str | Path) -> None:
         """Writes a compressed .npz.
 
@@ -148,7 +150,7 @@ class DetectionRecords(Sequence[FrameRecord]):
             InputError: `path` does not end in .npz or cannot be written.
         """
         check_records_path(path)
-        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
         # An empty tuple of names must stay text.
         arrays |= {name: array.astype(str) for name, array in arrays.items() if _ARRAYS[name][1] == "U"}
         with atomic_path(path) as temporary:
@@ -196,18 +198,18 @@ class DetectionRecords(Sequence[FrameRecord]):
         return cls(**values, degrade=None if seed < 0 else seed, unlabelled=unlabelled)
 
 
+def check_records_path(path: str | Path) -> None:
+    """Raises InputError where `path` is no name for a records file."""
+    if Path(path).suffix != ".npz":
+        raise InputError(f"records are written as .npz. Received: {path}")
+
+
 def _no_regions(frames: int) -> dict[str, np.ndarray]:
     return {
         "ignored": np.zeros((0, 4), np.float32),
         "ignored_classes": np.zeros(0, np.int16),
         "ignored_counts": np.zeros(frames, np.int32),
     }
-
-
-def check_records_path(path: str | Path) -> None:
-    """Raises InputError where `path` is no name for a records file."""
-    if Path(path).suffix != ".npz":
-        raise InputError(f"records are written as .npz. Received: {path}")
 
 
 def _check(values: dict[str, np.ndarray]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import keras
 
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
 
 def separable_makers(
     layers: Any, filters: int, kernel_size: int, prefix: str, **weight_options: Any
@@ -67,9 +69,6 @@ def gated_update(parts: dict[str, Any], h: Any, update: Any, candidate: Any) -> 
         return parts["next_state"]([kept, parts["taken"]([update, candidate])])
     correction = parts["correction"]([update, parts["difference"]([h, candidate])])
     return parts["next_state"]([h, correction])
-
-
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 class MapCell(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""The information entropy map as a layer."""
+"""The information entropy map and the attention that is made of it, as layers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 PAD_MODES = {"reflect_101": "reflect", "reflect": "symmetric", "constant": "constant"}
+POOLINGS = {"average": ops.average_pool, "max": ops.max_pool}
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -97,9 +98,6 @@ class InformationEntropyMap(keras.layers.Layer):
             "opening": self.opening,
             "value_range": self.value_range,
         }
-
-
-POOLINGS = {"average": ops.average_pool, "max": ops.max_pool}
 
 
 @keras.saving.register_keras_serializable("keras_sge")

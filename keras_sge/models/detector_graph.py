@@ -36,20 +36,20 @@ def detector_graph(
     Args:
         layers: `keras.layers` or `tf_keras.layers`.
         image: (batch, height, width, 3) RGB in -1 .. 1.
-        attend: applied to the map at `config.entropy.place`; multiplies it with the entropy attention.
-        remember: applied to the map at `config.memory.place`, behind the attention if that is there too; the temporal
-            module.
+        attend: applied to the map at `config.entropy.attach_to`; multiplies it with the entropy attention.
+        remember: applied to the map at `config.memory.attach_to`, behind the attention if that is there too; the
+            temporal module.
 
     Returns:
         Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
     """
 
     def at(place, x):
-        if config.entropy is not None and place == config.entropy.place:
+        if config.entropy is not None and place == config.entropy.attach_to:
             x = attend(x)
-        if config.memory is not None and place == config.memory.place:
+        if config.memory is not None and place == config.memory.attach_to:
             x = remember(x) if place == "conv13" else _added(layers, x, remember(x))
-        return _neck(layers, x, config) if config.neck is not None and place == "conv13" else x
+        return _neck(layers, x, config) if config.reduction is not None and place == "conv13" else x
 
     conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at)
     if config.top_down:
@@ -80,8 +80,8 @@ def _added(layers: Any, x: Any, remembered: Any) -> Any:
 
 
 def _neck(layers: Any, x: Any, config: NetworkConfig) -> Any:
-    x = layers.Conv2D(scaled(config.neck.filters, config.alpha), 1, name=REDUCTION)(x)
-    return x if config.neck.activation == "linear" else layers.Activation("tanh", name="neck_squeezed")(x)
+    x = layers.Conv2D(scaled(config.reduction.filters, config.alpha), 1, name=REDUCTION)(x)
+    return x if config.reduction.activation == "linear" else layers.Activation("tanh", name="neck_squeezed")(x)
 
 
 def _top_down(layers: Any, coarse: Any, fine: Any) -> Any:

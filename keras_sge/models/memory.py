@@ -44,7 +44,7 @@ def _of_cell(cell: type[MapCell]) -> MemoryKind:
 
 MEMORY_KINDS = {
     "squeezed_gru": MemoryKind(squeezed_gru_parts, squeezed_gru_step, ("state",)),
-    "neck": MemoryKind(squeezed_gru_parts, squeezed_gru_step, ()),
+    "reduction": MemoryKind(squeezed_gru_parts, squeezed_gru_step, ()),
     "lstm": _of_cell(SeparableLSTMCell),
     "gru": _of_cell(SeparableGRUCell),
     "conv_gru": _of_cell(ConvGRUCell),
@@ -87,18 +87,18 @@ Weights = dict[str, np.ndarray]
 def memory_filters(config: NetworkConfig) -> int:
     """Hidden channels: alpha times the configured number; elsewhere than on conv13 at most the map's channels."""
     memory = config.memory
-    limit = memory.filters if memory.place == "conv13" else config.channels_at(memory.place)
+    limit = memory.filters if memory.attach_to == "conv13" else config.channels_of(memory.attach_to)
     return scaled(min(memory.filters, limit), config.alpha)
 
 
 def memory_parts(layers: Any, config: NetworkConfig, update: str = "subtract") -> dict[str, Any]:
-    """The parts of the one-step graph's memory, see `keras_sge.layers`; a neck uses the reduction alone.
+    """The parts of the one-step graph's memory, see `keras_sge.layers`; a reduction is only the 1x1.
 
     Args:
         layers: `keras.layers` or `tf_keras.layers`. config: a network with a memory. update: a GRU's update's form.
     """
     memory, options = config.memory, {}
-    if memory.kind in ("squeezed_gru", "neck"):
+    if memory.kind in ("squeezed_gru", "reduction"):
         options = {"squeeze": memory.squeeze, "squeeze_activation": memory.squeeze_activation}
     return MEMORY_KINDS[memory.kind].parts(
         layers, memory_filters(config), prefix=MEMORY_PREFIX, update=update, **options
@@ -108,13 +108,13 @@ def memory_parts(layers: Any, config: NetworkConfig, update: str = "subtract") -
 def pass_through_weights(
     model: keras.Model, reduction: tuple[np.ndarray, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """Weights, by `layer/weight`, with which a memory hands its input on, much as its single-frame twin with the neck.
+    """Weights, by `layer/weight`, with which a memory hands its input on, much as its single-frame twin does.
 
     A memory that joins a trained detector so starts where the detector stands, and learns what to keep from there. A
-    Squeezed GRU hands its own reduced input on; the others have a candidate that is the neck's tanh(1x1(x)) in their
-    first channels, and more channels of their own beyond; an LSTM's answer is to be multiplied with `LSTM_ANSWER` in
-    what reads it. A Bottleneck-LSTM's states are not negative, so it hands on
-    the positive half only: where it starts, its twin is not.
+    Squeezed GRU hands its own reduced input on; the others have a candidate that is the reduction's tanh(1x1(x)) in
+    their first channels, and more channels of their own beyond; an LSTM's answer is to be multiplied with `LSTM_ANSWER`
+    in what reads it. A Bottleneck-LSTM's states are not negative, so it hands on the positive half only: where it
+    starts, its twin is not.
 
     Args:
         model: a clip or step model with a memory.

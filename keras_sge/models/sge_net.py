@@ -9,7 +9,7 @@ import keras
 
 from keras_sge.boxes import attention_map_size
 from keras_sge.config import NetworkConfig, config_to_dict
-from keras_sge.config.config import validate
+from keras_sge.config.config import network_from_dict
 from keras_sge.layers import FoldTime, UnfoldTime
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
@@ -49,7 +49,7 @@ class SGENet(keras.Model):
         precision=None,
         **kwargs,
     ):
-        config = config if isinstance(config, NetworkConfig) else validate(NetworkConfig, config, "network")
+        config = config if isinstance(config, NetworkConfig) else network_from_dict(config)
         if backprop_window is not None and clip_length is None:
             raise ValueError(f"`backprop_window` needs a `clip_length`. Received: backprop_window={backprop_window}")
         precision = precision or keras.config.dtype_policy().name

@@ -9,7 +9,7 @@ import keras
 from edge.metadata import EntropySettings, Metadata, StateTensor
 from keras_sge.boxes import anchor_maps, attention_map_size, memory_map_size
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import place_stride
+from keras_sge.config.network import map_stride
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
@@ -51,12 +51,12 @@ def build_step_model(
         return inputs[name]
 
     def attend(x):
-        place, gain = config.entropy.place, config.entropy.gain
+        place, gain = config.entropy.attach_to, config.entropy.gain
         if entropy == "graph":
             plane = InformationEntropyMap(
                 config.entropy.window, config.entropy.border, config.entropy.opening, (-1, 1), name="entropy"
             )(image)
-            return FeatureEnhancement(stride=place_stride(place), gain=gain, name="attended")([x, plane])
+            return FeatureEnhancement(stride=map_stride(place), gain=gain, name="attended")([x, plane])
         attention = add_input("attention", (*attention_map_size(config), 1))
         return attended(layers, x, attention, gain)
 
@@ -114,7 +114,7 @@ def entropy_settings(config: NetworkConfig) -> EntropySettings | None:
     if config.entropy is None:
         return None
     entropy = config.entropy
-    return EntropySettings(entropy.window, entropy.border, entropy.opening, stride=place_stride(entropy.place))
+    return EntropySettings(entropy.window, entropy.border, entropy.opening, stride=map_stride(entropy.attach_to))
 
 
 def state_tensors(config: NetworkConfig) -> tuple[StateTensor, ...]:

@@ -27,7 +27,7 @@ class ModelSummary:
     Attributes:
         layers: of the one-step graph, those with weights.
         params: all weights, batch norm's moving statistics included.
-        temporal_params: the temporal module's kernels, biases left out, as the paper counts; a neck, which has no
+        temporal_params: the temporal module's kernels, biases left out, as the paper counts; a reduction, which has no
             state, is none.
         temporal_biases: what was left out.
         macs_per_frame: multiply-adds of the convolutions.

@@ -156,9 +156,9 @@ def block_number(name: str) -> int:
 
 def finished_map(config: NetworkConfig) -> str:
     """The map that stands for conv13 behind memory or reduction."""
-    if config.memory is not None and config.memory.place == "conv13":
+    if config.memory is not None and config.memory.attach_to == "conv13":
         return "memory"
-    return "conv13" if config.neck is None else "reduction"
+    return "conv13" if config.reduction is None else "reduction"
 
 
 def detection_maps(config: NetworkConfig) -> tuple[str, ...]:
@@ -208,7 +208,7 @@ def _trunk() -> Iterator[Convolution]:
 
 
 def _reduction(config: NetworkConfig) -> Iterator[Convolution]:
-    if config.neck is not None:
+    if config.reduction is not None:
         yield Convolution(REDUCTION, "conv", "reduction", "reduction", "conv13", "reduction")
 
 
@@ -221,17 +221,17 @@ def _memory(config: NetworkConfig) -> Iterator[Convolution]:
         name, kind = MEMORY_PREFIX + role, "depthwise" if role.endswith("depthwise") else "conv"
         return Convolution(name, kind, "memory", "memory", reads, makes or name)
 
-    if memory.kind == "neck":
-        yield row("squeeze", memory.place, "memory")
+    if memory.kind == "reduction":
+        yield row("squeeze", memory.attach_to, "memory")
         return
-    ends = {"x": memory.place, "h": "state"}
+    ends = {"x": memory.attach_to, "h": "state"}
     if memory.kind == "squeezed_gru" and memory.squeeze == "input":
-        yield row("squeeze", memory.place)
+        yield row("squeeze", memory.attach_to)
         ends["x"] = MEMORY_SQUEEZE
     for role, reads in _memory_roles(config):
         yield row(role, ends.get(reads, MEMORY_PREFIX + reads))
-    if memory.place != "conv13":
-        yield row("restore", "memory", memory.place)
+    if memory.attach_to != "conv13":
+        yield row("restore", "memory", memory.attach_to)
 
 
 def _memory_roles(config: NetworkConfig) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig, config_to_dict
-from keras_sge.config.config import validate
+from keras_sge.config.config import network_from_dict
 from keras_sge.models.sge_net import SGENet
 from keras_sge.models.topology import weight_name
 
@@ -54,13 +54,13 @@ def read_weights_file(path: str | Path) -> tuple[NetworkConfig, dict[str, np.nda
             f"{path} is damaged, or no weights of `sge weights` (records of `sge evaluate` are .npz too): {error}"
         ) from error
     check_finite(weights, str(path), "Write it again from a checkpoint that is whole.")
-    return validate(NetworkConfig, document, "network"), weights
+    return network_from_dict(document), weights
 
 
 def stored_network(path: str | Path) -> NetworkConfig:
     """The network alone of what `save_weights` wrote, without reading the weights."""
     with np.load(path) as stored:
-        return validate(NetworkConfig, json.loads(str(stored[_CONFIG_KEY])), "network")
+        return network_from_dict(json.loads(str(stored[_CONFIG_KEY])))
 
 
 def check_finite(weights: Mapping[str, Any], where: str, advice: str) -> None:

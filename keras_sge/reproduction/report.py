@@ -1,4 +1,4 @@
-"""A row's figures over seeds, and what an earlier report had of them."""
+"""The report of a table: figures over seeds, as JSON, as Markdown and as a chart."""
 
 from __future__ import annotations
 
@@ -12,85 +12,6 @@ import numpy as np
 from edge.atomic import atomic_path
 
 _OF_A_SEED = ("map50", "map50_degraded", "minutes")
-
-
-def row_figures(by_seed: Mapping[int, Mapping[str, float]], **facts: Any) -> dict[str, Any]:
-    """One entry of a report's `rows`.
-
-    Args:
-        by_seed: `map50`, `map50_degraded` and `minutes` of each seed. facts: what seeds share.
-
-    Returns:
-        The facts; `seeds` in order; each figure's values as `map50_by_seed` and so on, its mean as `map50`, and the
-        standard deviation of the two accuracies as `map50_std`, None for a single seed.
-    """
-    seeds = sorted(by_seed)
-    row = {**facts, "seeds": seeds}
-    for name in _OF_A_SEED:
-        values = [by_seed[seed][name] for seed in seeds]
-        row |= {name: float(np.mean(values)), f"{name}_by_seed": values}
-        if name != "minutes":
-            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return row
-
-
-def joined_figures(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as it is now, with the seeds that only an earlier report has.
-
-    The latency stays the earlier one's where it was not measured again.
-    """
-    facts = {name: value for name, value in now.items() if not name.startswith(_OF_A_SEED) and name != "seeds"}
-    if facts["latency_ratio"] is None:
-        facts["latency_ratio"] = before["latency_ratio"]
-    return row_figures(_by_seed(before) | _by_seed(now), **facts)
-
-
-def _by_seed(row: Mapping[str, Any]) -> dict[int, dict[str, float]]:
-    return {
-        seed: {name: row[f"{name}_by_seed"][place] for name in _OF_A_SEED} for place, seed in enumerate(row["seeds"])
-    }
-
-
-def report_chart(document: dict[str, Any], path: str | Path) -> None:
-    """Draws mAP of every row, clean and degraded with the spread over seeds, and beside it what the paper prints, if
-    it has any of these rows.
-
-    Args:
-        document: see `write_report`. path: the picture to write.
-    """
-    from matplotlib.figure import Figure
-
-    rows = document["rows"]
-    known = [((row["printed"] or {}).get("map50"), place) for place, row in enumerate(rows)]
-    known = [(value, place) for value, place in known if value is not None]
-    figure = Figure(figsize=(11 if known else 7.5, 1.6 + 0.45 * len(rows)), layout="constrained")
-    panels = figure.subplots(1, 2 if known else 1, sharey=True, width_ratios=(2, 1)[: 2 if known else 1], squeeze=False)
-    ours = panels[0, 0]
-    places = range(len(rows))
-    for shift, key, label in ((-0.2, "map50", "clean"), (0.2, "map50_degraded", "degraded")):
-        ours.barh(
-            [place + shift for place in places],
-            [row[key] for row in rows],
-            0.38,
-            xerr=[row[f"{key}_std"] or 0 for row in rows],
-            label=label,
-        )
-    ours.set(title=document["data"], xlabel="mAP@0.5", yticks=list(places), yticklabels=[row["name"] for row in rows])
-    figure.legend(loc="outside lower left", ncols=2)
-    if known:
-        values, own = zip(*known, strict=True)
-        panels[0, 1].barh(own, values, 0.6, color="tab:gray")
-        panels[0, 1].set(title="the paper, ImageNet VID", xlabel="mAP@0.5")
-    for axes in panels[0]:
-        shown = [bar.get_width() for bar in axes.patches if bar.get_width() > 0]
-        # Rows differ by a few points: a scale from zero would hide that.
-        axes.set_xlim(max(0.0, min(shown, default=0) - 0.05), max(shown, default=1) + 0.02)
-        axes.grid(axis="x", alpha=0.3)
-    ours.invert_yaxis()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-
-
 _HEAD = (
     ("row", "---"),
     ("mAP@0.5", "---:"),
@@ -151,6 +72,83 @@ def report_text(name: str, document: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def report_chart(document: dict[str, Any], path: str | Path) -> None:
+    """Draws mAP of every row, clean and degraded with the spread over seeds, and beside it what the paper prints, if
+    it has any of these rows.
+
+    Args:
+        document: see `write_report`. path: the picture to write.
+    """
+    from matplotlib.figure import Figure
+
+    rows = document["rows"]
+    known = [((row["printed"] or {}).get("map50"), place) for place, row in enumerate(rows)]
+    known = [(value, place) for value, place in known if value is not None]
+    figure = Figure(figsize=(11 if known else 7.5, 1.6 + 0.45 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, 2 if known else 1, sharey=True, width_ratios=(2, 1)[: 2 if known else 1], squeeze=False)
+    ours = panels[0, 0]
+    places = range(len(rows))
+    for shift, key, label in ((-0.2, "map50", "clean"), (0.2, "map50_degraded", "degraded")):
+        ours.barh(
+            [place + shift for place in places],
+            [row[key] for row in rows],
+            0.38,
+            xerr=[row[f"{key}_std"] or 0 for row in rows],
+            label=label,
+        )
+    ours.set(title=document["data"], xlabel="mAP@0.5", yticks=list(places), yticklabels=[row["name"] for row in rows])
+    figure.legend(loc="outside lower left", ncols=2)
+    if known:
+        values, own = zip(*known, strict=True)
+        panels[0, 1].barh(own, values, 0.6, color="tab:gray")
+        panels[0, 1].set(title="the paper, ImageNet VID", xlabel="mAP@0.5")
+    for axes in panels[0]:
+        shown = [bar.get_width() for bar in axes.patches if bar.get_width() > 0]
+        # Rows differ by a few points: a scale from zero would hide that.
+        axes.set_xlim(max(0.0, min(shown, default=0) - 0.05), max(shown, default=1) + 0.02)
+        axes.grid(axis="x", alpha=0.3)
+    ours.invert_yaxis()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def row_figures(by_seed: Mapping[int, Mapping[str, float]], **facts: Any) -> dict[str, Any]:
+    """One entry of a report's `rows`.
+
+    Args:
+        by_seed: `map50`, `map50_degraded` and `minutes` of each seed. facts: what seeds share.
+
+    Returns:
+        The facts; `seeds` in order; each figure's values as `map50_by_seed` and so on, its mean as `map50`, and the
+        standard deviation of the two accuracies as `map50_std`, None for a single seed.
+    """
+    seeds = sorted(by_seed)
+    row = {**facts, "seeds": seeds}
+    for name in _OF_A_SEED:
+        values = [by_seed[seed][name] for seed in seeds]
+        row |= {name: float(np.mean(values)), f"{name}_by_seed": values}
+        if name != "minutes":
+            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return row
+
+
+def joined_figures(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it is now, with the seeds that only an earlier report has.
+
+    The latency stays the earlier one's where it was not measured again.
+    """
+    facts = {name: value for name, value in now.items() if not name.startswith(_OF_A_SEED) and name != "seeds"}
+    if facts["latency_ratio"] is None:
+        facts["latency_ratio"] = before["latency_ratio"]
+    return row_figures(_by_seed(before) | _by_seed(now), **facts)
+
+
+def _by_seed(row: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    return {
+        seed: {name: row[f"{name}_by_seed"][place] for name in _OF_A_SEED} for place, seed in enumerate(row["seeds"])
+    }
 
 
 def _seeds(rows: list[dict[str, Any]]) -> str:

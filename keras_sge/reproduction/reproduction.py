@@ -61,7 +61,7 @@ class Reproduction:
         if start.recurrent or start.entropy is not None:
             raise InputError(
                 f"{settings.start} is {start.name}, which has a memory or an attention. Rows start from a single-frame "
-                "detector: train one with network.memory.kind=neck, see docs/training.md."
+                "detector: train one with network.memory.kind=reduction, see docs/training.md."
             )
         self._start = start
         self._networks = {row.name: self._network(row) for row in self.rows}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.errors import InputError
-from keras_sge.config import EntropyConfig, MemoryConfig, NeckConfig, NetworkConfig
+from keras_sge.config import EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
 
 Change = Callable[[NetworkConfig], NetworkConfig]
 # SSD's step from one map's boxes to the next's, as a share of the input's side.
@@ -16,28 +16,28 @@ _STEP = 0.15
 
 
 def with_memory(kind: str, filters: int = 256, **options: Any) -> Change:
-    """A memory on conv13 instead of the neck.
+    """A memory on conv13 instead of the reduction.
 
     A Squeezed GRU squeezes linearly, as the paper's does: its candidate, tanh of the squeezed input, is then at first
-    what the neck's tanh was.
+    what the reduction's tanh was.
     """
     return lambda network: dataclasses.replace(network, memory=MemoryConfig(kind, filters, **options))
 
 
-def with_memory_at(place: str) -> Change:
-    """A Squeezed GRU behind the map at `place`; elsewhere than on conv13 the neck stays beside it, if there was one."""
+def with_memory_at(attach_to: str) -> Change:
+    """A Squeezed GRU attached to a map; elsewhere than on conv13 the reduction stays beside it, if there was one."""
 
     def change(network):
-        neck = network.memory and NeckConfig(network.memory.filters, network.memory.squeeze_activation)
-        memory = MemoryConfig("squeezed_gru", place=place)
-        return dataclasses.replace(network, memory=memory, neck=None if place == "conv13" else neck)
+        reduction = network.memory and ReductionConfig(network.memory.filters, network.memory.squeeze_activation)
+        memory = MemoryConfig("squeezed_gru", attach_to=attach_to)
+        return dataclasses.replace(network, memory=memory, reduction=None if attach_to == "conv13" else reduction)
 
     return change
 
 
-def with_entropy(place: str = "conv13", form: str = "literal") -> Change:
-    """The entropy attention on the map at `place`."""
-    return lambda network: dataclasses.replace(network, entropy=EntropyConfig(place=place, form=form))
+def with_entropy(attach_to: str = "conv13", gain: int = 1) -> Change:
+    """The entropy attention on a map."""
+    return lambda network: dataclasses.replace(network, entropy=EntropyConfig(attach_to=attach_to, gain=gain))
 
 
 def with_top_down(network: NetworkConfig) -> NetworkConfig:
@@ -128,37 +128,37 @@ _TABLE1_ROWS = (
     Row("Squeezed GRU, reset every frame", of="Squeezed GRU", run={"reset_every_frame": True}, ours=True),
     Row("Squeezed GRU, equations 5-7", with_memory("squeezed_gru", squeeze="gate"), ours=True),
     Row("Squeezed GRU + IE map", chain(_TABLE1_SQUEEZED, with_entropy()), _printed(46.8, 13.98, 0.67)),
-    Row("Squeezed GRU + IE map, mean-keeping", chain(_TABLE1_SQUEEZED, with_entropy(form="mean_keeping")), ours=True),
+    Row("Squeezed GRU + IE map, mean-keeping", chain(_TABLE1_SQUEEZED, with_entropy(gain=2)), ours=True),
     Row("Squeezed GRU, top-down", chain(_TABLE1_SQUEEZED, with_top_down), ours=True),
 )
 
 
-PLACE_NAMES = {
+MAP_NAMES = {
     "conv3": "Conv-3",
     "conv4": "Conv-4",
     "conv12": "Conv-12",
     "conv13": "Conv-13",
     **{f"feature_map{number}": f"Feature Map-{number}" for number in range(1, 5)},
 }
-_TABLE2_PRINTED = dict(zip(PLACE_NAMES, (42.5, 43.4, 44.8, 45.7, 45.2, 44.6, 45.2, 44.9), strict=True))
+_TABLE2_PRINTED = dict(zip(MAP_NAMES, (42.5, 43.4, 44.8, 45.7, 45.2, 44.6, 45.2, 44.9), strict=True))
 
 _TABLE2_ROWS = (
     Row("None", with_four_feature_maps, {"map50": 0.431}),
     *(
-        Row(name, chain(with_four_feature_maps, with_memory_at(place)), {"map50": _TABLE2_PRINTED[place] / 100})
-        for place, name in PLACE_NAMES.items()
+        Row(name, chain(with_four_feature_maps, with_memory_at(attach_to)), {"map50": _TABLE2_PRINTED[attach_to] / 100})
+        for attach_to, name in MAP_NAMES.items()
     ),
 )
 
 
-_TABLE3_PRINTED = dict(zip(PLACE_NAMES, (43.2, 44.3, 45.5, 46.8, 45.5, 45.1, 45.3, 45.7), strict=True))
+_TABLE3_PRINTED = dict(zip(MAP_NAMES, (43.2, 44.3, 45.5, 46.8, 45.5, 45.1, 45.3, 45.7), strict=True))
 _TABLE3_SQUEEZED = chain(with_four_feature_maps, with_memory("squeezed_gru"))
 
 _TABLE3_ROWS = (
     Row("None", _TABLE3_SQUEEZED, {"map50": 0.457}),
     *(
-        Row(name, chain(_TABLE3_SQUEEZED, with_entropy(place)), {"map50": _TABLE3_PRINTED[place] / 100})
-        for place, name in PLACE_NAMES.items()
+        Row(name, chain(_TABLE3_SQUEEZED, with_entropy(attach_to)), {"map50": _TABLE3_PRINTED[attach_to] / 100})
+        for attach_to, name in MAP_NAMES.items()
     ),
 )
 
@@ -181,7 +181,7 @@ class Table:
             if name not in known:
                 raise InputError(f"this table has no row {name!r}. Its rows: {'; '.join(known)}.")
         wanted = set(names or known)
-        wanted |= {known[name].of for name in wanted} - {None}
+        wanted |= {of for name in wanted if (of := known[name].of) is not None}
         return tuple(row for row in self.rows if row.name in wanted)
 
 

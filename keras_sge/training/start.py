@@ -55,9 +55,10 @@ def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> di
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
     """Takes over the weights of `training.start_from` that fit; what is new starts where the old network stands.
 
-    A new memory lets its input pass through (`pass_through_weights`), reduced as the old network's neck does it; with
-    more channels than the neck's, the layers behind it ignore the others at first. Elsewhere than on conv13 it adds
-    nothing at first, and the neck stays. A new attention, which shrinks its map, is made up for in what reads the map.
+    A new memory lets its input pass through (`pass_through_weights`), reduced as the old network reduces it; with more
+    channels than that, the layers behind it ignore the others at first. Attached elsewhere than to conv13 it adds
+    nothing at first, and the reduction stays. A new attention, which shrinks its map, is made up for in what reads the
+    map.
 
     Args:
         model: freshly made. training: `start_from` and `start_layers` count. videos: to measure a folded trunk's
@@ -76,7 +77,7 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
         if config.memory.kind == "lstm" and reduction is not None:
             _multiply(model, topology(config).readers("memory"), loaded, LSTM_ANSWER)
     if attention is not None:
-        _multiply(model, topology(config).readers(config.entropy.place), loaded, 1 / attention)
+        _multiply(model, topology(config).readers(config.entropy.attach_to), loaded, 1 / attention)
 
 
 def _take_over(
@@ -89,7 +90,7 @@ def _take_over(
         scores = topology(model.config).of_group("scores")
         weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
-    if model.config.neck is not None:
+    if model.config.reduction is not None:
         # The memory's own reduction, elsewhere, is another.
         weights = {name.replace(MEMORY_SQUEEZE, REDUCTION): value for name, value in weights.items()}
     loaded = set(assign_weights(model, weights)[0])
@@ -138,19 +139,19 @@ def _reduction(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The old network's 1x1 on conv13 for a memory there that has none of its own."""
     config = model.config
-    if config.memory.place != "conv13" or f"{MEMORY_SQUEEZE}/kernel" not in weights:
+    if config.memory.attach_to != "conv13" or f"{MEMORY_SQUEEZE}/kernel" not in weights:
         return None
     kernel = weights[f"{MEMORY_SQUEEZE}/kernel"][0, 0]
     if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == f"{block_name(13)}/kernel"):
         return None
-    here = attention if config.entropy and config.entropy.place == "conv13" else None
+    here = attention if config.entropy and config.entropy.attach_to == "conv13" else None
     return kernel / (here or 1), weights[f"{MEMORY_SQUEEZE}/bias"]
 
 
 def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoDataset) -> float | None:
     """The mean of an attention that the old network does not have, as the network sees it; None where there is none."""
     entropy = model.config.entropy
-    if entropy is None or start is None or (start.entropy is not None and start.entropy.place == entropy.place):
+    if entropy is None or start is None or (start.entropy is not None and start.entropy.attach_to == entropy.attach_to):
         return None
     settings = entropy_settings(model.config)
     frames = _sample_frames(model, videos)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.detector import Detector
-from edge.draw import class_color, draw_boxes
+from edge.draw import class_color, draw_boxes, picture_grid, resize_to_fit, with_caption
 from edge.errors import InputError
 from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig
@@ -25,8 +25,8 @@ from keras_sge.models.step_model import network_metadata
 
 # Frames of a clip: enough for a memory to fill.
 _CLIP_FRAMES = 24
-# Of the picture: clips shown, pixels of a frame's width and of a caption's height, the lowest score of a box.
-_SHOWN, _CELL_PX, _CAPTION_PX, _SCORE = 6, 320, 26, 0.3
+# Of the picture: clips shown, pixels of a frame's width, the lowest score of a box.
+_SHOWN, _CELL_PX, _SCORE = 6, 320, 0.3
 
 
 class Validation(keras.callbacks.Callback):
@@ -118,31 +118,23 @@ def validation_picture(clips: VideoDataset, records: DetectionRecords) -> np.nda
         clips: what was run. records: what was found in it, at least one frame.
 
     Returns:
-        uint8 (height, width, 3), BGR; two rows of at most six frames, a caption above each.
+        uint8 (height, width, 3), BGR; two rows of at most six frames, a caption below each frame.
     """
     last = {clip: place for place, clip in enumerate(records.videos.tolist())}
     shown = np.unique(np.linspace(0, len(last) - 1, min(_SHOWN, len(last))).astype(int))
-    columns = []
+    truths, answers = [], []
     for clip in (list(last)[index] for index in shown):
         record, number = records[last[clip]], int(records.frame_ids[last[clip]])
         frame = clips.read(clip, number, number + 1)[0]
         best = np.flatnonzero(record.scores >= _SCORE)
-        names = [records.labels[one] for one in record.true_classes]
-        found = [f"{records.labels[record.classes[one]]} {record.scores[one]:.2f}" for one in best]
-        rows = (record.true_boxes, names, record.true_classes), (record.boxes[best], found, record.classes[best])
-        columns.append([_cell(frame, *row) for row in rows])
-    captions = "labels", f"found, with a score of {_SCORE} or more"
-    rows = [np.hstack(row) for row in zip(*columns, strict=True)]
-    return np.vstack([part for row, text in zip(rows, captions, strict=True) for part in (_caption(text, row), row)])
+        names = [records.labels[index] for index in record.true_classes]
+        found = [f"{records.labels[record.classes[index]]} {record.scores[index]:.2f}" for index in best]
+        truths.append(_cell(frame, record.true_boxes, names, record.true_classes, "labels"))
+        answers.append(_cell(frame, record.boxes[best], found, record.classes[best], f"found, score {_SCORE} or more"))
+    return picture_grid(truths + answers, len(truths))
 
 
-def _caption(text: str, row: np.ndarray) -> np.ndarray:
-    strip = np.full((_CAPTION_PX, row.shape[1], 3), 255, np.uint8)
-    return cv2.putText(strip, text, (6, _CAPTION_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (20, 20, 20), 1, cv2.LINE_AA)
-
-
-def _cell(frame: np.ndarray, boxes: np.ndarray, texts: list[str], classes: np.ndarray) -> np.ndarray:
+def _cell(frame: np.ndarray, boxes: np.ndarray, texts: list[str], classes: np.ndarray, caption: str) -> np.ndarray:
     scale = _CELL_PX / frame.shape[1]
-    large = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    drawn = draw_boxes(large, boxes * scale, texts, [class_color(int(one)) for one in classes])
-    return cv2.copyMakeBorder(drawn, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    large = resize_to_fit(frame, (_CELL_PX, round(frame.shape[0] * scale)))
+    return with_caption(draw_boxes(large, boxes * scale, texts, [class_color(int(kind)) for kind in classes]), caption)

@@ -30,9 +30,9 @@ EPILOG = f"""examples:
   sge reproduce table1 --data data/ILSVRC2015 --from runs/single_vid --clips 20000 --frames reference
 
 Every row starts from one single-frame detector (models/checkpoints/{CHECKPOINT} unless --from names another: train one
-with network.memory.kind=neck, docs/training.md) and gets the same clips, batch, rate and seeds. Each has a run folder
-under --runs; its network is exported, and the .tflite is what is measured: mAP on clean and on degraded frames, latency
-relative to the first row. TABLE.json, TABLE.md and TABLE.png in --out are written anew after every row.
+with network.memory.kind=reduction, docs/training.md) and gets the same clips, batch, rate and seeds. Each has a run
+folder under --runs; its network is exported, and the .tflite is what is measured: mAP on clean and on degraded frames,
+latency relative to the first row. TABLE.json, TABLE.md and TABLE.png in --out are written anew after every row.
 
 Stopped with Ctrl-C, or killed: the same command goes on, with the row that it was in. More seeds or rows later use what
 is there, and the report keeps the rows and seeds that it has. Other clips or another start are another experiment:

@@ -28,43 +28,6 @@ class Annotation(NamedTuple):
     ignored: bool = False
 
 
-def whole_number(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
-    """`value` as an int of any size; InputError, naming `where`, for text, fractions, NaN and what is out of range."""
-    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
-    if not whole or (low is not None and value < low) or (high is not None and value > high):
-        limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
-        raise InputError(f"{where} must be a whole number{limits}. Received: {_short(value)}")
-    return int(value)
-
-
-def finite_number(value: Any, where: str, above: float | None = None) -> float:
-    """`value` as a float; InputError, naming `where`, for text, NaN, infinity and what is not above `above`."""
-    try:
-        number = float(value) if type(value) in (int, float) else math.nan
-    except OverflowError:
-        number = math.nan
-    if not math.isfinite(number) or (above is not None and number <= above):
-        limit = "" if above is None else f" above {above:g}"
-        raise InputError(f"{where} must be a number{limit}. Received: {_short(value)}")
-    return number
-
-
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:
-        # Python does not print integers of thousands of digits.
-        text = "a number of thousands of digits"
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def track_numbers(ids: Iterable[int]) -> dict[int, int]:
-    """Track ids of one video -> numbers that an int32 holds: the ids themselves where all of them fit."""
-    ids = list(dict.fromkeys(ids))
-    fits = all(track in _INT32 for track in ids)
-    return {track: track if fits else number for number, track in enumerate(ids)}
-
-
 def build_frame_labels(entries: Sequence[Annotation], width: int, height: int, left_out: int = 0) -> FrameLabels:
     """The labels of one frame of `width` x `height` px, boxes clipped to it.
 
@@ -96,8 +59,20 @@ def build_frame_labels(entries: Sequence[Annotation], width: int, height: int, l
     )
 
 
-def _boxes(rows: Sequence[tuple[float, ...]]) -> np.ndarray:
-    return np.array(rows, np.float32).reshape(-1, 4)
+def track_numbers(ids: Iterable[int]) -> dict[int, int]:
+    """Track ids of one video -> numbers that an int32 holds: the ids themselves where all of them fit."""
+    ids = list(dict.fromkeys(ids))
+    fits = all(track in _INT32 for track in ids)
+    return {track: track if fits else number for number, track in enumerate(ids)}
+
+
+def labels_note(videos: Sequence[Video]) -> tuple[str, ...]:
+    """A sentence about frames that nobody has labelled; none where there are none."""
+    unlabelled = sum(len(video.unlabelled) for video in videos)
+    if not unlabelled:
+        return ()
+    total = sum(video.length for video in videos)
+    return (f"{unlabelled:,} of {total:,} frames are unlabelled: they are run, but neither learned nor scored.",)
 
 
 def label_gap(frames: Iterable[Sequence[int]]) -> int:
@@ -111,10 +86,35 @@ def label_gap(frames: Iterable[Sequence[int]]) -> int:
     return gap if gap > 1 and sum(map(len, frames)) >= _GAP_EVIDENCE else 1
 
 
-def labels_note(videos: Sequence[Video]) -> tuple[str, ...]:
-    """A sentence about frames that nobody has labelled; none where there are none."""
-    unlabelled = sum(len(video.unlabelled) for video in videos)
-    if not unlabelled:
-        return ()
-    total = sum(video.length for video in videos)
-    return (f"{unlabelled:,} of {total:,} frames are unlabelled: they are run, but neither learned nor scored.",)
+def whole_number(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
+    """`value` as an int of any size; InputError, naming `where`, for text, fractions, NaN and what is out of range."""
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if not whole or (low is not None and value < low) or (high is not None and value > high):
+        limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
+        raise InputError(f"{where} must be a whole number{limits}. Received: {_short(value)}")
+    return int(value)
+
+
+def finite_number(value: Any, where: str, above: float | None = None) -> float:
+    """`value` as a float; InputError, naming `where`, for text, NaN, infinity and what is not above `above`."""
+    try:
+        number = float(value) if type(value) in (int, float) else math.nan
+    except OverflowError:
+        number = math.nan
+    if not math.isfinite(number) or (above is not None and number <= above):
+        limit = "" if above is None else f" above {above:g}"
+        raise InputError(f"{where} must be a number{limit}. Received: {_short(value)}")
+    return number
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not print integers of thousands of digits.
+        text = "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _boxes(rows: Sequence[tuple[float, ...]]) -> np.ndarray:
+    return np.array(rows, np.float32).reshape(-1, 4)

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from edge.atomic import atomic_path, path_below
 from edge.errors import InputError
+from edge.sinks.video import VideoSink
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.progress import Progress, no_progress
 
@@ -124,21 +122,11 @@ def _refuse_other_videos(dataset: VideoDataset, files: Sequence[Path], partial: 
 
 
 def _write_video(dataset: VideoDataset, index: int, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        _encode(dataset, index, temporary)
-
-
-def _encode(dataset: VideoDataset, index: int, path: Path) -> None:
     video = dataset.videos[index]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), video.fps, (video.width, video.height))
-    if not writer.isOpened():
-        raise InputError(f"cannot write {path}: check that the folder is writable and OpenCV can encode mp4v")
-    try:
+    with VideoSink(target, video.fps, whole=True) as sink:
         for start in range(0, video.length, _CHUNK):
             for picture in dataset.read(index, start, min(start + _CHUNK, video.length)):
-                writer.write(np.ascontiguousarray(picture))
-    finally:
-        writer.release()
+                sink.write(picture)
 
 
 def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLabels]) -> None:

@@ -1,4 +1,4 @@
-"""`gt.txt` of MOTChallenge."""
+"""MOTChallenge: sequences of images, and `gt.txt` with the objects of all frames."""
 
 from __future__ import annotations
 
@@ -27,6 +27,77 @@ from keras_sge.progress import Progress, no_progress
 
 PEDESTRIAN = 1
 _EXPECTED = "Expected frame, id, left, top, width, height, flag[, class, visibility]: 7 to 10 numbers with commas"
+# MOT16's and MOT17's numbers of what is to be detected; 8 to 13 are distractors, occluders, reflections and crowds.
+_MOT_CLASSES = {
+    PEDESTRIAN: "pedestrian",
+    2: "person_on_vehicle",
+    3: "car",
+    4: "bicycle",
+    5: "motorbike",
+    6: "non_motorized_vehicle",
+    7: "static_person",
+}
+_MOT_OTHERS = range(8, 14)
+# Taken for pedestrians with reason: person on vehicle, static person, distractor, reflection, crowd.
+_LIKE_PEDESTRIANS = (2, 7, 8, 12, 13)
+_SEQINFO = "Expected a section [Sequence] with frameRate, seqLength, imWidth, imHeight and, unless img1, imDir"
+
+
+class MotChallenge(VideoDataset):
+    """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`.
+
+    Frame n is the n-th image by number. Of MOT16 and MOT17 only what their protocol evaluates is an object: an entry of
+    flag 0, and what its number says is like a pedestrian without being one to detect, is a region to ignore; other
+    entries are left out. A line that repeats another one is taken once. Coordinates are taken as they stand and clipped
+    to the frame, beyond which MOT's boxes follow people; a box that lies outside it altogether is left out.
+
+    Where entries stand on every k-th frame only, those between are unlabelled (`Video.unlabelled`).
+
+    Classes are the lines of `gt/labels.txt` where the sequences have it, as CVAT writes it, all the same one; else
+    MOT16's names of the classes that occur in the split and are objects to detect (1 to 7). A file without classes, or
+    with class -1 (MOT15), is of pedestrians.
+
+    Args:
+        directory: the root. split: the folder of the sequences, such as `train`.
+        progress: around the sequences while they are indexed.
+
+    Raises:
+        InputError: a missing file or key, a wrong line, too few images; while it is read: a wrong image. The message
+            names file and line.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        split: str,
+        progress: Progress = no_progress,
+    ):
+        root = Path(directory) / split
+        folders = _sequences(root)
+        self.videos, self._images = [], []
+        truths: list[MotGroundTruth] = []
+        for folder in progress(folders):
+            video, images = _read_sequence(folder, len(self.videos))
+            truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
+            self.videos.append(video)
+            self._images.append(images)
+        class_of, ignored, self.classes = _classes(folders, truths)
+        self._labels = [
+            _frame_labels(truth, class_of, ignored, video) for truth, video in zip(truths, self.videos, strict=True)
+        ]
+        self.videos = _with_unlabelled(self.videos, truths)
+        for index, (video, images) in enumerate(zip(self.videos, self._images, strict=True)):
+            self.videos[index], self._labels[index] = upright_video(video, self._labels[index], images[0])
+        self.notes = labels_note(self.videos)
+
+    def labels(self, index: int) -> list[FrameLabels]:
+        return self._labels[index]
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        video, paths = self.videos[index], self._images[index][start:stop]
+        if not paths:
+            raise InputError(f"{video.name} has frames 0 to {video.length - 1}. Received: {start} to {stop}")
+        return read_images(paths, video)
 
 
 class MotEntry(NamedTuple):
@@ -120,79 +191,6 @@ def _check(where: str, video: Video, frame: float, track: float, kind: float, bo
             f"{where} has the box {', '.join(f'{side:g}' for side in box)} (left, top, width, height), which has no "
             "area. Correct it, or remove the line."
         )
-
-
-# MOT16's and MOT17's numbers of what is to be detected; 8 to 13 are distractors, occluders, reflections and crowds.
-_MOT_CLASSES = {
-    PEDESTRIAN: "pedestrian",
-    2: "person_on_vehicle",
-    3: "car",
-    4: "bicycle",
-    5: "motorbike",
-    6: "non_motorized_vehicle",
-    7: "static_person",
-}
-_MOT_OTHERS = range(8, 14)
-# Taken for pedestrians with reason: person on vehicle, static person, distractor, reflection, crowd.
-_LIKE_PEDESTRIANS = (2, 7, 8, 12, 13)
-_SEQINFO = "Expected a section [Sequence] with frameRate, seqLength, imWidth, imHeight and, unless img1, imDir"
-
-
-class MotChallenge(VideoDataset):
-    """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`.
-
-    Frame n is the n-th image by number. Of MOT16 and MOT17 only what their protocol evaluates is an object: an entry of
-    flag 0, and what its number says is like a pedestrian without being one to detect, is a region to ignore; other
-    entries are left out. A line that repeats another one is taken once. Coordinates are taken as they stand and clipped
-    to the frame, beyond which MOT's boxes follow people; a box that lies outside it altogether is left out.
-
-    Where entries stand on every k-th frame only, those between are unlabelled (`Video.unlabelled`).
-
-    Classes are the lines of `gt/labels.txt` where the sequences have it, as CVAT writes it, all the same one; else
-    MOT16's names of the classes that occur in the split and are objects to detect (1 to 7). A file without classes, or
-    with class -1 (MOT15), is of pedestrians.
-
-    Args:
-        directory: the root. split: the folder of the sequences, such as `train`.
-        progress: around the sequences while they are indexed.
-
-    Raises:
-        InputError: a missing file or key, a wrong line, too few images; while it is read: a wrong image. The message
-            names file and line.
-    """
-
-    def __init__(
-        self,
-        directory: str | Path,
-        split: str,
-        progress: Progress = no_progress,
-    ):
-        root = Path(directory) / split
-        folders = _sequences(root)
-        self.videos, self._images = [], []
-        truths: list[MotGroundTruth] = []
-        for folder in progress(folders):
-            video, images = _read_sequence(folder, len(self.videos))
-            truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
-            self.videos.append(video)
-            self._images.append(images)
-        class_of, ignored, self.classes = _classes(folders, truths)
-        self._labels = [
-            _frame_labels(truth, class_of, ignored, video) for truth, video in zip(truths, self.videos, strict=True)
-        ]
-        self.videos = _with_unlabelled(self.videos, truths)
-        for index, (video, images) in enumerate(zip(self.videos, self._images, strict=True)):
-            self.videos[index], self._labels[index] = upright_video(video, self._labels[index], images[0])
-        self.notes = labels_note(self.videos)
-
-    def labels(self, index: int) -> list[FrameLabels]:
-        return self._labels[index]
-
-    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        video, paths = self.videos[index], self._images[index][start:stop]
-        if not paths:
-            raise InputError(f"{video.name} has frames 0 to {video.length - 1}. Received: {start} to {stop}")
-        return read_images(paths, video)
 
 
 def _sequences(root: Path) -> list[Path]:

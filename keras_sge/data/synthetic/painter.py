@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_sge.data.synthetic.track import Track
 
+_SUBPIXEL_BITS = 4
+
 
 def ellipsoid(center: tuple[float, float, float], radii: tuple[float, float, float]) -> np.ndarray:
     """Surface points of an ellipsoid: float64 (42, 3)."""
@@ -42,9 +44,6 @@ def disc(center: tuple[float, float, float], radius: float, thickness: float, ax
 def mirror(points: np.ndarray) -> np.ndarray:
     """The same solid on the other side of the body: (..., 3) with y negated."""
     return points * (1, -1, 1)
-
-
-_SUBPIXEL_BITS = 4
 
 
 def draw(track: Track, frame: int, size: int) -> tuple[np.ndarray, tuple[int, int]] | None:

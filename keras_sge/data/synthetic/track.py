@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+_GRID = 32
+
 
 def cruise(frames: int, when: float, where: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     """Straight and steady: at `where` at frame `when`, `velocity` in frame sides per frame."""
@@ -57,9 +59,6 @@ def rotations(yaw: np.ndarray, roll: np.ndarray, elevation: float) -> np.ndarray
     turn = np.array([[np.cos(yaw), -np.sin(yaw), zero], [np.sin(yaw), np.cos(yaw), zero], [zero, zero, one]])
     view = np.array([[1, 0, 0], [0, np.sin(elevation), -np.cos(elevation)]])
     return np.einsum("ij,jkt,klt->til", view, turn, bank)
-
-
-_GRID = 32
 
 
 @dataclass(frozen=True)

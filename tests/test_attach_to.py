@@ -1,17 +1,17 @@
-"""Memory and entropy attention at every place that the paper's Tables 2 and 3 name."""
+"""Memory and entropy attention at every attach_to that the paper's Tables 2 and 3 name."""
 
 import dataclasses
 
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from keras_sge.boxes import attention_map_size, memory_map_size
-from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NeckConfig, NetworkConfig, TrainingConfig
-from keras_sge.config.network import PLACES, TRUNK_PLACES
+from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig, TrainingConfig
+from keras_sge.config.network import MAPS, TRUNK_MAPS
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
 from keras_sge.models.memory import memory_filters
@@ -28,45 +28,40 @@ FOUR_EXTRAS = {
 
 
 # One of each kind: the trunk's finest, another that the heads read, the default, an extra, the last.
-SOME_PLACES = ("conv3", "conv12", "conv13", "feature_map1", "feature_map4")
+SOME_MAPS = ("conv3", "conv12", "conv13", "feature_map1", "feature_map4")
 
 
-def answer(model, inputs):
-    """Without the seconds that Keras takes to compile `predict`."""
-    return {name: keras.ops.convert_to_numpy(value) for name, value in model(inputs, training=False).items()}
-
-
-def config_at(memory_place=None, entropy_place=None, **changes):
-    """A tiny network with its memory and its attention at the given places."""
-    elsewhere = memory_place != "conv13"
+def config_at(memory_map=None, entropy_map=None, **changes):
+    """A tiny network with its memory and its attention at the given maps."""
+    elsewhere = memory_map != "conv13"
     settings = {
-        "memory": MemoryConfig(filters=120, place=memory_place) if memory_place else None,
-        "entropy": EntropyConfig(place=entropy_place) if entropy_place else None,
-        "neck": NeckConfig(filters=120) if elsewhere else None,
+        "memory": MemoryConfig(filters=120, attach_to=memory_map) if memory_map else None,
+        "entropy": EntropyConfig(attach_to=entropy_map) if entropy_map else None,
+        "reduction": ReductionConfig(filters=120) if elsewhere else None,
         **FOUR_EXTRAS,
     }
     return tiny_config(**{**settings, **changes})
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_steps_with_carried_state_equal_the_clip(place):
-    config = config_at(place, place, input_size=(100, 132))
+@pytest.mark.parametrize("attach_to", MAPS)
+def test_steps_with_carried_state_equal_the_clip(attach_to):
+    config = config_at(attach_to, attach_to, input_size=(100, 132))
     model = randomize(SGENet(config))
     step = step_model_from(model)
     inputs = random_clip(config, frames=3)
-    clip = answer(model, inputs)
+    clip = outputs_of(model, inputs)
     [state] = state_tensors(config)
     carried = np.zeros(state.shape, np.float32)
     for time in range(3):
         frame = {key: value[:, time] for key, value in inputs.items()}
-        given = answer(step, {**frame, "state": carried})
+        given = outputs_of(step, {**frame, "state": carried})
         carried = given["next_state"]
         for key in ("boxes", "scores"):
             np.testing.assert_allclose(given[key], clip[key][:, time], atol=1e-5 * max(1, np.abs(clip[key]).max()))
     # What the memory remembers, and what the attention says, reach the answer.
     for name in ("state", "attention"):
-        other = answer(step, {**frame, "state": carried, name: 0 * (carried if name == "state" else frame[name])})
-        same = answer(step, {**frame, "state": carried})
+        other = outputs_of(step, {**frame, "state": carried, name: 0 * (carried if name == "state" else frame[name])})
+        same = outputs_of(step, {**frame, "state": carried})
         assert np.abs(other["scores"] - same["scores"]).max() > 1e-3, name
 
 
@@ -76,17 +71,19 @@ def test_sizes_and_channels_follow_the_place():
     sizes |= {"feature_map1": 5, "feature_map2": 3, "feature_map3": 2, "feature_map4": 1}
     # At most 256, and at most what the map has: 128, 128, 512, 1,024; 512, 256, 256, 256.
     channels = {"conv3": 128, "conv4": 128}
-    for place in PLACES:
-        one = dataclasses.replace(config, memory=MemoryConfig(place=place), entropy=EntropyConfig(place=place))
-        assert memory_map_size(one) == attention_map_size(one) == (sizes[place],) * 2
-        assert memory_filters(one) == channels.get(place, 256)
+    for attach_to in MAPS:
+        one = dataclasses.replace(
+            config, memory=MemoryConfig(attach_to=attach_to), entropy=EntropyConfig(attach_to=attach_to)
+        )
+        assert memory_map_size(one) == attention_map_size(one) == (sizes[attach_to],) * 2
+        assert memory_filters(one) == channels.get(attach_to, 256)
     lstm = dataclasses.replace(config, alpha=0.5, memory=MemoryConfig("lstm", filters=1024))
     assert memory_filters(lstm) == 512
 
 
-@pytest.mark.parametrize("place", ["conv4", "feature_map1", "feature_map4"])
-def test_the_map_in_the_graph_equals_the_map_on_the_host(place):
-    config = config_at(None, place, entropy=EntropyConfig(place=place, form="mean_keeping"), input_size=(96, 128))
+@pytest.mark.parametrize("attach_to", ["conv4", "feature_map1", "feature_map4"])
+def test_the_map_in_the_graph_equals_the_map_on_the_host(attach_to):
+    config = config_at(None, attach_to, entropy=EntropyConfig(attach_to=attach_to, gain=2), input_size=(96, 128))
     host = randomize(build_step_model(config))
     graph = build_step_model(config, entropy="graph")
     copy_weights(host, graph)
@@ -94,96 +91,109 @@ def test_the_map_in_the_graph_equals_the_map_on_the_host(place):
     frame[:, 64:] = 90
     image = (frame[None, ..., ::-1] / 127.5 - 1).astype(np.float32)
     attention = entropy_attention(frame, entropy_settings(config))[None, ..., None]
-    expected = answer(host, {"image": image, "attention": attention})
-    for key, value in answer(graph, {"image": image}).items():
+    expected = outputs_of(host, {"image": image, "attention": attention})
+    for key, value in outputs_of(graph, {"image": image}).items():
         np.testing.assert_allclose(value, expected[key], atol=1e-4 * max(1, np.abs(expected[key]).max()))
 
 
-def test_mean_keeping_doubles_the_attention():
+def test_a_gain_of_two_doubles_the_attention():
     literal = randomize(build_step_model(config_at("conv13", "conv13")))
-    doubled = build_step_model(config_at("conv13", entropy=EntropyConfig(form="mean_keeping")))
+    doubled = build_step_model(config_at("conv13", entropy=EntropyConfig(gain=2)))
     copy_weights(literal, doubled)
     inputs = {key: value[:, 0] for key, value in random_clip(config_at("conv13", "conv13"), 1).items()}
     inputs["state"] = np.zeros(literal.input["state"].shape, np.float32)
-    expected = answer(literal, {**inputs, "attention": 2 * inputs["attention"]})["scores"]
-    np.testing.assert_allclose(answer(doubled, inputs)["scores"], expected, atol=1e-5)
+    expected = outputs_of(literal, {**inputs, "attention": 2 * inputs["attention"]})["scores"]
+    np.testing.assert_allclose(outputs_of(doubled, inputs)["scores"], expected, atol=1e-5)
 
 
 def test_the_1x1_that_brings_channels_back_counts_as_temporal():
-    base = dataclasses.replace(NetworkConfig("n", ("a",)), memory=MemoryConfig(place="conv12"))
+    base = dataclasses.replace(NetworkConfig("n", ("a",)), memory=MemoryConfig(attach_to="conv12"))
     # 1x1 512 -> 256, three gates over 512 channels, and 256 -> 512.
     assert summarize(base).temporal_params == 512 * 256 + 3 * (9 * 512 + 512 * 256) + 256 * 512
-    inside = dataclasses.replace(base, memory=MemoryConfig(place="conv3"))
+    inside = dataclasses.replace(base, memory=MemoryConfig(attach_to="conv3"))
     assert summarize(inside).temporal_params == 128 * 128 + 3 * (9 * 256 + 256 * 128) + 128 * 128
-    assert summarize(dataclasses.replace(base, memory=MemoryConfig(kind="neck"))).temporal_params == 0
+    assert summarize(dataclasses.replace(base, memory=MemoryConfig(kind="reduction"))).temporal_params == 0
 
 
-@pytest.mark.parametrize("place", [place for place in SOME_PLACES if place != "conv13"])
-def test_a_memory_elsewhere_changes_nothing_at_first(place, tmp_path):
+@pytest.mark.parametrize("attach_to", [attach_to for attach_to in SOME_MAPS if attach_to != "conv13"])
+def test_a_memory_elsewhere_changes_nothing_at_first(attach_to, tmp_path):
     single = randomize(
-        SGENet(tiny_config(memory=MemoryConfig("neck", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS))
+        SGENet(
+            tiny_config(memory=MemoryConfig("reduction", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS)
+        )
     )
     save_weights(single, tmp_path / "single.npz")
-    joined = SGENet(config_at(place))
+    joined = SGENet(config_at(attach_to))
     videos = SyntheticSky(videos=2, frames=2, size=64, seed=3)
     set_starting_weights(joined, TrainingConfig(start_from=str(tmp_path / "single.npz")), videos)
     inputs = random_clip(joined.config, frames=2)
-    before, after = answer(single, inputs), answer(joined, inputs)
+    before, after = outputs_of(single, inputs), outputs_of(joined, inputs)
     for key in before:
         # The file holds half precision.
         assert np.corrcoef(before[key].ravel(), after[key].ravel())[0, 1] > 0.9999, key
 
 
-@pytest.mark.parametrize("place", SOME_PLACES)
-def test_a_new_attention_is_made_up_for_in_what_reads_its_map(place, tmp_path):
+@pytest.mark.parametrize("attach_to", SOME_MAPS)
+def test_a_new_attention_is_made_up_for_in_what_reads_its_map(attach_to, tmp_path):
     single = randomize(
-        SGENet(tiny_config(memory=MemoryConfig("neck", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS))
+        SGENet(
+            tiny_config(memory=MemoryConfig("reduction", 120, squeeze_activation="tanh"), entropy=None, **FOUR_EXTRAS)
+        )
     )
     save_weights(single, tmp_path / "single.npz")
     videos = SyntheticSky(videos=2, frames=2, size=64, seed=3)
-    neck = {"memory": single.config.memory, "neck": None} if place == "conv13" else {"memory": None}
-    joined = SGENet(config_at(None, place, **neck))
+    reduction = {"memory": single.config.memory, "reduction": None} if attach_to == "conv13" else {"memory": None}
+    joined = SGENet(config_at(None, attach_to, **reduction))
     set_starting_weights(joined, TrainingConfig(start_from=str(tmp_path / "single.npz")), videos)
     inputs = random_clip(joined.config, frames=2)
     settings = entropy_settings(joined.config)
     inputs["attention"][:] = np.mean([entropy_attention(videos.read(k, 0, 1)[0], settings) for k in range(2)])
-    before, after = answer(single, {"image": inputs["image"]}), answer(joined, inputs)
+    before, after = outputs_of(single, {"image": inputs["image"]}), outputs_of(joined, inputs)
     for key in before:
         np.testing.assert_allclose(after[key], before[key], atol=0.02 * np.abs(before[key]).max())
 
 
-@pytest.mark.parametrize("place", TRUNK_PLACES)
-def test_freezing_the_trunk_leaves_the_memory_inside_it_free(place):
-    model = SGENet(config_at(place), clip_length=2, freeze_until="conv6")
+@pytest.mark.parametrize("attach_to", TRUNK_MAPS)
+def test_freezing_the_trunk_leaves_the_memory_inside_it_free(attach_to):
+    model = SGENet(config_at(attach_to), clip_length=2, freeze_until="conv6")
     free = {weight_name(weight) for weight in model.trainable_weights}
     assert any(name.startswith("memory_update") for name in free)
     assert "conv3_pointwise/kernel" not in free and "conv7_pointwise/kernel" in free
-    assert (place == "conv13") != ("memory_restore/kernel" in free)
+    assert (attach_to == "conv13") != ("memory_restore/kernel" in free)
 
 
 def test_saved_network_answers_alike(tmp_path):
     model = randomize(
-        SGENet(config_at("feature_map2", "conv3", memory=MemoryConfig("lstm", 120, place="feature_map2")))
+        SGENet(config_at("feature_map2", "conv3", memory=MemoryConfig("lstm", 120, attach_to="feature_map2")))
     )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.config == model.config
     inputs = random_clip(model.config, frames=2)
-    np.testing.assert_allclose(answer(loaded, inputs)["scores"], answer(model, inputs)["scores"], atol=1e-6)
+    np.testing.assert_allclose(outputs_of(loaded, inputs)["scores"], outputs_of(model, inputs)["scores"], atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (lambda: {"memory": MemoryConfig(place="conv14")}, ["network.memory.place", "conv13", "conv14"]),
-        (lambda: {"entropy": EntropyConfig(place="none")}, ["network.entropy.place", "network.entropy to null"]),
-        (lambda: {"entropy": EntropyConfig(form="both")}, ["network.entropy.form", "mean_keeping"]),
-        (lambda: {"memory": MemoryConfig(place="feature_map2")}, ["feature_map2", "1 feature maps", "network.extras"]),
-        (lambda: {"memory": MemoryConfig(kind="neck", place="conv12")}, ["network.memory.place", "neck"]),
+        (lambda: {"memory": MemoryConfig(attach_to="conv14")}, ["network.memory.attach_to", "conv13", "conv14"]),
+        (
+            lambda: {"entropy": EntropyConfig(attach_to="none")},
+            ["network.entropy.attach_to", "network.entropy to null"],
+        ),
+        (lambda: {"entropy": EntropyConfig(gain=3)}, ["network.entropy.gain", "1, 2"]),
+        (
+            lambda: {"memory": MemoryConfig(attach_to="feature_map2")},
+            ["feature_map2", "1 feature maps", "extras"],
+        ),
+        (
+            lambda: {"memory": MemoryConfig(kind="reduction", attach_to="conv12")},
+            ["network.memory.attach_to", "reduction"],
+        ),
         (lambda: {"memory": MemoryConfig("lstm", squeeze="gate")}, ["network.memory.squeeze", "lstm"]),
-        (lambda: {"memory": MemoryConfig(place="conv12"), "top_down": True}, ["network.top_down", "conv12"]),
-        (lambda: {"neck": NeckConfig()}, ["network.neck", "network.memory.place"]),
-        (lambda: {"neck": NeckConfig(activation="relu")}, ["network.neck.activation", "tanh"]),
+        (lambda: {"memory": MemoryConfig(attach_to="conv12"), "top_down": True}, ["network.top_down", "conv12"]),
+        (lambda: {"reduction": ReductionConfig()}, ["network.reduction", "network.memory.attach_to"]),
+        (lambda: {"reduction": ReductionConfig(activation="relu")}, ["network.reduction.activation", "tanh"]),
     ],
 )
 def test_what_does_not_fit_together_is_named(changes, words):
