@@ -47,10 +47,15 @@ def folded_twin(config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> tf_
     return twin
 
 
-def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """A Keras network's weights by `layer/weight`, each batch norm `NAME_bn` multiplied into the convolution NAME."""
+def folded_weights(model: keras.Model, config: NetworkConfig) -> dict[str, np.ndarray]:
+    """A Keras network's weights by `layer/weight`, each batch norm multiplied into the convolution before it.
+
+    Args:
+        model: a clip or step model.
+        config: of the network.
+    """
     weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
-    table = topology(model.config)
+    table = topology(config)
     norms = {row.norm for row in table}
     folded = {name: value for name, value in weights.items() if layer_of(name) not in norms}
     for row in table:
@@ -67,15 +72,17 @@ def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return folded
 
 
-def set_folded_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+def set_folded_weights(model: keras.Model, config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Puts folded weights back into a Keras network, whose batch norms become additions of a bias.
 
     Args:
-        model: a clip or step model. weights: by `layer/weight`, as `folded_weights` gives them.
+        model: a clip or step model.
+        config: of the network.
+        weights: by `layer/weight`, as `folded_weights` gives them.
     """
     names = [weight_name(weight) for weight in model.weights]
     unfolded = {name: value for name, value in weights.items() if name in names}
-    for row in topology(model.config):
+    for row in topology(config):
         if row.norm:
             unfolded |= folded_norm(row.name, weights[f"{row.name}/bias"])
     for weight, name in zip(model.weights, names, strict=True):
