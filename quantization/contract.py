@@ -13,6 +13,7 @@ from quantization.graph import CONTROL_FLOW, VARIABLES, Graph, graph_of
 STATE_SCALE, STATE_ZERO_POINT = 1 / 128, 0
 STATE_RANGE = (-128 * STATE_SCALE, 127 * STATE_SCALE)
 IMAGE_SCALE, IMAGE_ZERO_POINT = 1 / 127.5, 0
+IMAGE_RANGE = (-128 * IMAGE_SCALE, 127 * IMAGE_SCALE)
 
 _INTEGERS = ("int8", "int32")
 # The only operators that may stand between a float input or output and the integers.

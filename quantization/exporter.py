@@ -78,7 +78,7 @@ class Exporter:
         validation: from `validate`; None before.
 
     Raises:
-        InputError: an unknown recipe, `graph` for int8, or an LSTM's memory for int8.
+        InputError: an unknown recipe, `graph` for int8, an LSTM's memory for int8, or ranges for another recipe.
 
     Example:
         exporter = Exporter(keras_sge.load_model("runs/first"), "int8")
@@ -101,6 +101,8 @@ class Exporter:
             if entropy != "host":
                 raise InputError("the entropy map in the graph has float operators, int8 files have none: use `host`.")
             check_bounded_memory(model.config)
+        elif ranges is not None:
+            raise InputError(f"ranges go with int8 recipes, float tensors have none. Received: recipe={recipe!r}")
         self.calibration: Calibration | None = None
         self.flatbuffer: bytes | None = None
         self.validation: Validation | None = None

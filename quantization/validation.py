@@ -59,7 +59,8 @@ class Validation:
         return facts
 
     def __str__(self) -> str:
-        text = f"within {self.relative_difference:.2g} of {self.reference}, relative"
+        reference = "the trained twin" if self.reference == "twin" else self.reference
+        text = f"within {self.relative_difference:.2g} of {reference}, relative"
         if not self.agreement.found:
             return text
         return (
@@ -112,16 +113,17 @@ def validate(
 
 
 def _refuse_far_off(validation: Validation) -> None:
-    allowed, agreement = TOLERANCE[validation.precision], validation.agreement
+    allowed, agreement, reference = TOLERANCE[validation.precision], validation.agreement, validation.reference
     if not validation.relative_difference <= allowed:
         raise InputError(
-            f"the converted file differs from Keras by {validation.relative_difference:.2%}; {allowed:.2%} is allowed "
-            f"for {validation.precision}. It was not written."
+            f"the converted file differs from {reference} by {validation.relative_difference:.2%}; {allowed:.2%} is "
+            f"allowed for {validation.precision}. It was not written."
         )
     if agreement.detections >= _ENOUGH and agreement.found < _FOUND * agreement.detections:
         raise InputError(
-            f"the converted file finds {agreement.found} of {agreement.detections} detections of Keras again, expected "
-            f"{_FOUND:.0%} or more. It was not written; calibrate on more clips, or on videos like those to come."
+            f"the converted file finds {agreement.found} of {agreement.detections} detections of {reference} again, "
+            f"expected {_FOUND:.0%} or more. It was not written; calibrate on more clips, or on videos like those to "
+            "come."
         )
 
 

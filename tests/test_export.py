@@ -1,5 +1,7 @@
 """The deployed file against Keras."""
 
+import re
+
 import numpy as np
 import pytest
 from tiny import CLASSES, randomize, tiny_config
@@ -64,7 +66,9 @@ def test_float32_equals_keras_over_sixty_frames(tiny_tflite, frames, expected):
 
 def test_float16_is_near_and_half_as_large(tiny_net, tiny_tflite, frames, expected, tmp_path):
     path = tmp_path / "half.tflite"
-    assert Exporter(tiny_net, "float16").write(path).metadata.precision == "float16"
+    result = Exporter(tiny_net, "float16").write(path)
+    assert result.metadata.precision == "float16" and result.bytes == path.stat().st_size
+    assert re.match(rf"{re.escape(str(path))}: \d\.\d\d MB, float16, within \S+ of Keras, relative", str(result))
     for answer, wanted in zip(answers_of(Detector(path), frames), expected, strict=True):
         assert np.abs(answer - wanted).max() <= 2e-2 * np.abs(wanted).max()
     flatbuffers = [read_model(file)[0] for file in (path, tiny_tflite)]

@@ -128,6 +128,20 @@ def test_state_bytes_go_straight_back(int8_file, videos):
         )
 
 
+def test_a_call_that_is_repeated_drops_what_came_after_it(tiny_net, source):
+    exporter = Exporter(tiny_net, "int8")
+    exporter.flatbuffer, exporter.validation = b"of older ranges", "of older ranges"
+    calibration = exporter.calibrate(source)
+    assert exporter.calibration is calibration and exporter.flatbuffer is None and exporter.validation is None
+    assert exporter.metadata.details["calibration"]["frames"] == 60
+    with pytest.raises(InputError, match="nothing to calibrate"):
+        Exporter(tiny_net, "int8", ranges=calibration.ranges).calibrate(source)
+    with pytest.raises(InputError, match="nothing to calibrate"):
+        Exporter(tiny_net, "float32").calibrate(source)
+    with pytest.raises(InputError, match="ranges go with int8"):
+        Exporter(tiny_net, "dynamic", ranges=calibration.ranges)
+
+
 def test_float_io_is_the_same_network(tiny_net, int8_file, source, tmp_path):
     path = tmp_path / "tiny_int8_float_io.tflite"
     metadata = written(tiny_net, path, source, "int8_float_io")

@@ -58,7 +58,7 @@ def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, mon
     monkeypatch.setattr(
         twins.tfmot.quantization.keras.quantizers.FixedQuantizer, "__call__", lambda self, inputs, *_, **__: inputs
     )
-    twin = folded_twin(net.config, folded_weights(net))
+    twin = folded_twin(net.config, folded_weights(net, net.config))
     some_range = {layer.name: (-1.0, 1.0) for layer in twin.layers if layer.name.endswith(("_relu", "boxes"))}
     graph = ClipGraph(twins.quantized_twin(twin, some_range), backprop_window=2)
     values = graph.values(tensors(clip))
@@ -74,14 +74,15 @@ def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, mon
 
 def test_folded_weights_go_back_into_a_network():
     net, other = network("memory"), SGENet(tiny_config(**NETWORKS["memory"]))
-    set_folded_weights(other, folded_weights(net))
+    set_folded_weights(other, other.config, folded_weights(net, net.config))
     clip = random_clip(net.config, 2)
     for name, value in net.predict_on_batch(clip).items():
         np.testing.assert_allclose(other.predict_on_batch(clip)[name], value, atol=1e-5 * np.abs(value).max())
 
 
 def test_a_twin_takes_no_weights_of_another_network():
-    weights = folded_weights(network("neck"))
+    net = network("neck")
+    weights = folded_weights(net, net.config)
     with pytest.raises(ValueError, match="memory_squeeze/kernel"):
         folded_twin(tiny_config(memory=None, entropy=None), weights)
     with pytest.raises(ValueError, match="conv1/kernel has shape"):
@@ -137,7 +138,8 @@ def test_a_run_is_logged_from_before_its_first_step(finished):
 
 
 def test_the_frozen_trunk_stays_and_the_rest_moves(setting, finished):
-    before = folded_weights(load_clip_model(setting / "start.npz"))
+    start = load_clip_model(setting / "start.npz")
+    before = folded_weights(start, start.config)
     after = QatCheckpoint.load(finished / "qat.npz").weights
     assert set(before) == set(after)
     moved = {name for name, value in after.items() if not np.array_equal(value, before[name])}
@@ -166,7 +168,11 @@ def test_the_file_equals_the_twin_within_a_few_steps(setting, finished):
     flatbuffer, metadata = read_model(setting / "tuned_int8.tflite")
     runtime, checkpoint = Runtime(flatbuffer, metadata), QatCheckpoint.load(finished / "qat.npz")
     config = tiny_config(**NETWORKS["memory"])
-    graph = ClipGraph(twins.quantized_twin(folded_twin(config, checkpoint.best), checkpoint.ranges))
+    twin = twins.quantized_twin(folded_twin(config, checkpoint.best), checkpoint.ranges)
+    # The image's 256 values are those of the file, from the first to the last.
+    for value, end in ((-2.0, -128 / 127.5), (2.0, 127 / 127.5)):
+        np.testing.assert_allclose(twin.get_layer("quant_image_in")(tf.fill((1, 64, 64, 3), value)), end, rtol=1e-6)
+    graph = ClipGraph(twin)
     clip, state = random_clip(config, 8), np.zeros((1, *graph.state_shape), np.float32)
     raw = {"state": np.zeros(state.shape, np.int8)}
     for frame in range(8):

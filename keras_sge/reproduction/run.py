@@ -146,7 +146,7 @@ class RowRun:
     Args:
         folder: `sge train`'s run folder; `step.tflite`, `trained.json` and the figures stand beside the model.
         network: the row's. settings: the table's. seed: of the training.
-        export: (clip model, path) writes the .tflite of one step; `quantization.exporter.export`, which this package
+        export: (clip model, path) writes the .tflite of one step; `quantization.Exporter`, which this package
             must not import.
     """
 

@@ -9,6 +9,8 @@ import tf_keras
 
 # tfmot's wrappers put this before a layer's name.
 PREFIX = "quant_"
+# The layer whose output is the memory's next state.
+_NEXT_STATE = "memory_next_state"
 
 
 class ClipGraph:
@@ -18,8 +20,11 @@ class ClipGraph:
     at a time; only the memory's own layers are repeated.
 
     Args:
-        model: a folded twin, or its quantized form. backprop_window: frames that a gradient goes back in time; None for
-            the whole clip.
+        model: a folded twin, or its quantized form.
+        backprop_window: frames that a gradient goes back in time; None for the whole clip.
+
+    Attributes:
+        state_shape: (rows, columns, channels) of the memory's state; None for a network without memory.
     """
 
     def __init__(self, model: tf_keras.Model, backprop_window: int | None = None):
@@ -34,7 +39,7 @@ class ClipGraph:
 
     def _parts(self):
         """The graph's layers before the memory, in its loop, and behind it."""
-        with_state, needed = {"state"}, {"memory_next_state"}
+        with_state, needed = {"state"}, {_NEXT_STATE}
         for name, _, sources in self._nodes:
             if with_state.intersection(sources):
                 with_state.add(name)
@@ -50,7 +55,7 @@ class ClipGraph:
         """One frame: the model's inputs by name to `boxes`, `scores` and, with memory, `next_state`."""
         values = _run(self._nodes, dict(inputs))
         outputs = {"boxes": values["boxes"], "scores": values["scores"]}
-        return outputs | ({"next_state": values["memory_next_state"]} if self.state_shape else {})
+        return outputs | ({"next_state": values[_NEXT_STATE]} if self.state_shape else {})
 
     def values(self, clip: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The outputs of all layers, by layer name, as (clips, frames, ...).
@@ -70,7 +75,7 @@ class ClipGraph:
                     state = tf.stop_gradient(state)
                 known = {"state": state, **{name: by_frame[name][frame] for name in entering}}
                 steps.append(_run(self._memory, known))
-                state = steps[-1]["memory_next_state"]
+                state = steps[-1][_NEXT_STATE]
             for name, _, _ in self._memory:
                 values[name] = _folded(tf.stack([step[name] for step in steps], axis=1))
         values = _run(self._after, values)

@@ -109,7 +109,7 @@ def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "in
         recipe: `int8` or `int8_float_io`.
     """
     model = SGENet(network)
-    set_folded_weights(model, run.best)
+    set_folded_weights(model, network, run.best)
     twin = quantized_twin(folded_twin(network, run.best), run.ranges)
     details = {
         "exported_with": versions("tf-keras", "tensorflow-model-optimization"),
@@ -139,12 +139,12 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
         "steps": qat.epochs * qat.steps_per_epoch,
         "settings": dataclasses.asdict(qat),
     }
-    return QatCheckpoint(ranges, details, folded_weights(step))
+    return QatCheckpoint(ranges, details, folded_weights(step, config.network))
 
 
 def _unrounded_losses(config: Config, start: SGENet, clips: ClipLoader) -> dict[str, float]:
     """The validation losses of the float network, by output name."""
-    weights = folded_weights(start)
+    weights = folded_weights(start, config.network)
     return TwinTrainer(folded_twin(config.network, weights), config, weights).validate(clips)
 
 

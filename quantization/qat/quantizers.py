@@ -1,11 +1,23 @@
-"""How tensorflow-model-optimization quantizes each kind of layer of the one-step network."""
+"""How tensorflow-model-optimization quantizes each kind of layer of the one-step network; and its import."""
 
 from __future__ import annotations
+
+import os
 
 import tensorflow as tf
 import tf_keras
 
-from quantization.qat.model_optimization import tfmot
+# The import of tfmot sets this variable, which would change what `tf.keras` means in every process started from this
+# one: it is put back.
+_KEY = "TF_USE_LEGACY_KERAS"
+_before = os.environ.get(_KEY)
+
+import tensorflow_model_optimization as tfmot  # noqa: E402
+
+if _before is None:
+    os.environ.pop(_KEY, None)
+else:
+    os.environ[_KEY] = _before
 
 
 class OutputRange(tfmot.quantization.keras.QuantizeConfig):

@@ -15,11 +15,13 @@ from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.step_model import build_step_model
 from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, weight_name
+from quantization.contract import IMAGE_RANGE
 from quantization.int8 import INPUT_RANGES, Ranges
 from quantization.qat.clip_graph import PREFIX
-from quantization.qat.model_optimization import tfmot
-from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange
+from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange, tfmot
 
+# Of -1 to 1 TensorFlow's kernel makes another zero point than the converter, by one step.
+_INPUT_RANGES = {**INPUT_RANGES, "image": IMAGE_RANGE}
 _CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
@@ -45,10 +47,15 @@ def folded_twin(config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> tf_
     return twin
 
 
-def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """A Keras network's weights by `layer/weight`, each batch norm `NAME_bn` multiplied into the convolution NAME."""
+def folded_weights(model: keras.Model, config: NetworkConfig) -> dict[str, np.ndarray]:
+    """A Keras network's weights by `layer/weight`, each batch norm multiplied into the convolution before it.
+
+    Args:
+        model: a clip or step model.
+        config: of the network.
+    """
     weights = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
-    table = topology(model.config)
+    table = topology(config)
     norms = {row.norm for row in table}
     folded = {name: value for name, value in weights.items() if layer_of(name) not in norms}
     for row in table:
@@ -65,15 +72,17 @@ def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return folded
 
 
-def set_folded_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+def set_folded_weights(model: keras.Model, config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Puts folded weights back into a Keras network, whose batch norms become additions of a bias.
 
     Args:
-        model: a clip or step model. weights: by `layer/weight`, as `folded_weights` gives them.
+        model: a clip or step model.
+        config: of the network.
+        weights: by `layer/weight`, as `folded_weights` gives them.
     """
     names = [weight_name(weight) for weight in model.weights]
     unfolded = {name: value for name, value in weights.items() if name in names}
-    for row in topology(model.config):
+    for row in topology(config):
         if row.norm:
             unfolded |= folded_norm(row.name, weights[f"{row.name}/bias"])
     for weight, name in zip(model.weights, names, strict=True):
@@ -92,7 +101,7 @@ def quantized_twin(twin: tf_keras.Model, ranges: Ranges) -> tf_keras.Model:
         ValueError: a range is of no layer of the twin.
     """
     names = {layer.name for layer in twin.layers}
-    inputs = {f"{name}_in": limits for name, limits in INPUT_RANGES.items() if f"{name}_in" in names}
+    inputs = {f"{name}_in": limits for name, limits in _INPUT_RANGES.items() if f"{name}_in" in names}
     ranges = {**ranges, **inputs}
     if unknown := ranges.keys() - names:
         raise ValueError(f"ranges of layers that the twin does not have: {sorted(unknown)[:8]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from edge.benchmark import GeneratedSource
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
+from edge.runtimes import compiled
 from edge.runtimes import litert as runtime_module
-from edge.runtimes.compiled import CompiledRuntime, GpuError, explain_refusal
+from edge.runtimes.compiled import CompiledRuntime, GpuError, adapter_of, compare_on_noise, explain_refusal
 from edge.runtimes.litert import RUNTIMES, Runtime
 from edge.runtimes.runtime import open_runtime
 
@@ -170,18 +172,45 @@ print(gpu.runtime.accelerator, difference)
     assert accelerator.startswith("gpu (") and float(difference) < 1e-3
 
 
-def test_a_gpu_that_computes_something_else_is_refused(model_file, monkeypatch):
+@pytest.mark.parametrize("factor", [1.1, float("nan")])
+def test_a_gpu_that_computes_something_else_is_refused(model_file, monkeypatch, factor):
     """The check that guards against drivers that are wrong while fully accelerated."""
-    pytest.importorskip("ai_edge_litert.compiled_model")
     flatbuffer, metadata = read_model(model_file)
     reference = Runtime(flatbuffer, metadata)
-    wrong = CompiledRuntime.__new__(CompiledRuntime)
-    wrong.accelerator = "gpu (test)"
-    details = {name: {"shape": value.shape, "dtype": value.dtype} for name, value in inputs_of(metadata).items()}
-    monkeypatch.setattr(CompiledRuntime, "__call__", lambda self, arrays: reference(arrays))
-    wrong._compare(reference, details)
-    monkeypatch.setattr(
-        CompiledRuntime, "__call__", lambda self, arrays: {k: 1.1 * v for k, v in reference(arrays).items()}
-    )
-    with pytest.raises(GpuError, match=r"gpu \(test\) gives another .* than the CPU"):
-        wrong._compare(reference, details)
+
+    class OnTheCpu:
+        """A `CompiledFile` that needs no GPU."""
+
+        fully_accelerated, factor = True, 1.0
+
+        def __init__(self, flatbuffer, signature):
+            inputs = inputs_of(metadata).items()
+            self.inputs = {name: {"shape": value.shape, "dtype": value.dtype} for name, value in inputs}
+
+        def __call__(self, inputs):
+            return {name: self.factor * value for name, value in reference(inputs).items()}
+
+    monkeypatch.setattr(compiled, "CompiledFile", OnTheCpu)
+    assert CompiledRuntime(flatbuffer, metadata).accelerator == "gpu"
+    monkeypatch.setattr(OnTheCpu, "factor", factor)
+    with pytest.raises(GpuError, match=r"gpu gives another .* than the CPU"):
+        CompiledRuntime(flatbuffer, metadata)
+
+
+def test_an_error_that_grows_with_the_state_is_seen():
+    def step(gain):
+        return lambda inputs: {
+            "scores": inputs["image"],
+            "next_state": np.float32(gain) * inputs["state"] + inputs["image"],
+        }
+
+    inputs = {name: {"shape": (1, 4), "dtype": np.float32} for name in ("image", "state")}
+    steps = compare_on_noise(step(0.5), step(0.51), inputs, {"state": ("next_state", 0.0)})
+    first, second, third = itertools.islice(steps, 3)
+    assert first["next_state"].largest == 0 < second["next_state"].relative < 0.1
+    assert third["scores"].largest == third["scores"].mean == 0 < third["scores"].largest_size <= 1
+
+
+def test_the_adapter_is_named_as_the_log_has_it():
+    log = "I0000 x.cc:1] Selected adapter: A GPU, of two words, arch=none\nINFO: more\n"
+    assert adapter_of(log) == "A GPU, of two words" and adapter_of("INFO: more\n") == ""
