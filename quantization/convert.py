@@ -66,15 +66,15 @@ def _converter(step: keras.Model) -> tuple[tf.lite.TFLiteConverter, tempfile.Tem
     names = [tensor.name for tensor in step.inputs]
     signature = {tensor.name: tf.TensorSpec(tensor.shape, tf.float32, tensor.name) for tensor in step.inputs}
 
-    @tf.function(input_signature=[signature])
+    @tf.function(input_signature=[signature], autograph=False)
     def serve(inputs):
         return step({name: inputs[name] for name in names})
 
-    archive = keras.export.ExportArchive()
-    archive.track(step)
-    archive.add_endpoint("serve", serve)
+    # Not `step.export`: it saves every layer's own functions as well, which takes longer than all the rest.
+    module = tf.Module()
+    module.weights = [weight.value for weight in step.weights]
     folder = tempfile.TemporaryDirectory()
-    archive.write_out(folder.name, verbose=False)
+    tf.saved_model.save(module, folder.name, signatures={"serving_default": serve.get_concrete_function()})
     converter = tf.lite.TFLiteConverter.from_saved_model(folder.name, signature_keys=["serving_default"])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter, folder
