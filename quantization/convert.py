@@ -50,15 +50,15 @@ def _converter(step: keras.Model) -> Iterator[tf.lite.TFLiteConverter]:
     names = [tensor.name for tensor in step.inputs]
     signature = {tensor.name: tf.TensorSpec(tensor.shape, tf.float32, tensor.name) for tensor in step.inputs}
 
-    @tf.function(input_signature=[signature])
+    @tf.function(input_signature=[signature], autograph=False)
     def serve(inputs):
         return step({name: inputs[name] for name in names})
 
-    archive = keras.export.ExportArchive()
-    archive.track(step)
-    archive.add_endpoint("serve", serve)
+    # Not `step.export`: it saves every layer's own functions as well, which takes longer than all the rest.
+    module = tf.Module()
+    module.weights = [weight.value for weight in step.weights]
     with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve.get_concrete_function()})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         yield converter

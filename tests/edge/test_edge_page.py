@@ -29,7 +29,7 @@ RED = (30, 30, 220)
 def get(url):
     # Whatever proxy this machine has is not for its own address.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=20) as answer:
+    with opener.open(url, timeout=60) as answer:
         return answer.headers, answer.read()
 
 
@@ -91,7 +91,7 @@ def test_several_clients_and_a_limit():
         host = page.url.split("/")[2]
         clients = []
         for _ in range(MOST_VIEWERS):
-            client = http.client.HTTPConnection(host, timeout=20)
+            client = http.client.HTTPConnection(host, timeout=60)
             stack.callback(client.close)
             client.request("GET", "/stream.mjpg")
             clients.append(client.getresponse())
@@ -106,13 +106,13 @@ def connections(page, count, request=b""):
     """So many open connections that have sent so much."""
     stack, address = contextlib.ExitStack(), ("127.0.0.1", int(page.url.split(":")[2].strip("/")))
     for _ in range(count):
-        stack.enter_context(socket.create_connection(address, timeout=20)).sendall(request)
+        stack.enter_context(socket.create_connection(address, timeout=60)).sendall(request)
     return stack
 
 
 def status_of(page, path, host=None):
     """The status line's number of a request, and the first bytes of the body."""
-    client = http.client.HTTPConnection(page.url.split("/")[2], timeout=20)
+    client = http.client.HTTPConnection(page.url.split("/")[2], timeout=60)
     with contextlib.closing(client):
         client.request("GET", path, headers={} if host is None else {"Host": host})
         answer = client.getresponse()
@@ -135,7 +135,7 @@ def test_many_who_ask_for_single_pictures_do_not_lock_out_the_stream(monkeypatch
     with MjpegPage("0") as page, connections(page, 40, b"GET /frame.jpg HTTP/1.0\r\n\r\n"):
         pause = threading.Event()
         assert any(page._newest.viewers == 40 or pause.wait(0.02) for _ in range(3000))
-        client = http.client.HTTPConnection(page.url.split("/")[2], timeout=20)
+        client = http.client.HTTPConnection(page.url.split("/")[2], timeout=60)
         with contextlib.closing(client):
             client.request("GET", "/stream.mjpg")
             assert client.getresponse().status == 200
@@ -173,7 +173,7 @@ def test_the_name_served_at_is_answered():
 def test_what_is_no_request_is_refused():
     with MjpegPage("0") as page:
         for request, status in ((b"hello\r\n\r\n", b"400"), (b"POST / HTTP/1.1\r\n\r\n", b"501")):
-            with socket.create_connection(("127.0.0.1", int(page.url.split(":")[2].strip("/"))), timeout=20) as client:
+            with socket.create_connection(("127.0.0.1", int(page.url.split(":")[2].strip("/"))), timeout=60) as client:
                 client.sendall(request)
                 assert client.recv(20).split()[1] == status
 
@@ -231,7 +231,7 @@ def test_it_ends_with_clients_connected_and_leaves_no_thread():
     silent.close()
     assert set(threading.enumerate()) <= before
     with pytest.raises(OSError):
-        socket.create_connection((host, int(port)), timeout=5)
+        socket.create_connection((host, int(port)), timeout=60)
 
 
 def test_addresses():
