@@ -245,12 +245,15 @@ def test_a_wrong_start_leaves_nothing_in_the_way(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_input_size_and_notes_on_the_data_are_said_first(tmp_path, capsys, monkeypatch):
+def test_the_input_size_and_notes_on_the_data_are_said_first(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "keras_sge")
     monkeypatch.setattr(importlib.import_module("keras_sge.training.fit"), "data_notes", lambda *_: ["look here"])
     with pytest.raises(InputError, match="no weights"):
         train(experiment({"input_size": (64, 96)}, start_from=str(tmp_path / "none.npz")), tmp_path / "run")
-    printed = capsys.readouterr()
-    assert "network input: 96 wide, 64 high" in printed.out and "note: look here" in printed.err
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "network input: 96 wide, 64 high"),
+        ("WARNING", "look here"),
+    ]
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
