@@ -10,6 +10,9 @@ STAMP := .venv/.installed
 EXTRAS := train,qat,jax,test
 TFLITE := .venv-tflite
 GPU_DRIVER := .venv/share/swiftshader
+# A worker for each core, 1.2 GB each. They start with neighbouring tests, so that few fixtures are made twice, and take
+# over what others have left.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-tflite-runtime test-arm64 gpu-driver lint bench clean
@@ -31,15 +34,16 @@ $(STAMP): setup.cfg pyproject.toml
 demo: install ## train, export, evaluate and stream a small network into runs/demo
 	@$(BIN)/sge demo --out runs/demo
 
-lint: install ## ruff
+lint: install ## ruff and mypy
 	@$(BIN)/ruff check .
+	@$(BIN)/python -m mypy
 
-test: install lint ## ruff and the tests, without those that take minutes
+test: install lint ## ruff, mypy and the tests, without those that take minutes
 	@.ci/gpu-driver $(GPU_DRIVER) || echo "no software GPU: tests that need one are skipped"
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-slow: install ## the tests that take minutes
-	@$(BIN)/python -m pytest -m slow
+	@$(PYTEST) -m slow
 
 test-tflite-runtime: install $(TFLITE)/.installed ## the device's tests with tflite-runtime, in .venv-tflite
 	@$(BIN)/python tests/edge/tiny_step.py $(TFLITE)/models
@@ -64,5 +68,5 @@ bench: install ## the entropy map against scikit-image
 	@$(BIN)/python benchmarks/entropy.py
 
 clean: ## remove .venv, caches and build folders; runs/ and data/ stay
-	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.atomic import atomic_path
+from edge.benchmark import processor_name
 from edge.errors import InputError
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -19,14 +20,8 @@ def machine() -> dict[str, str]:
     import cv2
     import numpy
 
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
     return {
-        "processor": name,
+        "processor": processor_name(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "opencv": cv2.__version__,
@@ -56,7 +51,7 @@ def write_figures(name: str, figures: dict[str, Any], text: str) -> None:
         path.write_text(section.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", document), encoding="utf-8")
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; all columns but the first stand right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -8,16 +8,17 @@ one of the built-in synthetic set, so every run of this script measures the same
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import statistics
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import cv2
 import numpy as np
 
 import edge
+from edge.cli.run_command import add_json_option, json_output
 from edge.missing_packages import missing_package
 
 VIDEO, FRAME = 0, 8
@@ -30,27 +31,32 @@ def main() -> None:
     parser.add_argument(
         "--size", type=int, default=320, metavar="PX", help="side of the frame, 64 to 640 (default: 320)"
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_json_option(parser, "the figures")
     arguments = parser.parse_args()
     if arguments.runs < 1:
         parser.error(f"--runs must be at least 1. Received: {arguments.runs}")
     try:
-        figures = measure(arguments.size, arguments.runs)
+        with json_output(arguments.json) as write:
+            figures = measure(arguments.size, arguments.runs)
+            print(report(figures))
+            write(figures)
     except edge.InputError as error:
         parser.error(str(error))
     except ModuleNotFoundError as error:
         parser.error(str(missing_package(error.name) or error))
-    if arguments.json:
-        print(json.dumps(figures, indent=1))
-        return
-    print(f"{figures['size']} x {figures['size']} gray frame, 1 thread, {figures['runs']} runs each, alternating")
-    print(f"edge.entropy_map              {figures['edge_ms']:8.3f} ms   two-dimensional: gray value and local mean")
-    print(f"skimage.filters.rank.entropy  {figures['skimage_ms']:8.3f} ms   one-dimensional: gray value alone")
-    print(f"ratio                         {figures['ratio']:8.1f}      medians")
-    print(", ".join(f"{name} {version}" for name, version in figures["versions"].items()))
 
 
-def measure(size: int, runs: int) -> dict[str, object]:
+def report(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    return f"""{figures["size"]} x {figures["size"]} gray frame, 1 thread, {figures["runs"]} runs each, alternating
+edge.entropy_map              {figures["edge_ms"]:8.3f} ms   two-dimensional: gray value and local mean
+skimage.filters.rank.entropy  {figures["skimage_ms"]:8.3f} ms   one-dimensional: gray value alone
+ratio                         {figures["ratio"]:8.1f}      medians
+{versions}"""
+
+
+def measure(size: int, runs: int) -> dict[str, Any]:
     """Medians of both operators on the same frame.
 
     Args:
@@ -76,14 +82,14 @@ def measure(size: int, runs: int) -> dict[str, object]:
             # The first run of each builds tables and warms caches.
             if run:
                 taken.append(elapsed)
-    ours, theirs = (1e3 * statistics.median(taken) for taken in seconds)
+    edge_ms, skimage_ms = (1e3 * statistics.median(taken) for taken in seconds)
     return {
         "size": size,
         "runs": runs,
         "threads": 1,
-        "edge_ms": ours,
-        "skimage_ms": theirs,
-        "ratio": theirs / ours,
+        "edge_ms": edge_ms,
+        "skimage_ms": skimage_ms,
+        "ratio": skimage_ms / edge_ms,
         "versions": {
             "opencv": cv2.__version__,
             "numpy": np.__version__,

@@ -1,9 +1,9 @@
 """What a memory is worth: models with and without one over the same videos, clean and degraded, with all rival rows.
 
 Rows: every model as it is; the baseline with class scores averaged over the clip's past and along tracks; every model
-with a memory, its state reset at each frame. Each row is run once a seed and its detections are kept, so that a stopped
-run goes on and a new row costs only itself. Written to OUT: NAME.json (rows), NAME.md (a table) and NAME.png (mAP by
-position in the clip and by speed).
+with a memory, its state reset at each frame. Each row is run once per seed and its detections are kept: a run that was
+stopped goes on, and a new row costs only itself. Written to OUT: NAME.json (rows), NAME.md (a table) and NAME.png (mAP
+by position in the clip and by speed).
 
 example:
   python benchmarks/memory.py mnet_ssd=a1.tflite,a2.tflite sge=b1.tflite,b2.tflite --data DIR --split train \\
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from document import markdown_table
 
 import edge
 from edge.atomic import atomic_path
@@ -42,7 +43,9 @@ _STYLES = ("-", "--", ":", "-.")
 def main() -> int:
     """Parses the arguments, runs what is missing, writes the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="NAME=FILE[,FILE...]", help="a .tflite a seed; the baseline first")
+    parser.add_argument(
+        "models", nargs="+", metavar="NAME=FILE[,FILE...]", help="one .tflite per seed; the baseline first"
+    )
     parser.add_argument("--data", required=True, metavar="DIR")
     parser.add_argument("--split", default="val", metavar="NAME")
     parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
@@ -137,7 +140,7 @@ def _figures(records: list[DetectionRecords], baseline: list[DetectionRecords] |
         "protocol": results[0].protocol,
     }
     if baseline is not None:
-        pairs = [bootstrap(one, other) for one, other in zip(records, baseline, strict=False)]
+        pairs = [bootstrap(model, reference) for model, reference in zip(records, baseline, strict=False)]
         figures["minus_baseline"] = [
             {"difference": pair.difference, "interval": pair.interval, "share_above_zero": pair.share_above_zero}
             for pair in pairs
@@ -153,15 +156,10 @@ def _mean(parts: list[dict[str, float | None]]) -> dict[str, float | None]:
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """The rows as Markdown: mAP@.5, its spread over seeds, and the difference from the baseline with its interval."""
-    lines = [
-        "| row | clean mAP@.5 | minus baseline [95%] | degraded mAP@.5 | minus baseline [95%] |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for row in rows:
-        cells = [cell for condition in ("clean", "degraded") for cell in _cells(row[condition])]
-        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    """The rows as Markdown: mAP@0.5, its spread over seeds, and the difference from the baseline with its interval."""
+    header = ["row", "clean mAP@0.5", "minus baseline [95%]", "degraded mAP@0.5", "minus baseline [95%]"]
+    cells = [[cell for condition in ("clean", "degraded") for cell in _cells(row[condition])] for row in rows]
+    return markdown_table(header, [[str(row["name"]), *values] for row, values in zip(rows, cells, strict=True)]) + "\n"
 
 
 def _cells(figures: dict[str, object]) -> list[str]:
@@ -175,7 +173,7 @@ def _cells(figures: dict[str, object]) -> list[str]:
 
 
 def chart(rows: list[dict[str, object]], path: Path) -> None:
-    """mAP@.5 by position in the clip and by speed, clean and degraded, a line or a group of bars for each row."""
+    """mAP@0.5 by position in the clip and by speed, clean and degraded, a line or a group of bars for each row."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -185,10 +183,10 @@ def chart(rows: list[dict[str, object]], path: Path) -> None:
     colors = plt.get_cmap("tab10").colors
     # A rival row has its model's color, broken.
     names = [row["name"].partition(",")[0] for row in rows]
-    places = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     for column, condition in enumerate(("clean", "degraded")):
         for number, (row, model) in enumerate(zip(rows, names, strict=True)):
-            color, style = colors[places[model] % 10], _STYLES[names[:number].count(model)]
+            color, style = colors[numbers[model] % 10], _STYLES[names[:number].count(model)]
             positions = row[condition]["frame_index"]
             axes[0, column].plot(
                 list(positions), list(positions.values()), style, marker="o", color=color, label=row["name"]
@@ -201,8 +199,8 @@ def chart(rows: list[dict[str, object]], path: Path) -> None:
         axes[1, column].set(xlabel="speed of the object", xticks=range(len(speeds)), xticklabels=list(speeds))
         for axis in axes[:, column]:
             axis.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("mAP@.5")
-    axes[1, 0].set_ylabel("mAP@.5 (motion_weighted)")
+    axes[0, 0].set_ylabel("mAP@0.5")
+    axes[1, 0].set_ylabel("mAP@0.5 (motion_weighted)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
@@ -212,7 +210,7 @@ def chart(rows: list[dict[str, object]], path: Path) -> None:
 def _model(text: str) -> tuple[str, list[str]]:
     name, equals, files = text.partition("=")
     if not equals or not name or not files:
-        raise edge.InputError(f"a model is NAME=FILE, or NAME=FILE,FILE with a file a seed. Received: {text!r}")
+        raise edge.InputError(f"a model is NAME=FILE, or NAME=FILE,FILE with one file per seed. Received: {text!r}")
     return name, files.split(",")
 
 

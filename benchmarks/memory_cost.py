@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from document import circumstances, machine, table, write_figures
+from document import circumstances, machine, markdown_table, write_figures
 from peers import WARM_UP, bare_invoke, in_turn, paired
 
 from edge.errors import InputError
@@ -66,18 +66,15 @@ def step_file(folder: Path, name: str, variant: str) -> Path:
     if path.is_file():
         return path
     from keras_sge.config import load_config
-    from keras_sge.models import SGENet, step_model_from
-    from keras_sge.models.step_model import network_metadata
-    from quantization.calibration import calibrate, synthetic_source
-    from quantization.contract import int8_metadata
-    from quantization.convert import quantize
-    from quantization.exporter import write_file
+    from keras_sge.models import SGENet
+    from quantization import CalibrationSource, Exporter, write_file
 
     network = load_config(name, VARIANTS[variant]).network
-    step, metadata = step_model_from(SGENet(network, 1), update="blend"), network_metadata(network)
-    calibration = calibrate(step, metadata, synthetic_source(network, 1).videos, clips=1)
+    exporter = Exporter(SGENet(network, 1), "int8")
+    exporter.calibrate(CalibrationSource.synthetic(network, clips=1))
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(path, quantize(step, calibration), int8_metadata(metadata, False))
+    # Not `write`: random weights find nothing that a validation could find again.
+    write_file(path, exporter.quantize(), exporter.metadata)
     return path
 
 
@@ -116,7 +113,7 @@ def report(figures: dict[str, Any]) -> str:
         for name in CONFIGURATIONS
     ]
     head = f"{figures['rounds']} rounds, {circumstances(figures)}: median of one invocation and its ratio to `none`."
-    return f"{head}\n\n{table(['int8', *VARIANTS], rows)}\n"
+    return f"{head}\n\n{markdown_table(['int8', *VARIANTS], rows)}\n"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/peers.py --peers ../shared/peers --clip clip.mp4 --ours small=a.tflite large=b.tflite --write
 
 The peers: the AutoML Video model (MobileNetV2 with a Bottleneck-LSTM, 256 px, uint8, its state fed back; the closest
-relative of SGE-Net that exists as a file), COCO SSD300-MobileNetV1 (alpha .75, uint8) and, where its file is there,
+relative of SGE-Net that exists as a file), COCO SSD300-MobileNetV1 (alpha 0.75, uint8) and, where its file is there,
 FastestDet (352 px, float32, in OpenCV's dnn). All run on the same runtime with the same threads. In every round each
 contestant sees the round's frame once, in an order that rotates; ratios are medians of the rounds' own ratios.
 Measure on a quiet machine all the same: a short network slips between what else runs, a long one does not.
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from document import circumstances, machine, table, write_figures
+from document import circumstances, machine, markdown_table, write_figures
 
 from edge.boxes import suppress
 from edge.detector import Detector
@@ -35,7 +35,7 @@ from edge.video.open import open_source
 Item = TypeVar("Item")
 WARM_UP = 5
 SCORE = 0.4
-LSTM, SSD = "AutoML Video LSTM 256", "COCO SSD300 .75"
+LSTM, SSD = "AutoML Video LSTM 256", "COCO SSD300 0.75"
 
 
 @dataclass
@@ -254,7 +254,7 @@ def report(figures: dict[str, Any]) -> str:
     header += ["LSTM's time / its, frame to boxes", "invoke", "SSD300's / its, frame to boxes", "invoke"]
     return (
         f"Milliseconds, {figures['rounds']} interleaved rounds on frames of {figures['clip']}, "
-        f"{circumstances(figures)}.\n\n{table(header, rows)}\n"
+        f"{circumstances(figures)}.\n\n{markdown_table(header, rows)}\n"
     )
 
 

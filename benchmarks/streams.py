@@ -25,7 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from document import circumstances, machine, table, write_figures
+from document import circumstances, machine, markdown_table, write_figures
 
 from edge.benchmark import peak_memory_mb
 from edge.detector import Detector
@@ -36,7 +36,7 @@ from edge.stream import Stream
 from edge.video.open import open_source
 from edge.video.source import Item, VideoSource
 
-STREAMS, RUNS, SAMPLES_A_RUN = 16, 20, 10
+STREAMS, RUNS, SAMPLES_PER_RUN = 16, 20, 10
 BLOCK, BLOCKS = 64, 12
 # Different frames, kept in memory: 40 of 640 x 512 are 39 MB of the figures below.
 DISTINCT = 40
@@ -96,13 +96,13 @@ def exactness(detector: Detector, other: Detector, frames: list[np.ndarray]) -> 
 
 
 def answer(stream: Stream, frame: np.ndarray) -> tuple[Any, ...]:
-    """Everything a step says and keeps."""
+    """Everything that a frame's result says and the stream keeps."""
     result = stream(frame)
     return result.detections, result.reset, {name: value.tobytes() for name, value in stream.state.items()}
 
 
 def throughput(detector: Detector, frames: list[np.ndarray]) -> dict[str, float]:
-    """Frames a second of one stream and of 16 in turn."""
+    """Frames per second of one stream and of 16 in turn."""
     many = [detector.open(("turn", name)) for name in range(STREAMS)]
     one = detector.open("one")
 
@@ -125,35 +125,35 @@ def throughput(detector: Detector, frames: list[np.ndarray]) -> dict[str, float]
 
 
 class MemorySource(VideoSource):
-    """Frames in memory, over and over. frames: uint8 (h, w, 3). length: how many come."""
+    """Frames in memory, over and over. frames: uint8 (h, w, 3). frame_count: how many come."""
 
     name = "memory"
 
-    def __init__(self, frames: list[np.ndarray], length: int):
-        self._frames, self.length = frames, length
+    def __init__(self, frames: list[np.ndarray], frame_count: int):
+        self._frames, self.frame_count = frames, frame_count
         self.height, self.width = frames[0].shape[:2]
 
     def items(self) -> Iterator[Item]:
-        for frame_id in range(self.length):
+        for frame_id in range(self.frame_count):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.length = 0
+        self.frame_count = 0
 
 
 def soak(detector: Detector, frames: list[np.ndarray], count: int) -> dict[str, Any]:
     """Memory, threads and handles over many frames."""
-    a_run = count // RUNS
+    per_run = count // RUNS
     samples: list[tuple[int, int, float]] = []
     before = threads_and_handles()
     seen, finite, start = 0, True, perf_counter()
     for run in range(RUNS):
-        with Pipeline(detector, MemorySource(frames, a_run)) as pipeline:
+        with Pipeline(detector, MemorySource(frames, per_run)) as pipeline:
             for result in pipeline:
                 seen += 1
                 # A state that is not finite is replaced, and the next result says so.
                 finite = finite and result.reset != "not_finite"
-                if seen % max(1, a_run // SAMPLES_A_RUN) == 0:
+                if seen % max(1, per_run // SAMPLES_PER_RUN) == 0:
                     samples.append((run, seen, resident_kb()))
     gc.collect()
     slope, error = slope_within_runs(np.array([sample for sample in samples if sample[0] >= RUNS // 2]))
@@ -172,7 +172,11 @@ def soak(detector: Detector, frames: list[np.ndarray], count: int) -> dict[str, 
 
 
 def slope_within_runs(samples: np.ndarray) -> tuple[float, float]:
-    """Of (run, frames, kB): kB a frame, common to all runs, and its standard error; each run has its own level."""
+    """kB per frame, common to all runs, each of which has its own level, and its standard error.
+
+    Args:
+        samples: rows of (run, frames, kB).
+    """
     levels = (samples[:, :1] == np.unique(samples[:, 0])).astype(float)
     design = np.column_stack([samples[:, 1] - samples[:, 1].mean(), levels])
     fit, *_ = np.linalg.lstsq(design, samples[:, 2], rcond=None)
@@ -200,7 +204,7 @@ def report(figures: dict[str, Any]) -> str:
             "steps of 16 interleaved streams equal to isolated ones, bit for bit",
             f"{exact['equal_steps']} of {exact['steps']}",
         ],
-        ["frames a second, one stream, one stage after the other", f"{rate['one_stream_fps']:.1f}"],
+        ["fps, one stream, one stage after the other", f"{rate['one_stream_fps']:.1f}"],
         ["the same, 16 streams in turn", f"{rate['sixteen_streams_fps']:.1f}"],
         ["ratio, median of alternating blocks", f"{rate['ratio']:.3f}"],
         ["soak", f"{long['frames']:,} frames in {long['seconds']:.0f} s, {RUNS} pipelines"],
@@ -209,7 +213,7 @@ def report(figures: dict[str, Any]) -> str:
             f"{', '.join(f'{value:.1f}' for value in long['resident_mb_after_quarters'])} MB; {long['peak_mb']:.0f} MB",
         ],
         [
-            "slope of resident memory within a pipeline, kB in 1000 frames",
+            "slope of resident memory within a pipeline, kB per 1,000 frames",
             f"{long['slope_kb_per_1000_frames']:.2f} (standard error {long['slope_standard_error']:.2f})",
         ],
         ["no state was ever other than finite", "yes" if long["finite"] else "NO"],
@@ -221,7 +225,7 @@ def report(figures: dict[str, Any]) -> str:
     ]
     return (
         f"{figures['model']} ({figures['precision']}) on {figures['runtime']}, {DISTINCT} frames of {figures['clip']}, "
-        f"{circumstances(figures)}.\n\n{table(['', 'measured'], rows)}\n"
+        f"{circumstances(figures)}.\n\n{markdown_table(['', 'measured'], rows)}\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either there and whole, or not there, after a power cut too."""
+"""Writing files atomically: whole or not at all, after a power cut too; and checks before they are written."""
 
 from __future__ import annotations
 

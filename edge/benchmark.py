@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,10 @@ from edge.video.source import Item, VideoSource
 WARM_UP = 5
 GENERATED_SIZE = (480, 640)
 PERCENTILES = (50, 95, 99)
-# In a process of its own, as on a device: what was imported here before must not help.
+# In a process of its own, as on a device: modules that are loaded here would shorten it.
 _START_UP = """
 import sys
-# Python puts the current folder here; nothing of it shall be imported.
+# Python puts the current folder here; nothing of it must be imported.
 sys.path[:] = filter(None, sys.path)
 from time import perf_counter
 start = perf_counter()
@@ -55,15 +56,15 @@ class BenchmarkReport:
 
     Attributes:
         model, precision: of the model. source: its frames. runtime: package and version. accelerator: what computes.
-        note: what the runtime has to tell, or "". threads: of the runtime's CPU.
+        note: the runtime's, or "". threads: of the runtime's CPU.
         frames: how many were counted. frame_size: (height, width) before resizing.
         ms: by stage (decode with a source, preprocess, entropy, invoke, postprocess, total), one after the other:
             `p50`, `p95`, `p99`, `mean`.
-        fps_sequential: frames a second that way. fps_pipelined: in `edge.pipeline.Pipeline`, wall clock.
+        fps_sequential: frames per second that way. fps_pipelined: in `edge.pipeline.Pipeline`, wall clock.
         pipeline_share: fps_pipelined as a fraction of 1 / (median invoke): what of the network's own rate is left.
-        cpu_cores: processor seconds a wall second in the pipeline.
+        cpu_cores: processor seconds per wall second in the pipeline.
         startup_ms: in a fresh process, from the first import to the first frame's detections; the median of three.
-        peak_memory_mb: of that process after 20 more frames, in 2^20 bytes; None where the system does not tell.
+        peak_memory_mb: of that process after 20 more frames, in 2^20 bytes; None where the system does not say.
     """
 
     model: str
@@ -101,7 +102,7 @@ class BenchmarkReport:
         ]
         memory = "unknown" if self.peak_memory_mb is None else f"{self.peak_memory_mb:.0f} MB"
         lines += [
-            f"{self.fps_sequential:.1f} frames a second one stage after the other",
+            f"{self.fps_sequential:.1f} fps one stage after the other",
             f"{self.fps_pipelined:.1f} in the pipeline, {self.pipeline_share:.0%} of what the network alone allows, "
             f"{self.cpu_cores:.2f} cores busy",
             f"first detections {self.startup_ms:.0f} ms after the first import, peak memory {memory}",
@@ -110,17 +111,17 @@ class BenchmarkReport:
 
 
 class GeneratedSource(VideoSource):
-    """Frames without meaning, a noisy ground with bright squares: 16 different uint8 (480, 640, 3), repeated.
+    """Generated frames, bright squares on noise: 16 different uint8 (480, 640, 3), repeated.
 
     Args:
-        length: how many.
+        frame_count: how many.
     """
 
     name = "generated frames"
     height, width = GENERATED_SIZE
 
-    def __init__(self, length: int):
-        self.length = length
+    def __init__(self, frame_count: int):
+        self.frame_count = self._left = frame_count
         self._frames = np.random.default_rng(0).integers(60, 120, (16, *GENERATED_SIZE, 3), np.uint8)
         for step, frame in enumerate(self._frames):
             for square in range(4):
@@ -128,11 +129,11 @@ class GeneratedSource(VideoSource):
                 frame[top : top + 60, left : left + 60] = 230
 
     def items(self) -> Iterator[Item | StreamEvent]:
-        for frame_id in range(self.length):
+        for frame_id in range(self._left):
             yield frame_id, frame_id / self.fps, self._frames[frame_id % len(self._frames)]
 
     def close(self) -> None:
-        self.length = 0
+        self._left = 0
 
 
 def run_benchmark(
@@ -146,7 +147,7 @@ def run_benchmark(
     Args:
         model: see `Detector`.
         source: whatever `edge.open_source` takes; None generates frames of 640 x 480 and decodes nothing.
-        frames: how many to count at the most, after 5 that are not.
+        frames: how many are counted at most, after 5 that are not.
         settings: other arguments of `Detector`: threads, delegate, accelerator, allow_cpu.
 
     Raises:
@@ -166,7 +167,7 @@ def run_benchmark(
         raise InputError(f"{name} has at most {WARM_UP} frames, which only warm up. Give a longer source.")
     stages = {stage: np.array([timings[stage] for timings, _ in kept]) for stage in kept[0][0]}
     if source is None:
-        # Nothing is decoded: what stands there is the loop's own time.
+        # Nothing is decoded: this is the loop's own time.
         stages["total"] = stages["total"] - stages.pop("decode")
     with Pipeline(detector, opened()) as pipeline:
         counted = itertools.islice(pipeline, WARM_UP, WARM_UP + len(kept))
@@ -198,7 +199,7 @@ def run_benchmark(
 
 
 def peak_memory_mb() -> float | None:
-    """The largest resident size of this process so far, in 2^20 bytes; None where the system does not tell."""
+    """The largest resident size of this process so far, in 2^20 bytes; None where the system does not say."""
     try:
         # getrusage would count what the parent held before this program was loaded.
         with open("/proc/self/status", encoding="ascii") as status:
@@ -207,8 +208,19 @@ def peak_memory_mb() -> float | None:
         return None
 
 
+def processor_name() -> str:
+    """The processor as the system names it, for the head of a table of times."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as information:
+            return next(line.split(":", 1)[1].strip() for line in information if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def _without_frames(results: Iterator[FrameResult]) -> Iterator[tuple[dict[str, float], tuple[int, int]]]:
-    return ((result.timings, result.frame.shape[:2]) for result in results)
+    for result in results:
+        assert result.frame is not None, "results of a stream have their frames"
+        yield result.timings, (result.frame.shape[0], result.frame.shape[1])
 
 
 def _summary(values: np.ndarray) -> dict[str, float]:

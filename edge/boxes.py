@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Of a kept box's score, what another must have to move it.
+# Share of a kept box's score that another needs to move it.
 VOTING_SHARE = 0.25
 
 
@@ -25,12 +25,12 @@ def centers_to_corners(boxes: np.ndarray) -> np.ndarray:
 
 
 def encode_boxes(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
-    """SSD box codes: what the network has to answer for `boxes` at `anchors`.
+    """SSD box codes: what the network is trained to give for `boxes` at `anchors`.
 
     Args:
         boxes: (n, 4) corners, in the anchors' unit, with positive sides.
         anchors: (n, 4) centers.
-        variances: of the center and of the size; .1 and .2 in SSD.
+        variances: of the center and of the size; 0.1 and 0.2 in SSD.
 
     Returns:
         (n, 4): center offset in anchor sides, log size ratio, each divided by its variance.
@@ -44,7 +44,7 @@ def encode_boxes(boxes: np.ndarray, anchors: np.ndarray, variances: tuple[float,
 def decode_boxes(codes: np.ndarray, anchors: np.ndarray, variances: tuple[float, float]) -> np.ndarray:
     """The inverse of `encode_boxes`: (n, 4) codes at (n, 4) anchors -> (n, 4) corners."""
     center = codes[..., :2] * variances[0] * anchors[..., 2:] + anchors[..., :2]
-    # A garbage frame may ask for e^100: bounded, the box stays finite and clips to the frame.
+    # A frame of noise may lead to e^100: bounded, the box stays finite and clips to the frame.
     size = np.exp(np.minimum(codes[..., 2:] * variances[1], 8.0)) * anchors[..., 2:]
     return centers_to_corners(np.concatenate([center, size], axis=-1))
 
@@ -84,10 +84,10 @@ def suppress(
     if len(boxes) == 0:
         return np.empty(0, np.int64)
     rectangles = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxesBatched(
+    found = cv2.dnn.NMSBoxesBatched(
         rectangles.tolist(), scores.astype(np.float32).tolist(), classes.tolist(), 0.0, float(iou_threshold)
     )
-    kept = np.asarray(kept, np.int64).reshape(-1)
+    kept = np.asarray(found, np.int64).reshape(-1)
     return kept[np.argsort(-scores[kept], kind="stable")][:limit]
 
 

@@ -1,4 +1,4 @@
-"""The stream: frames in, detections out, the recurrent state carried from each frame to the next."""
+"""The public class: frames in, detections out, the recurrent state carried from each frame to the next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Hashable, Iterable, Iterator
 from time import monotonic, perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from edge.errors import InputError
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import model_path
 from edge.results import Detection, FrameResult, StreamEvent
-from edge.runtimes.choose import open_runtime
+from edge.runtimes.runtime import StepRuntime, open_runtime
 from edge.stream import Stream
 from edge.video.open import Source, find_sources, open_source
 from edge.video.source import VideoSource
@@ -24,17 +23,20 @@ from edge.video.source import VideoSource
 class Detector:
     """Finds objects in frames. One interpreter serves any number of streams, each with a state of its own.
 
-    A detector can be called itself, for a single stream; `open` gives it more of them.
+    A detector can be called itself, for a single stream; `open` gives it more of them. Close it, or use it as a context
+    manager, to give the model's memory back before Python does.
 
     Args:
         model: path of a .tflite written by `sge export`, or the name of a shipped one.
         threads: of the CPU, at least 1.
-        score_threshold, iou_threshold, max_detections: None takes the model's own.
-        delegate, accelerator, allow_cpu: what computes, see `edge.runtimes.choose.open_runtime`.
+        score_threshold: lowest score of a detection, 0 to 1; None takes the model's own, as for the next two.
+        iou_threshold: overlap from which a weaker box of the same class is dropped, 0 to 1.
+        max_detections: per frame, at least 1.
+        delegate, accelerator, allow_cpu: what computes, see `edge.runtimes.runtime.open_runtime`.
 
     Attributes:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
-        runtime: the `edge.runtimes.litert.Runtime` in use.
+        runtime: the `edge.StepRuntime` in use.
         max_streams: how many streams may be open at once, 64; a state takes some 10 to 100 kB. May be set.
         idle_seconds: a stream without a frame for longer, 600, is closed when another is opened, unless a pipeline or a
             `with` block holds it. May be set.
@@ -70,13 +72,20 @@ class Detector:
     @classmethod
     def from_runtime(
         cls,
-        runtime: Any,
+        runtime: StepRuntime,
         metadata: Metadata,
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
     ) -> Detector:
-        """A detector on anything with the face of `edge.runtimes.litert.Runtime`, as Keras models are evaluated."""
+        """A detector on any `edge.StepRuntime`, as Keras models are evaluated; closed with the detector.
+
+        Args:
+            runtime: what runs the network. metadata: of the network. The others are as of `Detector`.
+
+        Raises:
+            InputError: an argument out of range.
+        """
         detector = cls.__new__(cls)
         detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
         return detector
@@ -86,7 +95,7 @@ class Detector:
         self.runtime, self.metadata, self.labels = engine.runtime, engine.metadata, engine.metadata.labels
         self._streams: dict[Hashable, Stream] = {}
         self._opening = threading.Lock()
-        # Whoever calls the detector itself decides about scenes: evaluation carries the state through every clip.
+        # A caller of the detector itself decides about scenes: evaluation carries the state through every clip.
         self._own = Stream(engine, scene_cut=False)
 
     def open(self, stream_id: Hashable, scene_cut: bool = True) -> Stream:
@@ -121,6 +130,19 @@ class Detector:
         with self._opening:
             return tuple(name for name, stream in self._streams.items() if not stream.closed)
 
+    def close(self) -> None:
+        """Closes all streams and the runtime; a frame given after that is an InputError. Closing again does nothing."""
+        with self._opening:
+            for stream in self._streams.values():
+                stream.close()
+        self._engine.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def reset(self) -> None:
         """Forgets the detector's own stream: a fresh state, and the next frame is number 0."""
         self._own.reset()
@@ -131,15 +153,15 @@ class Detector:
         return self._own.state
 
     def __call__(self, frame: np.ndarray, frame_id: int | None = None, time: float | None = None) -> FrameResult:
-        """Detects in the own stream's next frame; see `edge.stream.Stream`. It does not look for scene cuts."""
+        """Detects in the own stream's next frame; see `edge.stream.Stream`. Scene cuts are not detected."""
         return self._own(frame, frame_id, time)
 
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's own answer to the own stream's next frame, see `edge.stream.Stream.raw`."""
+        """The network's outputs for the own stream's next frame, see `edge.stream.Stream.raw`."""
         return self._own.raw(frame)
 
     def decode(self, codes: np.ndarray, logits: np.ndarray, height: int, width: int) -> tuple[Detection, ...]:
-        """The detections in an answer of `raw`, best score first, in pixels of a frame of `height` x `width`."""
+        """The detections in outputs of `raw`, best score first, in pixels of a frame of `height` x `width`."""
         return self._engine.detections(codes, logits, height, width)
 
     def stream(self, source: Source | Iterable[Source], scene_cut: bool = True) -> Iterator[FrameResult]:
@@ -149,7 +171,7 @@ class Detector:
 
         Args:
             source: whatever `edge.open_sources` takes; several sources are read one after the other, and
-                `FrameResult.stream` tells which. Or what `edge.open_source` gave, which stays open afterwards.
+                `FrameResult.stream` is each one's id. Or what `edge.open_source` gave, which stays open afterwards.
             scene_cut: whether the state is reset at a cut.
 
         Raises:
@@ -165,7 +187,8 @@ class Detector:
 
     def _stream(self, source: VideoSource, stream_id: str | None, scene_cut: bool) -> Iterator[FrameResult]:
         stream = Stream(self._engine, stream_id, scene_cut)
-        items, event = iter(source.items()), None
+        items = iter(source.items())
+        event: str | None = None
         while True:
             start = perf_counter()
             item = next(items, None)

@@ -10,7 +10,7 @@ import numpy as np
 from edge.preprocess import to_bgr
 from edge.results import Detection, FrameResult
 
-# BGR; neighbours in the list differ in hue and brightness. Classes beyond the last begin again.
+# BGR; neighbours in the list differ in hue and brightness. They repeat for classes beyond the last.
 COLORS = (
     (60, 180, 255),
     (90, 220, 60),
@@ -38,8 +38,8 @@ def draw_boxes(
     texts: Sequence[str],
     colors: Sequence[tuple[int, int, int]],
 ) -> np.ndarray:
-    """Draws boxes with a text each. No text hides another: the first boxes get the best places, and where a crowd
-    leaves none, a box goes without.
+    """Draws boxes with a text each. No text hides another: the first boxes get the best positions, and where a crowd
+    leaves none, a box has no text.
 
     Args:
         frame: uint8 (height, width, 3) BGR, gray or BGRA, see `edge.preprocess.to_bgr`.
@@ -53,7 +53,7 @@ def draw_boxes(
     canvas = to_bgr(frame).copy()
     height, width = frame.shape[:2]
     line = max(1, round(min(height, width) / 250))
-    # So that the whole line of a box at the border is seen.
+    # So that the whole line of a box at the border is visible.
     most = np.tile([width - 1 - line // 2, height - 1 - line // 2], 2)
     corners = np.clip(np.reshape(boxes, (-1, 4)).round().astype(int), line // 2, most)
     entries = list(zip(corners, texts, colors, strict=True))
@@ -83,6 +83,7 @@ def draw_detections(frame: np.ndarray, result: FrameResult, scale: float | None 
     Returns:
         A new picture.
     """
+    frame = to_bgr(frame)
     height, width = frame.shape[:2]
     if scale is None:
         scale = -(-LEAST_SIDE // min(height, width))

@@ -41,7 +41,7 @@ def entropy_map(gray: np.ndarray, window: int = 3, border: str = "reflect_101") 
     bits = np.log2(np.maximum(np.arange(256), 1)).astype(np.float32)
     total = np.concatenate(
         [
-            _crop(sum(cv2.LUT(count, bits).reshape(-1) for count in _pair_counts(strip, window)), strip, window // 2)
+            _crop(_bits_of(_pair_counts(strip, window), bits), strip, window // 2)
             for strip in _strips(gray, window, border)
         ]
     )
@@ -56,7 +56,7 @@ def entropy_attention(frame: np.ndarray, settings: EntropySettings | None = None
         settings: window, border, opening and stride of the feature map that the attention multiplies.
 
     Returns:
-        float32 (ceil(height / stride), ceil(width / stride)) in .5 .. .96.
+        float32 (ceil(height / stride), ceil(width / stride)) in 0.5 .. 0.96.
     """
     settings = settings or EntropySettings()
     gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
@@ -92,12 +92,16 @@ def pool_to_feature(plane: np.ndarray, stride: int) -> np.ndarray:
     return (cells / np.outer(*inside)).astype(np.float32)
 
 
+def _bits_of(counts: list[np.ndarray], bits: np.ndarray) -> np.ndarray:
+    return functools.reduce(np.add, (cv2.LUT(count, bits).reshape(-1) for count in counts))
+
+
 def _ranks_3x3(gray: np.ndarray, border: str) -> np.ndarray:
     """The entropy's rank among the 29 values that a 3x3 window can have: uint8 (height, width)."""
     ranks = np.empty(gray.shape, np.uint8)
     start = 0
     for strip in _strips(gray, 3, border):
-        # (c_k - 8)^2 summed over the window modulo 256 tells all 29 values apart, so bytes are enough.
+        # (c_k - 8)^2 summed over the window modulo 256 differs for all 29 values, so bytes are enough.
         squares = [np.multiply(count, count) for count in _pair_counts(strip, 3, itself=1 - 8)]
         total = squares[0]
         for square in squares[1:]:
@@ -136,8 +140,8 @@ def _strips(gray: np.ndarray, window: int, border: str) -> Iterator[np.ndarray]:
     """The (gray, mean) pairs, each packed in a uint16, in overlapping strips of padded rows."""
     radius = window // 2
     mean = cv2.blur(gray, (window, window), borderType=BORDERS[border])
-    packed = cv2.merge([mean, gray]).view(np.uint16)[..., 0]
-    packed = cv2.copyMakeBorder(packed, radius, radius, radius, radius, BORDERS[border], value=0)
+    pairs = cv2.merge([mean, gray]).view(np.uint16)[..., 0]
+    packed = cv2.copyMakeBorder(pairs, radius, radius, radius, radius, BORDERS[border], value=0)
     # A strip's planes then stay in the processor's second-level cache.
     rows = max(1, _STRIP_BYTES // packed.shape[1])
     for start in range(0, gray.shape[0], rows):

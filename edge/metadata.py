@@ -1,4 +1,4 @@
-"""What a deployed file says about itself, and how it is carried inside the .tflite.
+"""The metadata of a deployed file, and how it is carried inside the .tflite.
 
 The metadata is a JSON document in a ZIP archive appended to the flatbuffer, the way TFLite Metadata packs associated
 files: every TFLite runtime ignores the tail, and `unzip -p model.tflite sge.json` reads it without this package.
@@ -54,7 +54,7 @@ class StateTensor:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything `edge.Detector` must know about a model.
+    """Everything that `edge.Detector` needs to know about a model.
 
     Attributes:
         name: the network's name. labels: class names; label i is score column i + 1.
@@ -67,7 +67,7 @@ class Metadata:
         states: recurrent states, none for a single-frame network.
         signature: the signature's name in the file; inputs `image`, `attention`, outputs `boxes`, `scores`.
         sha256: hex digest of the flatbuffer without the archive.
-        details: free text facts for people: config, training run, versions.
+        details: facts for people, in no fixed form: configuration, training run, versions.
     """
 
     name: str

@@ -57,7 +57,7 @@ def need_packages(*modules: str) -> None:
 def install_command(module: str) -> str:
     """The command that installs a module's package, with all that its extra brings, into the Python that runs.
 
-    An installation from a folder that is still there is installed anew from it; otherwise the packages are named, which
+    An installation from a folder that still exists is installed again from it; otherwise the packages are named, which
     works wherever this one came from.
     """
     package, extra = _PACKAGES[module]
@@ -82,7 +82,7 @@ def _installed_from() -> tuple[Path | None, bool]:
     document = json.loads(text or "{}")
     if "dir_info" not in document:
         return None, False
-    # Loads http, which only somebody needs who has to install something.
+    # Loads http, which nothing else here needs.
     from urllib.request import url2pathname
 
     folder = Path(url2pathname(urlsplit(document["url"]).path))

@@ -1,113 +1,27 @@
-"""A bounded queue with a lane for each producer."""
+"""Sources to results in threads: one reads and prepares the frames of each source, one runs the network."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
-from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
 from edge.detector import Detector
 from edge.errors import InputError
+from edge.fair_queue import FairQueue
 from edge.results import FrameResult, StreamEvent
 from edge.stream import Stream
 from edge.video.open import Source, open_sources
 from edge.video.source import VideoSource
 
-
-class FairQueue:
-    """Bounded lanes from several producers to one consumer, who serves them in turn.
-
-    A lane that is full makes its own producer wait and nobody else; a lane that is empty is passed over.
-
-    Args:
-        depth: items that a bounded lane holds at most, at least 1.
-    """
-
-    def __init__(self, depth: int):
-        self._depth = depth
-        # Of (item, whether the next of its kind replaces it).
-        self._lanes: dict[Hashable, deque[tuple[Any, bool]]] = {}
-        self._unbounded: set[Hashable] = set()
-        self._ends: dict[Hashable, BaseException | None] = {}
-        self._turns: deque[Hashable] = deque()
-        self._closed = self._awaited = False
-        self._changed = threading.Condition()
-
-    def add_lane(self, lane: Hashable, bounded: bool = True) -> None:
-        """A lane for a producer; add all before the consumer begins. One that is not bounded never makes it wait: its
-        producer replaces what would pile up."""
-        self._lanes[lane] = deque()
-        if not bounded:
-            self._unbounded.add(lane)
-        self._turns.append(lane)
-
-    def put(self, lane: Hashable, item: Any, replace: bool = False) -> bool:
-        """Waits for room and adds an item; False where the queue was closed and the item is not in it.
-
-        Args:
-            replace: whether it takes the place of the last item put so, if that still waits; it comes behind whatever
-                else was put since.
-        """
-        with self._changed:
-            if replace:
-                self._lanes[lane] = deque(entry for entry in self._lanes[lane] if not entry[1])
-            if lane not in self._unbounded:
-                self._changed.wait_for(lambda: self._closed or len(self._lanes[lane]) < self._depth)
-            if not self._closed:
-                self._lanes[lane].append((item, replace))
-                self._changed.notify_all()
-            return not self._closed
-
-    def wait_for_demand(self) -> bool:
-        """Waits until the consumer waits in `get` and nothing is there for it; False where the queue was closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._awaited and not any(self._lanes.values())))
-            return not self._closed
-
-    def finish(self, lane: Hashable, error: BaseException | None = None) -> None:
-        """No more items come in this lane; `get` raises the error after the last items of all finished lanes."""
-        with self._changed:
-            self._ends[lane] = error
-            self._changed.notify_all()
-
-    def get(self) -> tuple[Hashable, Any] | None:
-        """Waits for an item and gives it with its lane; None when all lanes are finished or the queue was closed."""
-        with self._changed:
-            while not self._closed and self._turns:
-                for _ in range(len(self._turns)):
-                    lane = self._turns.popleft()
-                    if self._lanes[lane]:
-                        self._turns.append(lane)
-                        item, _ = self._lanes[lane].popleft()
-                        self._awaited = False
-                        self._changed.notify_all()
-                        return lane, item
-                    if lane not in self._ends:
-                        self._turns.append(lane)
-                    elif (error := self._ends[lane]) is not None:
-                        if not any(self._lanes[ended] for ended in self._ends):
-                            raise error
-                        # What other producers left before they ended comes first.
-                        self._turns.append(lane)
-                if self._turns:
-                    self._awaited = True
-                    self._changed.notify_all()
-                    self._changed.wait()
-            return None
-
-    def close(self) -> None:
-        """Wakes everybody: `put` gives False and `get` None from now on."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 # Of sources with an end: prepared frames that wait for the network, and results that wait for the caller.
 DEPTH = 2
 _JOIN_SECONDS = 15.0
+
+_log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -152,7 +66,7 @@ class Pipeline:
             sources = open_sources(sources)
             # As for a source that was open before: alone it needs no name.
             sources = sources.popitem()[1] if len(sources) == 1 else sources
-        self._sources = dict(sources) if isinstance(sources, Mapping) else {None: sources}
+        self._sources: dict[Hashable, VideoSource] = dict(sources) if isinstance(sources, Mapping) else {None: sources}
         self.dropped: dict[Hashable, int] = dict.fromkeys(self._sources, 0)
         self._streams: dict[Hashable, Stream] = {}
         self._held = contextlib.ExitStack()
@@ -180,7 +94,7 @@ class Pipeline:
         self._threads.append(threading.Thread(target=self._infer, name="sge-edge-infer", daemon=True))
 
     def items(self) -> Iterator[tuple[Hashable, FrameResult | StreamEvent]]:
-        """Stream ids with results and, in order and as they happen, with what befell the sources."""
+        """Stream ids with results and, in order and as they happen, with the events of the sources."""
         try:
             for thread in self._threads:
                 thread.start()
@@ -219,16 +133,18 @@ class Pipeline:
                 if item is None:
                     break
                 if isinstance(item, StreamEvent):
-                    entry = item
+                    taken = self._prepared.put(name, item)
                 else:
                     last, time, frame = item
-                    entry = stream.prepare(frame, (perf_counter() - start) * 1e3), last, time
-                if not self._prepared.put(name, entry, replace=source.live and entry is not item):
+                    prepared = stream.prepare(frame, (perf_counter() - start) * 1e3)
+                    taken = self._prepared.put(name, (prepared, last, time), replace=source.live)
+                if not taken:
                     return
         except InputError as error:
             if self._ended_last(name):
                 self._prepared.finish(name, error)
             else:
+                _log.debug("%s failed after frame %d: %s", source.name, last, error)
                 self._prepared.put(name, StreamEvent("failed", time, last, str(error)))
                 self._prepared.finish(name)
         except BaseException as error:
@@ -251,16 +167,18 @@ class Pipeline:
     def _infer(self) -> None:
         events: dict[Hashable, str] = {}
         last = dict.fromkeys(self._sources, -1)
+        result: FrameResult | StreamEvent
         try:
             while (entry := self._next_prepared()) is not None:
                 name, item = entry
                 if isinstance(item, StreamEvent):
                     events[name], result = item.kind, item
                 else:
+                    prepared, frame_id, time = item
                     if self._sources[name].live:
-                        self.dropped[name] += max(0, item[1] - last[name] - 1)
-                    last[name] = item[1]
-                    result = self._streams[name].detect(*item, reset=events.pop(name, None))
+                        self.dropped[name] += max(0, frame_id - last[name] - 1)
+                    last[name] = frame_id
+                    result = self._streams[name].detect(prepared, frame_id, time, events.pop(name, None))
                 if not self._results.put(None, (name, result)):
                     return
         except BaseException as error:

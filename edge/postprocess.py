@@ -1,4 +1,4 @@
-"""From the network's raw outputs to boxes: softmax, threshold, decoding, suppression, voting."""
+"""From the network's outputs to detections: softmax, threshold, decoding, suppression, voting."""
 
 from __future__ import annotations
 
@@ -6,16 +6,64 @@ import math
 
 import numpy as np
 
-from edge.boxes import VOTING_SHARE, decode_boxes, suppress, vote
+from edge.boxes import VOTING_SHARE, anchor_boxes, decode_boxes, suppress, vote
+from edge.errors import InputError
+from edge.metadata import Metadata
+from edge.results import Box, Detection
 
-# More candidates than this a frame, and suppression costs more than the network.
+# More candidates than this per frame, and suppression costs more than the network.
 _MAX_CANDIDATES = 400
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float32."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+class Postprocessor:
+    """Turns one network's outputs into detections. Several threads may call it at once.
+
+    Args:
+        metadata: of the model: anchors, variances, labels and defaults.
+        score_threshold: lowest score of a detection, 0 to 1; None takes the model's own, as below.
+        iou_threshold: overlap from which a weaker box of the same class is dropped, 0 to 1.
+        max_detections: per frame, at least 1.
+
+    Raises:
+        InputError: an argument out of range.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+    ):
+        self._metadata = metadata
+        self._score_threshold = _fraction("score_threshold", score_threshold, metadata.score_threshold)
+        self._iou_threshold = _fraction("iou_threshold", iou_threshold, metadata.iou_threshold)
+        self._limit = metadata.max_detections if max_detections is None else max_detections
+        if self._limit < 1:
+            raise InputError(f"max_detections must be at least 1. Received: {self._limit}")
+        self._anchors = anchor_boxes(metadata.anchors)
+
+    def __call__(self, codes: np.ndarray, logits: np.ndarray, height: int, width: int) -> tuple[Detection, ...]:
+        """Detections in a frame of `height` x `width` pixels, best score first.
+
+        Args:
+            codes: float32 (n, 4) box codes. logits: float32 (n, classes + 1), background first.
+        """
+        boxes, scores, classes = select_detections(
+            codes,
+            logits,
+            self._anchors,
+            self._metadata.variances,
+            self._score_threshold,
+            self._iou_threshold,
+            self._limit,
+            self._metadata.box_voting,
+        )
+        pixels = boxes * np.array([width, height, width, height], np.float32)
+        return tuple(
+            Detection(self._metadata.labels[class_id], class_id, score, Box(*box))
+            for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
+        )
 
 
 def select_detections(
@@ -41,7 +89,7 @@ def select_detections(
         not finite give no detection.
     """
     lowest = score_threshold * VOTING_SHARE if box_voting else score_threshold
-    # A comparison with NaN is False: a poisoned frame yields nothing instead of garbage, and no warning.
+    # A comparison with NaN is False: outputs that are not finite give nothing, and no warning.
     with np.errstate(invalid="ignore"):
         likely = (logits[:, 1:] - logits[:, :1]) > _lowest_margin(lowest)
         possible = np.unique(np.flatnonzero(likely) // likely.shape[1])
@@ -54,12 +102,25 @@ def select_detections(
         rows, classes, scores = rows[best], classes[best], scores[best]
     with np.errstate(invalid="ignore"):
         boxes = np.clip(decode_boxes(codes[rows], anchors[rows], variances), 0, 1)
-    whole = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    boxes, scores, classes = boxes[whole], scores[whole], classes[whole]
+    valid = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    boxes, scores, classes = boxes[valid], scores[valid], classes[valid]
     kept = suppress(boxes, scores, classes, iou_threshold, limit)
     kept = kept[scores[kept] > score_threshold]
-    placed = vote(boxes, scores, classes, kept, iou_threshold) if box_voting else boxes[kept]
-    return placed.astype(np.float32), scores[kept].astype(np.float32), classes[kept]
+    final = vote(boxes, scores, classes, kept, iou_threshold) if box_voting else boxes[kept]
+    return final.astype(np.float32), scores[kept].astype(np.float32), classes[kept]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float32."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def _fraction(name: str, value: float | None, default: float) -> float:
+    value = default if value is None else value
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} must be within 0..1. Received: {value}")
+    return float(value)
 
 
 def _lowest_margin(score: float) -> float:

@@ -1,35 +1,32 @@
-"""Between real numbers and the integers of a quantized tensor: real = (raw - zero point) * scale."""
+"""A frame's way to the network: to BGR, resized, normalized or quantized, with its entropy attention."""
 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 
 import cv2
 import numpy as np
 
+from edge.entropy import entropy_attention
 from edge.errors import InputError
+from edge.metadata import Metadata
+from edge.scene_cut import thumbnail
 
-
-def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type = np.int8) -> np.ndarray:
-    """Real values as the nearest integers of `dtype`; what lies outside becomes its first or last value."""
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
-
-
-def dequantize(raw: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
-    """Integers as float32; a tensor without a scale, as float ones are, stays as it is."""
-    return (raw.astype(np.float32) - zero_point) * np.float32(scale) if scale else raw
+# By the number of channels.
+_CONVERSIONS = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}
 
 
 @dataclass(frozen=True)
 class PreparedFrame:
-    """What `edge.engine.Engine.prepare` made of a frame; it belongs to no stream yet.
+    """A frame that is ready for the network; it belongs to no stream yet.
 
     Attributes:
-        frame: the frame itself, or what was made of one that was not BGR.
+        frame: uint8 (height, width, 3) BGR: the frame itself, or what was made of one that was gray or BGRA.
         inputs: the network's inputs without the states, by name.
-        thumbnail: for `edge.scene_cut`; None where cuts are not looked for.
+        thumbnail: for `edge.scene_cut`; None where cuts are not detected.
         timings: milliseconds of the stages so far.
     """
 
@@ -39,7 +36,60 @@ class PreparedFrame:
     timings: dict[str, float]
 
 
-_CONVERSIONS = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}
+class Preprocessor:
+    """Prepares frames for one network. Several threads may call it at once.
+
+    Args:
+        metadata: of the model. quantization: of its runtime: whether `image` and `attention` are int8, and how.
+    """
+
+    def __init__(self, metadata: Metadata, quantization: dict[str, tuple[float, int]]):
+        self._metadata, self._quantization = metadata, quantization
+        # Image arrays that are free again; a new one for every frame would cost its pages.
+        self._images: deque[np.ndarray] = deque()
+
+    def __call__(self, frame: np.ndarray, detect_cuts: bool = False, decode_ms: float | None = None) -> PreparedFrame:
+        """Prepares a frame.
+
+        Args:
+            frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, or gray or BGRA, see `to_bgr`.
+            detect_cuts: also make the thumbnail that `edge.scene_cut` compares.
+            decode_ms: what getting the frame took, for the timings; None leaves it out.
+
+        Raises:
+            InputError: `frame` is not such an array.
+        """
+        frame = to_bgr(frame)
+        timings = {} if decode_ms is None else {"decode": decode_ms}
+        start = perf_counter()
+        image = self._free_image()
+        size = self._metadata.height, self._metadata.width, self._metadata.mean, self._metadata.scale
+        if "image" in self._quantization:
+            resized, _ = quantized_network_input(frame, *size, self._quantization["image"], out=image)
+        else:
+            resized, _ = network_input(frame, *size, out=image)
+        small = thumbnail(resized) if detect_cuts else None
+        timings["preprocess"] = (perf_counter() - start) * 1e3
+        inputs = {"image": image}
+        if self._metadata.entropy is not None:
+            start = perf_counter()
+            attention = entropy_attention(resized, self._metadata.entropy)[None, :, :, None]
+            if "attention" in self._quantization:
+                attention = quantize(attention, *self._quantization["attention"])
+            inputs["attention"] = attention
+            timings["entropy"] = (perf_counter() - start) * 1e3
+        return PreparedFrame(frame, inputs, small, timings)
+
+    def recycle(self, prepared: PreparedFrame) -> None:
+        """Reuses a prepared frame's image array; it must not be used again."""
+        self._images.append(prepared.inputs["image"])
+
+    def _free_image(self) -> np.ndarray:
+        try:
+            return self._images.popleft()
+        except IndexError:
+            dtype = np.int8 if "image" in self._quantization else np.float32
+            return np.empty((1, self._metadata.height, self._metadata.width, 3), dtype)
 
 
 def to_bgr(frame: np.ndarray) -> np.ndarray:
@@ -141,3 +191,17 @@ def _pixel_codes(mean: float, scale: float, tensor_scale: float, zero_point: int
     codes = (np.arange(256) - mean) / scale / tensor_scale + zero_point
     # At the usual scale 1/127.5 every code ends in .5: rounding all halves down keeps the 256 values apart.
     return np.clip(np.ceil(np.round(codes, 3) - 0.5), -128, 127).astype(np.int8)
+
+
+# Between real numbers and the integers of a quantized tensor: real = (raw - zero point) * scale.
+
+
+def quantize(values: np.ndarray, scale: float, zero_point: int, dtype: np.dtype | type = np.int8) -> np.ndarray:
+    """Real values as the nearest integers of `dtype`; what lies outside becomes its first or last value."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(raw: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Integers as float32; a tensor without a scale, as float ones are, stays as it is."""
+    return (raw.astype(np.float32) - zero_point) * np.float32(scale) if scale else raw

@@ -1,4 +1,4 @@
-"""Keeps native libraries from writing to the terminal what the package's own errors say better."""
+"""Keeps the messages of native libraries off the terminal, and hands them to the caller that needs them."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ _redirecting = threading.RLock()
 def native_log(active: bool = True) -> Iterator[list[str]]:
     """Takes what native libraries log to the process' stdout and stderr within the block; gives a list for it.
 
-    They tell their reasons nowhere else, have no switch for it, and their chatter would end up between the lines that a
-    program writes. Both outputs go to files meanwhile. When the block ends, however it ends, every line that is not one
-    of theirs, of this thread or of another, is passed on, and the list holds the text of both files.
+    Their reasons for a failure are nowhere else, they have no switch for it, and their messages would end up between
+    the lines that a program writes. Both outputs go to files meanwhile. When the block ends, however it ends, every
+    line that is not one of theirs, of this thread or of another, is passed on, and the list holds both files' text.
 
     Args:
         active: False takes nothing, for runs whose native messages matter, as a delegate's do.
@@ -93,7 +93,7 @@ def native_log(active: bool = True) -> Iterator[list[str]]:
             for number, copy, log in zip((1, 2), kept, (out, err), strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-                # Not before: whoever writes shares the file's position.
+                # Not before: other threads that write share the file's position.
                 log.seek(0)
                 content = log.read()
                 taken.append(content.decode(errors="replace"))
@@ -106,7 +106,7 @@ def foreign_lines(log: bytes) -> bytes:
     while place < len(log):
         native = _NATIVE.match(log, place)
         end = log.find(b"\n", native.end() - 1 if native else place) + 1 or len(log)
-        # They write a line's end by itself: where it stands alone, somebody else's line came before it.
+        # They write the end of a line separately: an end that stands alone belongs to a line of another writer.
         if native is None or log[end : end + 1] == b"\n":
             kept.append(log[place:end])
         place = end
@@ -114,7 +114,7 @@ def foreign_lines(log: bytes) -> bytes:
 
 
 def _write(number: int, content: bytes) -> None:
-    # A reader that left is told of by the program's own next line.
+    # A closed pipe is an error of the program's own next line.
     with contextlib.suppress(OSError):
         while content:
             content = content[os.write(number, content) :]

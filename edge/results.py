@@ -1,12 +1,52 @@
-"""What a detector says: detections in a frame, and events between two frames."""
+"""What a detector reports: detections in a frame, and events between two frames."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Box(NamedTuple):
+    """A box by its corners, in pixels; x grows to the right, y downwards. Unpacks and compares as a plain tuple.
+
+    Attributes:
+        x1, y1: the left top corner. x2, y2: the right bottom corner.
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        """x2 - x1."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """y2 - y1."""
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        """Width times height; 0 where either is negative."""
+        return max(self.width, 0.0) * max(self.height, 0.0)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(x, y) of the middle."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union with another box, 0 to 1; 0 where both are empty."""
+        left, top = max(self.x1, other.x1), max(self.y1, other.y1)
+        shared = Box(left, top, min(self.x2, other.x2), min(self.y2, other.y2)).area
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -15,15 +55,16 @@ class Detection:
 
     Attributes:
         label: the class' name. class_id: its index in `Detector.labels`, from 0.
-        score: 0..1.
-        box: x1, y1, x2, y2 in pixels of the frame that was given, inside it, not rounded.
-        track_id: which object of the stream it is, from 1; None where nobody tracks, or the tracker does not know it.
+        score: 0 to 1.
+        box: in pixels of the frame that was given, inside it, not rounded.
+        track_id: the number of the object's track in the stream, from 1; None without a tracker, and for a detection
+            that continues no track and starts none.
     """
 
     label: str
     class_id: int
     score: float
-    box: tuple[float, float, float, float]
+    box: Box
     track_id: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,13 +78,14 @@ class Detection:
         }
 
 
-# Of the reasons for a reset. A camera that stalled or was lost shows what it showed; a gap in time the tracker sees.
+# Reasons for a reset with which a new scene begins. A camera that stalled or was lost shows the same one as before, and
+# a gap in time is seen by the tracker itself.
 _ANOTHER_SCENE = frozenset({"start", "request", "frame_gap", "frame_size", "size_changed", "scene_cut"})
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """Everything a detector says about one frame.
+    """Everything a detector reports about one frame.
 
     Attributes:
         frame_id: the frame's number in its source, from 0.
@@ -70,7 +112,7 @@ class FrameResult:
     def another_scene(self) -> bool:
         """Whether nothing in the frame can be what was seen before it: the stream began, was cut or changed its size.
 
-        After the other resets the same scene goes on, and so do its objects: `edge.tracker.Tracker` needs no word.
+        After the other resets the same scene goes on, and so do its objects and their tracks.
         """
         return self.reset in _ANOTHER_SCENE
 
@@ -91,7 +133,7 @@ class FrameResult:
 class StreamEvent:
     """Something that happened to a stream between two of its frames.
 
-    After an event of a source the next frame does not follow on the last one: whoever carries state resets it.
+    After an event of a source the next frame does not follow on the last one, so a stream resets its state.
 
     Attributes:
         kind: from sources `stalled`, `lost`, `reconnected`, `size_changed`; from `Pipeline` `failed`, after
@@ -99,7 +141,7 @@ class StreamEvent:
         time: when, in seconds on the source's clock, as `FrameResult.time`.
         frame_id: of the last frame before it.
         message: for people.
-        stream: the stream's id, where it is told; None for a single one.
+        stream: the stream's id; None for a single one.
     """
 
     kind: str
@@ -109,7 +151,7 @@ class StreamEvent:
     stream: Hashable = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; the key `event` tells its line from a frame's, `stream` is there as for a frame."""
+        """JSON-ready; the key `event` marks its line as no frame's; `stream` as for a frame."""
         return {
             **({} if self.stream is None else {"stream": str(self.stream)}),
             "event": self.kind,

@@ -1,4 +1,4 @@
-"""Tells a cut to another scene from what changes within one: motion, pans, light and the camera's exposure."""
+"""Scene cuts, as opposed to what changes within a scene: motion, pans, light and the camera's exposure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 # A cut changes the picture in place and its colors as a whole, beyond what another exposure does; motion and pans do
 # only the former. Of 63,364 pairs of neighbouring frames of the sky clips and their zoomed windows 22 are taken for
 # cuts, and all that were looked at (18) are; so are 92% of the pairs made of frames of two sky clips and 79% of two
-# windows: from sky to like sky nothing is seen. Of neighbours with the second at .5 to 1.5 times its brightness, .2%.
+# windows: from sky to like sky nothing is seen. Of neighbours with the second at 0.5 to 1.5 times its brightness, 0.2%.
 DIFFERENCE_LIMIT = 4.0
 HISTOGRAM_LIMIT = 0.15
 # What is taken for another exposure: gains, and offsets of the brightness beside them.
@@ -16,7 +16,7 @@ GAINS = 0.5, 2.0
 LARGEST_OFFSET = 50.0
 _SIDE = 40
 _BINS = 16
-# Values within tell brightness; those outside may have been cut off by the camera.
+# Values within show brightness; those outside may have been clipped by the camera.
 _DARKEST, _BRIGHTEST = 4, 250
 # With less of the picture within, nothing can be said.
 _LEAST_SHARE = 0.1
@@ -37,7 +37,7 @@ class SceneCut:
     or white in either frame do not count. Fades are no cuts.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
@@ -51,8 +51,8 @@ class SceneCut:
 
 
 def _differ(last: np.ndarray, small: np.ndarray) -> bool:
-    usable = cv2.inRange(last.reshape(-1), _DARKEST, _BRIGHTEST) & cv2.inRange(small.reshape(-1), _DARKEST, _BRIGHTEST)
-    usable = usable.reshape(-1) > 0
+    within = [cv2.inRange(values.reshape(-1), _DARKEST, _BRIGHTEST).reshape(-1) > 0 for values in (last, small)]
+    usable = within[0] & within[1]
     before, now = (values.reshape(-1)[usable].astype(np.float32) for values in (last, small))
     if len(now) < _LEAST_SHARE * small.size:
         return False
@@ -71,5 +71,5 @@ def _exposed_as(now: np.ndarray, before: np.ndarray) -> np.ndarray:
 def _alike(expected: np.ndarray, now: np.ndarray) -> bool:
     if np.abs(now - expected).mean() <= DIFFERENCE_LIMIT:
         return True
-    histograms = (cv2.calcHist([values], [0], None, [_BINS], [0, 256]) for values in (expected, now))
-    return cv2.norm(*histograms, cv2.NORM_L1) / 2 / len(now) <= HISTOGRAM_LIMIT
+    before, after = (cv2.calcHist([values], [0], None, [_BINS], [0, 256]) for values in (expected, now))
+    return cv2.norm(before, after, cv2.NORM_L1) / 2 / len(now) <= HISTOGRAM_LIMIT

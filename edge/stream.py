@@ -1,4 +1,4 @@
-"""One camera's or file's memory."""
+"""One camera's or file's stream: its recurrent state, and when that is reset."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from edge.preprocess import PreparedFrame
 from edge.results import FrameResult
 from edge.scene_cut import SceneCut
 
-# After a longer hole in the source the remembered scene is no longer the one in view.
+# After a longer gap in the source the remembered scene is no longer the one in view.
 MAX_GAP_SECONDS = 2.0
-# The same where times are not known, at 30 frames a second or less.
+# The same where times are not known, at 30 frames per second or less.
 MAX_GAP_FRAMES = 60
 
 
@@ -29,14 +29,14 @@ class Stream:
     - where either has no time: whose number is not above the last one's, or more than `MAX_GAP_FRAMES` above it
       (`frame_gap`),
     - whose height or width differs from the last one's (`frame_size`),
-    - that begins another scene, where cuts are looked for (`scene_cut`, see `edge.scene_cut`),
+    - that begins another scene, where cuts are detected (`scene_cut`, see `edge.scene_cut`),
     - before which the network left a state with NaN or infinities (`not_finite`; float files).
     `FrameResult.reset` says which, the first that applies.
 
     One thread at a time may use a stream, and any may close it, at any time; several streams may be used at once.
 
     Args:
-        engine: the shared interpreter. stream_id: reported in results. scene_cut: whether to look for cuts.
+        engine: the shared interpreter. stream_id: reported in results. scene_cut: whether cuts are detected.
 
     Attributes:
         id: the stream's id. closed: whether it can be used no more.
@@ -45,10 +45,11 @@ class Stream:
     def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True):
         self.id, self.closed = stream_id, False
         self._engine = engine
-        # Guards `closed`, the state and what tells an idle stream; never held while the network runs. Reentrant, for a
-        # stream that is closed by a signal's handler.
+        # Guards `closed`, the state and what an idle stream is known by; never held while the network runs. Reentrant,
+        # for a stream that is closed by a signal's handler.
         self._lock, self._leases = threading.RLock(), 0
         self._scene_cut = SceneCut() if scene_cut else None
+        self._state: dict[str, np.ndarray] = {}
         self._begin("start")
 
     def reset(self) -> None:
@@ -62,7 +63,7 @@ class Stream:
             self.closed, self._state = True, {}
 
     def close_if_idle(self, since: float) -> None:
-        """Closes the stream where nobody holds it and its last frame was before `since`, of `time.monotonic`."""
+        """Closes the stream where no block holds it and its last frame was before `since`, of `time.monotonic`."""
         with self._lock:
             if not self._leases and self._last_used < since:
                 self.closed, self._state = True, {}
@@ -88,7 +89,7 @@ class Stream:
             frame: uint8, any size: (height, width, 3) BGR as OpenCV gives it, (height, width) or (height, width, 1)
                 gray, or (height, width, 4) BGRA.
             frame_id: its number; None counts on from the last.
-            time: its time in seconds; None says nothing about time, and 0.0 is reported.
+            time: its time in seconds; None where it is not known, and 0.0 is reported.
 
         Raises:
             InputError: `frame` is not such an array, or the stream is closed.
@@ -97,12 +98,12 @@ class Stream:
         return self.detect(self.prepare(frame), frame_id, time)
 
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's own answer to the next frame: float32 codes (n, 4), logits (n, c + 1). It counts as any frame
+        """The network's outputs for the next frame: float32 codes (n, 4), logits (n, c + 1). It counts as any frame
         does, but the state is carried to it whatever its size and whatever it shows."""
         self._check_open()
         prepared = self.prepare(frame)
         with self._leased():
-            if self._scene_cut is not None:
+            if self._scene_cut is not None and prepared.thumbnail is not None:
                 self._scene_cut(prepared.thumbnail)
             self._move_on(self._last_id + 1, None, prepared.frame.shape[:2])
             return self._invoke(prepared)

@@ -18,16 +18,16 @@ MARGIN = 0.5
 # flickers, two objects that touch rarely swap theirs.
 LEAST_OVERLAP = 0.15
 OTHER_CLASS = 0.6
-# How far one frame's surprise moves the velocity.
+# Share of the difference between measured and expected velocity that one frame adds.
 VELOCITY_GAIN = 0.4
-# Frames without a time are taken to be so far apart, in seconds.
+# Seconds between frames without a time, and the least that counts as one.
 STEP_SECONDS = 1 / 30
 LEAST_STEP_SECONDS = 1e-3
 
 
 @dataclass
 class _Track:
-    """box: (4,) corners when last seen. velocity: (2,) pixels a second. seen: seconds."""
+    """box: (4,) corners when last seen. velocity: (2,) pixels per second. seen: seconds."""
 
     number: int
     class_id: int
@@ -38,7 +38,7 @@ class _Track:
 
 
 class Tracker:
-    """Gives the detections of one stream track numbers: overlap, class and constant velocity, in two stages.
+    """Numbers the tracks of one stream: overlap, class and constant velocity, in two stages.
 
     Each track is moved on by its velocity. First detections of `start_score` or more, then the weaker ones, continue
     the free tracks that they overlap, best overlap first; a strong detection left over starts a track, a weak one keeps
@@ -89,23 +89,23 @@ class Tracker:
             if self._given is not None and time < self._given - self._patience:
                 self.forget()
             self._given = time
-        self._now = self._moved_on(time)
-        self._tracks = [track for track in self._tracks if self._now - track.seen <= self._patience]
+        now = self._now = self._moved_on(time)
+        self._tracks = [track for track in self._tracks if now - track.seen <= self._patience]
         boxes = np.array([detection.box for detection in detections], np.float64).reshape(-1, 4)
         classes = np.array([detection.class_id for detection in detections], np.int64)
         strong = np.array([detection.score >= self._start_score for detection in detections], bool)
         numbers: list[int | None] = [None] * len(detections)
-        affinity = self._affinity(boxes, classes)
+        affinity = self._affinity(boxes, classes, now)
         taken = np.zeros(len(self._tracks), bool)
         for stage in (strong, ~strong):
             for row, column in _pairs(affinity, stage, taken):
                 track = self._tracks[column]
-                self._continue(track, boxes[row], int(classes[row]))
+                _continue(track, boxes[row], int(classes[row]), now)
                 numbers[row] = track.number
-        for row in np.flatnonzero(strong):
+        for row in np.flatnonzero(strong).tolist():
             if numbers[row] is None:
                 numbers[row] = self._next_number
-                self._tracks.append(_Track(self._next_number, int(classes[row]), boxes[row], np.zeros(2), self._now))
+                self._tracks.append(_Track(self._next_number, int(classes[row]), boxes[row], np.zeros(2), now))
                 self._next_number += 1
         return tuple(
             dataclasses.replace(detection, track_id=number)
@@ -118,23 +118,23 @@ class Tracker:
         # Nearly equal times would make a velocity out of rounding.
         return time if time is not None and time - self._now > LEAST_STEP_SECONDS else self._now + STEP_SECONDS
 
-    def _affinity(self, boxes: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    def _affinity(self, boxes: np.ndarray, classes: np.ndarray, now: float) -> np.ndarray:
         """(detections, tracks): overlap of the enlarged boxes, less where the class differs."""
         if not len(boxes) or not self._tracks:
             return np.zeros((len(boxes), len(self._tracks)))
-        moved = np.array([track.box + np.tile(track.velocity * (self._now - track.seen), 2) for track in self._tracks])
+        moved = np.array([track.box + np.tile(track.velocity * (now - track.seen), 2) for track in self._tracks])
         overlap = iou_matrix(_enlarge(boxes), _enlarge(moved))
         same = classes[:, None] == np.array([track.class_id for track in self._tracks])[None]
         return np.where(same, overlap, OTHER_CLASS * overlap)
 
-    def _continue(self, track: _Track, box: np.ndarray, class_id: int) -> None:
-        elapsed = self._now - track.seen
-        measured = (_center(box) - _center(track.box)) / elapsed
-        # The first step tells all that is known of the velocity.
-        gain = 1.0 if track.hits == 1 else VELOCITY_GAIN
-        track.velocity = track.velocity + gain * (measured - track.velocity)
-        track.box, track.class_id, track.seen = box, class_id, self._now
-        track.hits += 1
+
+def _continue(track: _Track, box: np.ndarray, class_id: int, now: float) -> None:
+    measured = (_center(box) - _center(track.box)) / (now - track.seen)
+    # Before the second step nothing is known of the velocity.
+    gain = 1.0 if track.hits == 1 else VELOCITY_GAIN
+    track.velocity = track.velocity + gain * (measured - track.velocity)
+    track.box, track.class_id, track.seen = box, class_id, now
+    track.hits += 1
 
 
 def _pairs(affinity: np.ndarray, rows: np.ndarray, taken: np.ndarray) -> list[tuple[int, int]]:

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+# Of precision `dynamic` the converter leaves kernels of fewer weights as they are.
+_LEAST_ROUNDED = 1024
 
 
 def convolutions(step: keras.Model) -> list[keras.layers.Layer]:
@@ -15,19 +17,15 @@ def convolutions(step: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in step.layers if isinstance(layer, _CONVOLUTIONS)]
 
 
-def corrected(
-    step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8", least_size: int = 0
-) -> keras.Model:
+def corrected(step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8") -> keras.Model:
     """A copy of the step with corrected biases, see `correct_biases`."""
     copy = keras.models.clone_model(step)
     copy.set_weights(step.get_weights())
-    correct_biases(copy, input_means, precision, least_size)
+    correct_biases(copy, input_means, precision)
     return copy
 
 
-def correct_biases(
-    step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8", least_size: int = 0
-) -> None:
+def correct_biases(step: keras.Model, input_means: Mapping[str, np.ndarray], precision: str = "int8") -> None:
     """Shifts each convolution's bias by the mean error of its rounded kernel (Nagel et al. 2019, section 4.2).
 
     An input behind a ReLU has a mean far from zero, so a rounded kernel moves an output channel by the same amount
@@ -37,10 +35,10 @@ def correct_biases(
     Args:
         step: from `step_model_from`; its biases, or the means of the batch norms behind, are changed in place.
         input_means: float (channels,), of each convolution's input over real frames, by layer name.
-        precision: `int8` or `float16`, of the rounded kernels. least_size: kernels of fewer weights are not rounded and
-            need no correction.
+        precision: of the file: `int8`, `dynamic` or `float16`.
     """
     norms = batch_norms(step)
+    least_size = _LEAST_ROUNDED if precision == "dynamic" else 0
     for layer in convolutions(step):
         kernel, *bias = layer.get_weights()
         if kernel.size < least_size:
@@ -64,7 +62,7 @@ def rounded_kernel(
 ) -> np.ndarray:
     """A convolution's kernel as the converter rounds it, after it has multiplied the batch norm behind into it.
 
-    `int8`: 255 steps, symmetric, an own scale for each output channel. `float16`: 11 significant bits.
+    `int8` and `dynamic`: 255 steps, symmetric, an own scale for each output channel. `float16`: 11 significant bits.
     """
     kernel = layer.get_weights()[0]
     if precision == "float16":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from edge.atomic import atomic_path
@@ -20,22 +19,29 @@ from keras_sge.data import synthetic_split
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
 from keras_sge.progress import Progress, no_progress
-from quantization.calibration import Calibration, CalibrationSource, calibrate, draw_clips, synthetic_source
-from quantization.contract import Ranges, check_bounded_memory, check_state_contract, int8_metadata
-from quantization.convert import convert, quantize, quantize_as_is
+from quantization.bias_correction import corrected
+from quantization.calibration import Calibration, CalibrationSource, calibrate
+from quantization.contract import check_state_contract, int8_metadata
+from quantization.convert import convert, convert_int8
+from quantization.int8 import Ranges, check_bounded_memory
 from quantization.recipes import check_file_name, recipe_named
 from quantization.validation import Validation, validate
 
-_CHECKED_CLIPS = 4
+# How many other clips an int8 file is checked on, and how many frames of a synthetic video every other file.
+_CHECKED_CLIPS, _CHECKED_FRAMES = 4, 5
+_LIBRARIES = ("keras-sge", "tensorflow", "keras")
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A file that was written.
+    """A file that was written. `str` gives a line about it.
 
     Attributes:
-        path: where it is. bytes: its size. metadata: what it says of itself; `details` has the facts for people.
-        calibration: None where nothing was calibrated. validation: how near the file is to Keras.
+        path: where it is.
+        bytes: its size.
+        metadata: what it says of itself; `details` holds the facts for people.
+        calibration: None where nothing was calibrated.
+        validation: how near the file is to the network.
     """
 
     path: Path
@@ -44,11 +50,15 @@ class ExportResult:
     calibration: Calibration | None
     validation: Validation
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.bytes / 1e6:.2f} MB, {self.metadata.precision}, {self.validation}"
+
 
 class Exporter:
     """One network on its way to one file: `calibrate`, `quantize`, `validate`, `write`.
 
-    Each call does what is missing before it, so `write` alone is enough.
+    Each call does what is missing before it, so `write` alone is enough; a call that is repeated drops what came after
+    it.
 
     Args:
         model: the trained network; it is left as it is.
@@ -56,9 +66,16 @@ class Exporter:
             to end; `int8_float_io`, its inputs and outputs in float32 for runtimes that take no integer tensors.
         entropy: `host`, the attention is an input, or `graph`, the file computes the entropy map itself (float only).
         details: facts for people that go into the metadata.
+        ranges: (low, high) of every quantized layer by its name, where training has settled them (int8 only). Nothing
+            is calibrated then, and biases stay as they are.
+        reference: the one-step model that the file is compared with. None takes `model`; a quantization-aware run
+            gives the twin that it trained.
 
     Attributes:
-        recipe: see `quantization.recipes`. calibration, flatbuffer, validation: None before their call.
+        recipe: see `quantization.recipes.Recipe`.
+        calibration: from `calibrate`; None before.
+        flatbuffer: from `quantize`, without metadata; None before.
+        validation: from `validate`; None before.
 
     Raises:
         InputError: an unknown recipe, `graph` for int8, or an LSTM's memory for int8.
@@ -66,102 +83,103 @@ class Exporter:
     Example:
         exporter = Exporter(keras_sge.load_model("runs/first"), "int8")
         exporter.calibrate(CalibrationSource(videos, "my clips"))
-        print(exporter.write("first_int8.tflite").validation.relative_difference)
+        print(exporter.write("first_int8.tflite"))
     """
 
     def __init__(
-        self, model: SGENet, recipe: str = "float32", entropy: str = "host", details: Mapping[str, Any] | None = None
+        self,
+        model: SGENet,
+        recipe: str = "float32",
+        entropy: str = "host",
+        details: Mapping[str, Any] | None = None,
+        *,
+        ranges: Ranges | None = None,
+        reference: Any = None,
     ):
         self.recipe = recipe_named(recipe)
-        if self.recipe.precision == "int8":
+        if self.recipe.is_int8:
             if entropy != "host":
                 raise InputError("the entropy map in the graph has float operators, int8 files have none: use `host`.")
             check_bounded_memory(model.config)
-        self._config = model.config
-        self._step = step_model_from(model, entropy=entropy, update=self.recipe.update)
-        precision = "float32" if self.recipe.precision == "int8" else self.recipe.precision
-        self._metadata = network_metadata(model.config, precision, entropy)
-        self._facts = {"config": config_to_dict(model.config), "exported_with": _versions(), **(details or {})}
-        self._source: CalibrationSource | None = None
-        self._ranges: Ranges | None = None
-        self._reference: keras.Model | None = None
         self.calibration: Calibration | None = None
         self.flatbuffer: bytes | None = None
         self.validation: Validation | None = None
+        self._config = model.config
+        self._step = step_model_from(model, entropy=entropy, update=self.recipe.update)
+        # Of the step; the file's own is `metadata`.
+        precision = "float32" if self.recipe.is_int8 else self.recipe.precision
+        self._step_metadata = network_metadata(model.config, precision, entropy)
+        self._ranges = ranges
+        self._reference = reference
+        self._facts = {"config": config_to_dict(model.config), "exported_with": versions(), **(details or {})}
 
-    def tuned(self, ranges: Ranges, reference: Any, details: Mapping[str, Any]) -> Exporter:
-        """Takes ranges that training has settled instead of calibrating; biases stay as they are.
+    @property
+    def metadata(self) -> Metadata:
+        """What the file says of itself, with the facts that are known so far."""
+        facts = dict(self._facts)
+        if self.calibration is not None:
+            facts["calibration"] = self.calibration.facts()
+        if self.validation is not None:
+            facts |= self.validation.facts()
+        metadata = dataclasses.replace(self._step_metadata, details=facts)
+        return int8_metadata(metadata, self.recipe.float_io) if self.recipe.is_int8 else metadata
 
-        Args:
-            ranges: (low, high) by layer name. reference: the model that was trained, which the file is held against.
-            details: facts for people, in front of the others.
-        """
-        self._ranges, self._reference = ranges, reference
-        self._facts |= details
-        return self
-
-    def calibrate(
-        self,
-        source: CalibrationSource | None = None,
-        progress: Progress = no_progress,
-    ) -> Calibration:
+    def calibrate(self, source: CalibrationSource | None = None, progress: Progress = no_progress) -> Calibration:
         """Rolls the network along clips as a device would.
 
         Int8 takes its ranges from them; every recipe that rounds kernels takes their errors out of its biases.
 
         Args:
             source: clips of the training split; None takes the built-in synthetic videos.
-            progress: around the clips.
+            progress: around the clips, see `keras_sge.progress`.
 
         Raises:
-            InputError: a float32 file, which rounds nothing.
+            InputError: a float32 file, which rounds nothing, or ranges that training has settled.
         """
         if self.recipe.calibration == "never":
             raise InputError("a float32 file rounds nothing: there is nothing to calibrate. Use another recipe.")
-        self._source = source or synthetic_source(self._config)
-        videos, clips, seed = self._source.videos, self._source.clips, self._source.seed
-        self.calibration = calibrate(self._step, self._metadata, videos, clips, seed, progress)
-        self._facts["calibration"] = {
-            "source": self._source.name,
-            "clips": len(self.calibration.clips),
-            "frames": self.calibration.frames,
-            "seed": seed,
-        }
+        if self._ranges is not None:
+            raise InputError("the ranges of a quantization-aware run are settled: there is nothing to calibrate.")
+        source = source or CalibrationSource.synthetic(self._config)
+        self.flatbuffer = self.validation = None
+        self.calibration = calibrate(self._step, self._step_metadata, source, progress)
         return self.calibration
 
     def quantize(self) -> bytes:
-        """Converts; the flatbuffer, without metadata."""
-        recipe = self.recipe
-        if self._ranges is not None:
-            self.flatbuffer = quantize_as_is(self._step, self._ranges, recipe.float_io)
-            return self.flatbuffer
-        if recipe.calibration == "always" and self.calibration is None:
+        """Corrects biases where there is a calibration, and converts.
+
+        Returns:
+            The flatbuffer, without metadata.
+        """
+        if self.recipe.calibration == "always" and self.calibration is None and self._ranges is None:
             self.calibrate()
-        if recipe.precision == "int8":
-            self.flatbuffer = quantize(self._step, self.calibration, recipe.float_io)
+        self.validation = None
+        step, ranges = self._step, self._ranges or {}
+        if self.calibration is not None:
+            step = corrected(step, self.calibration.input_means, self.recipe.precision)
+            ranges = self.calibration.ranges
+        if self.recipe.is_int8:
+            self.flatbuffer = convert_int8(step, ranges, self.recipe.float_io)
         else:
-            self.flatbuffer = convert(self._step, recipe.precision, self.calibration)
+            self.flatbuffer = convert(step, self.recipe.precision)
         return self.flatbuffer
 
     def validate(self) -> Validation:
-        """Holds the file against Keras on clips, int8 on other draws of those that it was calibrated on.
+        """Compares the file with the network on clips, int8 on other draws of those that it was calibrated on.
 
         Raises:
-            InputError: the file differs from Keras by more than `quantization.validation.TOLERANCE`.
+            InputError: the file differs by more than `quantization.validation.TOLERANCE`, or too few of the network's
+                detections are found again.
         """
         flatbuffer = self.flatbuffer or self.quantize()
-        reference, clips = self._reference or self._step, self._clips()
-        self.validation = validate(reference, self._metadata, flatbuffer, self._file_metadata(), clips)
-        against = "keras" if self._reference is None else "twin"
-        self._facts[f"relative_difference_to_{against}"] = self.validation.relative_difference
-        if self.recipe.precision == "int8" and self._reference is None:
-            agreement = self.validation.agreement
-            self._facts |= {
-                "detections_of_keras": agreement.detections,
-                "detections_found": agreement.found,
-                "iou_of_found": round(agreement.mean_iou, 4),
-                "score_difference_of_found": round(agreement.mean_score_difference, 4),
-            }
+        self.validation = validate(
+            self._reference or self._step,
+            self._step_metadata,
+            flatbuffer,
+            self.metadata,
+            self._clips(),
+            "Keras" if self._reference is None else "twin",
+        )
         return self.validation
 
     def write(self, path: str | Path) -> ExportResult:
@@ -171,29 +189,33 @@ class Exporter:
             path: ends in `.tflite`, that of `int8_float_io` in `_int8_float_io.tflite`.
 
         Raises:
-            InputError: another name, it cannot be written there, the file is far from Keras, or an int8 file breaks the
-                state contract.
+            InputError: another name, it cannot be written there, the file is far from the network, or an int8 file
+                breaks the state contract.
         """
         check_file_name(path, self.recipe)
+        flatbuffer = self.flatbuffer or self.quantize()
         validation = self.validation or self.validate()
-        metadata = self._file_metadata()
-        write_file(path, self.flatbuffer, metadata)
+        metadata = self.metadata
+        write_file(path, flatbuffer, metadata)
         return ExportResult(Path(path), Path(path).stat().st_size, metadata, self.calibration, validation)
 
-    def _file_metadata(self) -> Metadata:
-        metadata = dataclasses.replace(self._metadata, details=dict(self._facts))
-        return int8_metadata(metadata, self.recipe.float_io) if self.recipe.precision == "int8" else metadata
-
     def _clips(self) -> Iterable[np.ndarray]:
-        if self._source is not None and self.recipe.precision == "int8":
-            drawn = draw_clips(self._source.videos, _CHECKED_CLIPS, self._source.seed + 1)
-            return (self._source.videos.read(*clip) for clip in drawn)
-        frames = 5 if self._reference is None else 10
+        """Those that the file is checked on: uint8 (t, height, width, 3), BGR."""
+        if self.calibration is not None and self.recipe.is_int8:
+            source = self.calibration.source
+            drawn = dataclasses.replace(source, clips=_CHECKED_CLIPS, seed=source.seed + 1).draw()
+            return (source.videos.read(*clip) for clip in drawn)
+        frames = _CHECKED_FRAMES if self._reference is None else 2 * _CHECKED_FRAMES
         return [synthetic_split("train", max(self._config.input_size), 1).read(0, 0, frames)]
 
 
 def write_file(path: str | Path, flatbuffer: bytes, metadata: Metadata) -> None:
     """Writes a deployed file, whole or not at all; an int8 file only where it keeps the state contract.
+
+    Args:
+        path: of the file.
+        flatbuffer: without metadata.
+        metadata: of the file, appended to it.
 
     Raises:
         InputError: the file cannot be written there, or breaks the contract.
@@ -204,5 +226,10 @@ def write_file(path: str | Path, flatbuffer: bytes, metadata: Metadata) -> None:
         Path(temporary).write_bytes(append_metadata(flatbuffer, metadata))
 
 
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in ("keras-sge", "tensorflow", "keras")}
+def versions(*more: str) -> dict[str, str]:
+    """The versions of the libraries that made a file, by distribution.
+
+    Args:
+        more: distributions beside keras-sge, tensorflow and keras.
+    """
+    return {name: importlib.metadata.version(name) for name in (*_LIBRARIES, *more)}

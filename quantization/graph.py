@@ -12,6 +12,10 @@ from typing import Any
 from edge.errors import InputError
 from edge.metadata import Metadata, read_model
 
+# Operators of a file that decides or remembers something itself: no deployed file has them, and no GPU runs them.
+CONTROL_FLOW = ("WHILE", "IF", "CALL", "CALL_ONCE")
+VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+
 # What the generated reader and numpy raise on broken bytes.
 _DAMAGE = (struct.error, ValueError, TypeError, IndexError, AttributeError, KeyError, OverflowError, UnicodeDecodeError)
 
@@ -21,10 +25,14 @@ class Tensor:
     """One tensor of a subgraph.
 
     Attributes:
-        shape: empty for a scalar. dynamic: whether a dimension is unknown until it runs.
+        name: as the converter wrote it.
+        shape: empty for a scalar.
+        dynamic: whether a dimension is unknown until it runs.
         dtype: in lower case as the schema calls it, such as float32.
-        scale, zero_point: of a tensor with one pair for all of it; 0 and 0 else. channels: its pairs, 0 if none.
-        constant_bytes: of its values in the file, 0 where it is computed. buffer: their number; tensors may share one.
+        scale, zero_point: of a tensor with one pair for all of it; 0 and 0 else.
+        channels: how many such pairs it has, 0 if none.
+        constant_bytes: of its values in the file, 0 where it is computed.
+        buffer: the number of its values' buffer; tensors may share one.
         variable: whether it keeps its values from one invocation to the next.
     """
 
@@ -57,10 +65,13 @@ class Graph:
     """A whole file.
 
     Attributes:
-        operators: of all subgraphs in the order of running. tensors: of each subgraph.
+        operators: of all subgraphs in the order of running.
+        tensors: of each subgraph.
         inputs, outputs: of the first subgraph, tensor numbers by the signature's names, or by the tensors' own.
         metadata: of `sge export`; None in files of others.
-        file_bytes, flatbuffer: the file's size, and its bytes without our archive. note_bytes: of metadata within it.
+        file_bytes: the file's size.
+        flatbuffer: its bytes without the archive of metadata that `sge export` appends.
+        note_bytes: of metadata within the flatbuffer.
     """
 
     operators: tuple[Operator, ...]
@@ -118,16 +129,8 @@ def read_graph(path: str | Path) -> Graph:
         raise InputError(f"{path} is damaged, its flatbuffer cannot be read: {error}. Copy it again.") from error
 
 
-def _is_ours(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "sge.json" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
-
-
 def graph_of(flatbuffer: bytes, metadata: Metadata | None, file_bytes: int = 0) -> Graph:
-    """The graph of a sound flatbuffer; `file_bytes` is the size of the file that it stands in."""
+    """The graph of a sound flatbuffer; `file_bytes` is the size of the file that it was read from."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
@@ -145,27 +148,35 @@ def graph_of(flatbuffer: bytes, metadata: Metadata | None, file_bytes: int = 0) 
             name = operator_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
             custom = _text(code.customCode) if name == "CUSTOM" else ""
             # -1 stands for an input that is left out.
-            inputs = tuple(int(index) for index in operator.inputs if index >= 0)
-            outputs = tuple(map(int, operator.outputs))
-            operators.append(Operator(custom or name, code.version, name == "CUSTOM", number, inputs, outputs))
+            read = tuple(int(index) for index in operator.inputs if index >= 0)
+            written = tuple(map(int, operator.outputs))
+            operators.append(Operator(custom or name, code.version, name == "CUSTOM", number, read, written))
     inputs, outputs = (_ends(model, tensors[0], which) for which in ("inputs", "outputs"))
     notes = sum(sizes[note.buffer] for note in model.metadata or ())
     return Graph(tuple(operators), tensors, inputs, outputs, metadata, file_bytes, flatbuffer, notes)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "sge.json" in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 def _tensor(tensor: Any, dtypes: dict[int, str], sizes: list[int]) -> Tensor:
     shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
     signature = () if tensor.shapeSignature is None else tuple(map(int, tensor.shapeSignature))
     quantization = tensor.quantization
-    scales = () if quantization is None or quantization.scale is None else quantization.scale
-    one = len(scales) == 1
+    scales = [] if quantization is None or quantization.scale is None else list(map(float, quantization.scale))
+    has_scale = len(scales) == 1
     return Tensor(
         _text(tensor.name),
         shape,
         any(side < 0 for side in (*shape, *signature)),
         dtypes[tensor.type],
-        float(scales[0]) if one else 0.0,
-        int(quantization.zeroPoint[0]) if one and quantization.zeroPoint is not None else 0,
+        scales[0] if has_scale else 0.0,
+        int(quantization.zeroPoint[0]) if has_scale and quantization.zeroPoint is not None else 0,
         len(scales),
         sizes[tensor.buffer],
         tensor.buffer,

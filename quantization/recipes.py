@@ -1,9 +1,10 @@
-"""The forms in which a network can be written to a file, by name."""
+"""The forms in which a network can be written to a file, by name, and the file names that go with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edge.errors import InputError
 
@@ -16,19 +17,27 @@ class Recipe:
     """One form of file.
 
     Attributes:
-        name: as `Exporter` takes it. precision: as the metadata says it.
-        calibration: `never`; `optional`, biases are then corrected for what rounded kernels do; or `always`.
+        name: as `Exporter` takes it.
+        precision: as the metadata says it, one of `PRECISIONS`.
+        calibration: whether clips are run before the conversion. Biases are then corrected for what rounded kernels do,
+            and int8 has its ranges from them.
         update: the form of the memory's update, see `keras_sge.layers.cells.gated_update_parts`.
         float_io: inputs and outputs in float32, rounded inside an int8 file.
     """
 
     name: str
     precision: str
-    calibration: str
-    update: str = "subtract"
+    calibration: Literal["never", "optional", "always"]
+    update: Literal["subtract", "blend"] = "subtract"
     float_io: bool = False
 
+    @property
+    def is_int8(self) -> bool:
+        """Whether the file computes in integers from end to end."""
+        return self.precision == "int8"
 
+
+# An update that ends in an addition wastes less of int8's range; some phone GPUs get one wrong (LiteRT issue 8599).
 RECIPES = {
     recipe.name: recipe
     for recipe in (

@@ -2,6 +2,11 @@ import os
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Each worker of pytest-xdist keeps to one core; what a test starts does so too.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 import pytest
 
@@ -27,7 +32,7 @@ def tiny_keras(tiny_net, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_tflite(tiny_net, tmp_path_factory):
     """`tiny_net` as a float32 .tflite."""
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     path = tmp_path_factory.mktemp("tflite") / "tiny.tflite"
     Exporter(tiny_net).write(path)

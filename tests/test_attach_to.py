@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
@@ -31,11 +31,6 @@ FOUR_EXTRAS = {
 SOME_MAPS = ("conv3", "conv12", "conv13", "feature_map1", "feature_map4")
 
 
-def answer(model, inputs):
-    """Without the seconds that Keras takes to compile `predict`."""
-    return {name: keras.ops.convert_to_numpy(value) for name, value in model(inputs, training=False).items()}
-
-
 def config_at(memory_map=None, entropy_map=None, **changes):
     """A tiny network with its memory and its attention at the given maps."""
     elsewhere = memory_map != "conv13"
@@ -54,19 +49,19 @@ def test_steps_with_carried_state_equal_the_clip(attach_to):
     model = randomize(SGENet(config))
     step = step_model_from(model)
     inputs = random_clip(config, frames=3)
-    clip = answer(model, inputs)
+    clip = outputs_of(model, inputs)
     [state] = state_tensors(config)
     carried = np.zeros(state.shape, np.float32)
     for time in range(3):
         frame = {key: value[:, time] for key, value in inputs.items()}
-        given = answer(step, {**frame, "state": carried})
+        given = outputs_of(step, {**frame, "state": carried})
         carried = given["next_state"]
         for key in ("boxes", "scores"):
             np.testing.assert_allclose(given[key], clip[key][:, time], atol=1e-5 * max(1, np.abs(clip[key]).max()))
     # What the memory remembers, and what the attention says, reach the answer.
     for name in ("state", "attention"):
-        other = answer(step, {**frame, "state": carried, name: 0 * (carried if name == "state" else frame[name])})
-        same = answer(step, {**frame, "state": carried})
+        other = outputs_of(step, {**frame, "state": carried, name: 0 * (carried if name == "state" else frame[name])})
+        same = outputs_of(step, {**frame, "state": carried})
         assert np.abs(other["scores"] - same["scores"]).max() > 1e-3, name
 
 
@@ -96,8 +91,8 @@ def test_the_map_in_the_graph_equals_the_map_on_the_host(attach_to):
     frame[:, 64:] = 90
     image = (frame[None, ..., ::-1] / 127.5 - 1).astype(np.float32)
     attention = entropy_attention(frame, entropy_settings(config))[None, ..., None]
-    expected = answer(host, {"image": image, "attention": attention})
-    for key, value in answer(graph, {"image": image}).items():
+    expected = outputs_of(host, {"image": image, "attention": attention})
+    for key, value in outputs_of(graph, {"image": image}).items():
         np.testing.assert_allclose(value, expected[key], atol=1e-4 * max(1, np.abs(expected[key]).max()))
 
 
@@ -107,8 +102,8 @@ def test_a_gain_of_two_doubles_the_attention():
     copy_weights(literal, doubled)
     inputs = {key: value[:, 0] for key, value in random_clip(config_at("conv13", "conv13"), 1).items()}
     inputs["state"] = np.zeros(literal.input["state"].shape, np.float32)
-    expected = answer(literal, {**inputs, "attention": 2 * inputs["attention"]})["scores"]
-    np.testing.assert_allclose(answer(doubled, inputs)["scores"], expected, atol=1e-5)
+    expected = outputs_of(literal, {**inputs, "attention": 2 * inputs["attention"]})["scores"]
+    np.testing.assert_allclose(outputs_of(doubled, inputs)["scores"], expected, atol=1e-5)
 
 
 def test_the_1x1_that_brings_channels_back_counts_as_temporal():
@@ -132,7 +127,7 @@ def test_a_memory_elsewhere_changes_nothing_at_first(attach_to, tmp_path):
     videos = SyntheticSky(videos=2, frames=2, size=64, seed=3)
     set_starting_weights(joined, TrainingConfig(start_from=str(tmp_path / "single.npz")), videos)
     inputs = random_clip(joined.config, frames=2)
-    before, after = answer(single, inputs), answer(joined, inputs)
+    before, after = outputs_of(single, inputs), outputs_of(joined, inputs)
     for key in before:
         # The file holds half precision.
         assert np.corrcoef(before[key].ravel(), after[key].ravel())[0, 1] > 0.9999, key
@@ -153,7 +148,7 @@ def test_a_new_attention_is_made_up_for_in_what_reads_its_map(attach_to, tmp_pat
     inputs = random_clip(joined.config, frames=2)
     settings = entropy_settings(joined.config)
     inputs["attention"][:] = np.mean([entropy_attention(videos.read(k, 0, 1)[0], settings) for k in range(2)])
-    before, after = answer(single, {"image": inputs["image"]}), answer(joined, inputs)
+    before, after = outputs_of(single, {"image": inputs["image"]}), outputs_of(joined, inputs)
     for key in before:
         np.testing.assert_allclose(after[key], before[key], atol=0.02 * np.abs(before[key]).max())
 
@@ -175,7 +170,7 @@ def test_saved_network_answers_alike(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.config == model.config
     inputs = random_clip(model.config, frames=2)
-    np.testing.assert_allclose(answer(loaded, inputs)["scores"], answer(model, inputs)["scores"], atol=1e-6)
+    np.testing.assert_allclose(outputs_of(loaded, inputs)["scores"], outputs_of(model, inputs)["scores"], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import randomize, tiny_config
+from tiny import outputs_of, randomize, tiny_config
 
 from edge.boxes import anchor_boxes, centers_to_corners, decode_boxes, iou_matrix
 from keras_sge.boxes import IGNORED, LabelEncoder, anchor_maps, boxes_per_cell
@@ -144,7 +144,7 @@ def test_outputs_stand_in_the_order_of_maps_boxes_and_values(wide):
             kernel.assign(np.zeros(kernel.shape))
             tags = [1000 * number + 10 * box + value for box in range(boxes) for value in range(values)]
             bias.assign(np.array(tags, np.float32))
-    answer = model.predict_on_batch({"image": np.zeros((1, *config.input_size, 3), np.float32)})
+    answer = outputs_of(model, {"image": np.zeros((1, *config.input_size, 3), np.float32)})
     model.set_weights(kept)
     for name, values in (("boxes", 4), ("scores", len(config.classes) + 1)):
         expected = [
@@ -169,7 +169,7 @@ def test_a_bright_spot_is_answered_where_it_is(wide, row, column):
         weight.assign(value)
     image = np.zeros((1, *config.input_size, 3), np.float32)
     image[0, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = 1
-    answer = model.predict_on_batch({"image": image})
+    answer = outputs_of(model, {"image": image})
     model.set_weights(kept)
     grid = anchor_maps(config)[0]
     finest = grid.rows * grid.columns * len(grid.boxes)

@@ -15,12 +15,17 @@ from edge.errors import InputError
 from edge.metadata import StateTensor
 from edge.results import Detection
 from keras_sge.data.open import open_videos
+from quantization import compare_files
 from quantization.cli import compare as cli
 from quantization.comparison.charts import draw_charts, worst_frames
-from quantization.comparison.compare_files import compare_files
 from quantization.comparison.layer_error import layer_errors
-from quantization.comparison.long_run import WINDOW, LongRun, RecordingRuntime, ReplayedRuntime, long_run
-from quantization.comparison.runtime_process import RuntimeProcess, available_runtimes
+from quantization.comparison.long_run import WINDOW, LongRun, long_run
+from quantization.comparison.runtime_process import (
+    RecordingRuntime,
+    ReplayedRuntime,
+    RuntimeProcess,
+    available_runtimes,
+)
 from quantization.validation import agree, difference
 
 
@@ -137,7 +142,7 @@ def test_a_long_run_is_not_reset_where_the_size_changes(tiny_tflite):
 
 @pytest.fixture(scope="module")
 def half(tiny_net, tmp_path_factory):
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     path = tmp_path_factory.mktemp("half") / "tiny_float16.tflite"
     Exporter(tiny_net, "float16").write(path)
@@ -210,7 +215,7 @@ def test_no_program_of_the_current_folder_is_run(tmp_path, monkeypatch):
 def test_another_readme_is_kept(tiny_tflite, half, tiny_coco, tmp_path):
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(InputError, match=r"README\.md"):
-        compare_files([tiny_tflite, half], open_videos(tiny_coco, "val"), None, tmp_path, [])
+        compare_files([tiny_tflite, half], open_videos(tiny_coco, "val"), None, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
@@ -219,7 +224,7 @@ def test_the_command_writes_a_report(tiny_tflite, half, tiny_coco, tmp_path, mon
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)
     words = [str(tiny_tflite), str(half), "--data", str(tiny_coco), "--out", "report"]
-    words += ["--long", "60", "--agreement", "20", "--rounds", "4"]
+    words += ["--frames", "60", "--agreement-frames", "20", "--rounds", "4"]
     assert cli.run(parser.parse_args(words)) == 0
     assert "report/README.md" in capsys.readouterr().out
     document = json.loads((tmp_path / "report" / "comparison.json").read_text())
@@ -240,11 +245,11 @@ def test_the_command_writes_a_report(tiny_tflite, half, tiny_coco, tmp_path, mon
 def test_files_that_cannot_be_compared_are_refused(tiny_tflite, another_network, tiny_coco, tmp_path):
     videos = open_videos(tiny_coco, "val")
     with pytest.raises(InputError, match="at least two files"):
-        compare_files([tiny_tflite], videos, None, tmp_path, [])
+        compare_files([tiny_tflite], videos, None, tmp_path)
     with pytest.raises(InputError, match="names of their own"):
-        compare_files([tiny_tflite, tiny_tflite], videos, None, tmp_path, [])
+        compare_files([tiny_tflite, tiny_tflite], videos, None, tmp_path)
     with pytest.raises(InputError, match="differ in input size"):
-        compare_files([tiny_tflite, another_network], videos, None, tmp_path, [])
+        compare_files([tiny_tflite, another_network], videos, None, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,8 @@ from keras_sge.cli.main import main
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import entropy_settings, state_tensors
+from quantization import Exporter, validation
 from quantization import exporter as exporting
-from quantization import validation
-from quantization.exporter import Exporter
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
-from quantization.calibration import CalibrationSource
-from quantization.exporter import Exporter
+from quantization import CalibrationSource, Exporter
 
 ONE, TWO = ["state"], ["state_h", "state_c"]
 MEMORIES = {

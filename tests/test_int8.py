@@ -15,12 +15,13 @@ from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.detector import KerasRuntime
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.step_model import network_metadata
+from quantization import CalibrationSource, Exporter, write_file
 from quantization import exporter as exporting
 from quantization.bias_correction import batch_norms, convolutions, correct_biases, corrected, rounded_kernel
-from quantization.calibration import CalibrationSource, calibrate, draw_clips
-from quantization.contract import check_state_contract, quantized_layers
+from quantization.calibration import calibrate
+from quantization.contract import check_state_contract
 from quantization.convert import convert
-from quantization.exporter import Exporter, write_file
+from quantization.int8 import quantized_layers
 from quantization.recipes import check_file_name, recipe_named
 
 
@@ -50,7 +51,7 @@ def int8_file(tiny_net, source, tmp_path_factory):
 @pytest.fixture(scope="module")
 def calibration(tiny_net, videos):
     step = step_model_from(tiny_net, update="blend")
-    return step, calibrate(step, network_metadata(tiny_net.config), videos, clips=2, seed=1)
+    return step, calibrate(step, network_metadata(tiny_net.config), CalibrationSource(videos, "tests", 2, 1))
 
 
 def test_both_forms_of_the_update_are_one_function(tiny_net):
@@ -222,7 +223,7 @@ def test_names_that_mislead_are_refused(tiny_net, tmp_path, name, recipe, messag
 
 def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, source, tmp_path, monkeypatch):
     # A sound file, but of other weights.
-    monkeypatch.setattr(exporting, "quantize", lambda *_: read_model(int8_file)[0])
+    monkeypatch.setattr(exporting, "convert_int8", lambda *_: read_model(int8_file)[0])
     with pytest.raises(InputError, match="differs from Keras"):
         written(randomize(SGENet(tiny_net.config), seed=7), tmp_path / "no_int8.tflite", source)
     assert not list(tmp_path.iterdir())
@@ -243,8 +244,8 @@ def test_calibration_takes_the_mean_error_out_of_dynamic_files(tiny_net, tmp_pat
     model.set_weights([np.abs(weight) for weight in randomize(model).get_weights()])
     step, metadata = step_model_from(model), network_metadata(model.config, "dynamic")
     videos = SyntheticSky(videos=2, frames=10, size=64, seed=4)
-    found = calibrate(step, network_metadata(model.config), videos, clips=2, seed=1)
-    write_file(tmp_path / "with.tflite", convert(step, "dynamic", found), metadata)
+    found = calibrate(step, network_metadata(model.config), CalibrationSource(videos, "tests", 2, 1))
+    write_file(tmp_path / "with.tflite", convert(corrected(step, found.input_means, "dynamic"), "dynamic"), metadata)
     write_file(tmp_path / "without.tflite", convert(step, "dynamic"), metadata)
     exact = Detector.from_runtime(KerasRuntime(step), network_metadata(model.config))
     files = [Detector(tmp_path / f"{name}.tflite") for name in ("with", "without")]
@@ -269,7 +270,7 @@ def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
             return super().read(index, 0, 1)
 
     first = FirstFrames(videos=4, frames=20, size=64, seed=4)
-    alone = calibrate(step, network_metadata(tiny_net.config), first, clips=2, seed=1)
+    alone = calibrate(step, network_metadata(tiny_net.config), CalibrationSource(first, "tests", 2, 1))
     assert alone.ranges["memory_update_h_pointwise"][0] == 0
 
 
@@ -282,10 +283,13 @@ def test_fixed_ranges(calibration):
 
 
 def test_clips_are_drawn_by_seed(videos):
-    assert draw_clips(videos, 3, 1) == draw_clips(videos, 3, 1) != draw_clips(videos, 3, 2)
-    assert len(draw_clips(videos, 99, 1)) == len(videos)
+    def draw(clips, seed):
+        return CalibrationSource(videos, "tests", clips, seed).draw()
+
+    assert draw(3, 1) == draw(3, 1) != draw(3, 2)
+    assert len(draw(99, 1)) == len(videos)
     with pytest.raises(InputError, match="at least one clip"):
-        draw_clips(videos, 0, 1)
+        draw(0, 1)
 
 
 @pytest.mark.parametrize(("precision", "least_error"), [("int8", 1e-3), ("float16", 1e-4)])
@@ -340,7 +344,7 @@ def test_half_precision_rounds_the_kernel_with_the_batch_norm_behind_it():
 
 def test_kernels_too_small_to_be_rounded_keep_their_biases(calibration):
     step, found = calibration
-    kept, changed = corrected(step, found.input_means, least_size=1024), corrected(step, found.input_means)
+    kept, changed = corrected(step, found.input_means, "dynamic"), corrected(step, found.input_means)
     small = {layer.name for layer in convolutions(step) if layer.get_weights()[0].size < 1024}
     norms = [layer.name for layer in step.layers if type(layer).__name__ == "BatchNormalization"]
 

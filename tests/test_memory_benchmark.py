@@ -10,7 +10,8 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "memory.py"
 
 
 @pytest.fixture
-def memory():
+def memory(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     specification = importlib.util.spec_from_file_location("memory_benchmark", SCRIPT)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from layer_test import masked_clip, run_layer_test
 from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
 
 from keras_sge.layers import (
@@ -20,13 +21,6 @@ from keras_sge.layers import (
 )
 
 CELLS = (SeparableLSTMCell, SeparableGRUCell, ConvGRUCell, BottleneckLSTMCell)
-
-
-def recurrent(kind, seed=1, **options):
-    layer = RNN2D(kind(FILTERS, name="memory"), **{"return_sequences": True, **options})
-    layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
-    randomize(layer.cell, seed)
-    return layer
 
 
 def sigmoid(x):
@@ -173,97 +167,39 @@ def test_checksum_with_constant_weights(kind):
     np.testing.assert_allclose(np.sum(array(RNN2D(kind(2, **options))(sequence))), CHECKSUMS[kind], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", CELLS)
-@pytest.mark.parametrize("unroll", [False, True])
-def test_layer_equals_the_cell_step_by_step(kind, unroll):
-    layer, sequence = recurrent(kind, unroll=unroll), clip()
-    whole = array(layer(sequence))
-    states = layer.cell.get_initial_state(2)
-    for time in range(sequence.shape[1]):
-        output, states = layer.cell(sequence[:, time], states)
-        np.testing.assert_allclose(whole[:, time], array(output), atol=1e-6)
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [
+        # A depthwise kernel each for x and h; four gates, each a 1x1 kernel for x and h, and a bias.
+        (SeparableLSTMCell, 2 + 4 * 3),
+        # Update and reset share theirs, the candidate has its own.
+        (SeparableGRUCell, 4 + 3 * 3),
+        (ConvGRUCell, 3 * 3),
+        # Depthwise and 1x1 for x and h, and a bias; one depthwise kernel, four 1x1 with a bias.
+        (BottleneckLSTMCell, 5 + 1 + 4 * 2),
+    ],
+)
+def test_a_recurrent_layer_of(kind, weights, tmp_path):
+    def make(dtype=None, **options):
+        return RNN2D(kind(FILTERS, dtype=dtype), dtype=dtype, **options)
 
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_batched_equals_single(kind):
-    layer, sequence = recurrent(kind), clip()
-    together = array(layer(sequence))
-    for item in range(2):
-        np.testing.assert_allclose(array(layer(sequence[item : item + 1]))[0], together[item], atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_returned_states_continue_a_clip(kind):
-    layer, sequence = recurrent(kind, return_state=True), clip(6)
-    whole, *ends = layer(sequence)
-    first, *states = layer(sequence[:, :4])
-    second, *last = layer(sequence[:, 4:], initial_state=states)
-    np.testing.assert_allclose(np.concatenate([array(first), array(second)], 1), array(whole), atol=1e-6)
-    assert len(ends) == kind.number_of_states
-    for end, other in zip(ends, last, strict=True):
-        np.testing.assert_allclose(array(other), array(end), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_stateful_layer_continues_until_reset(kind):
-    sequence = clip(8)
-    whole = array(recurrent(kind)(sequence))
-    layer = recurrent(kind, stateful=True)
-    parts = [array(layer(sequence[:, start : start + 4])) for start in (0, 4)]
-    np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-6)
-    layer.reset_state()
-    np.testing.assert_allclose(array(layer(sequence[:, :4])), whole[:, :4], atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", CELLS)
-@pytest.mark.parametrize("unroll", [False, True])
-def test_masked_steps_keep_the_states_and_repeat_the_output(kind, unroll):
-    layer, plain = recurrent(kind, return_state=True, unroll=unroll), recurrent(kind, return_state=True)
-    sequence = clip(4)
-    mask = np.array([[True, True, False, True], [True, False, False, True]])
-    output, *states = (array(part) for part in layer(sequence, mask=mask))
-    for item in range(2):
-        # As if the masked frames were not there.
-        seen, *ends = (array(part) for part in plain(sequence[item : item + 1, mask[item]]))
-        np.testing.assert_allclose(output[item], seen[0][np.cumsum(mask[item]) - 1], atol=1e-6)
-        for state, end in zip(states, ends, strict=True):
-            np.testing.assert_allclose(state[item], end[0], atol=1e-6)
+    run_layer_test(make, weights, kind.number_of_states, tmp_path)
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_states_stay_within_their_ranges_from_zero(kind):
-    """Of a stream that goes on and on, and whose forget gate is nearly open."""
-    layer = recurrent(kind, return_state=True)
-    for name, part in layer.cell.parts.items():
+    """Of a stream twice as long as the largest range takes, and whose forget gate is nearly open."""
+    cell = kind(FILTERS)
+    cell.build((None, ROWS, COLUMNS, CHANNELS))
+    randomize(cell)
+    for name, part in cell.parts.items():
         if name.startswith(("forget", "input")) and getattr(part, "use_bias", False):
             part.bias.assign(part.bias + 60)
-    _, *states = layer(np.repeat(clip(1) * 30, 40, axis=1))
+    x, states = clip(1)[:, 0] * 30, cell.get_initial_state(2)
+    for _ in range(16):
+        _, states = cell(x, states)
     for state, (low, high) in zip(states, RANGES[kind], strict=True):
         assert low <= array(state).min() and 0.9 * high < array(state).max() <= high
-
-
-def masked_clip():
-    """Two clips of four frames; of the first the last two, of the second the second are blank."""
-    sequence, seen = clip(), np.array([[True, True, False, False], [True, False, True, True]])
-    # One black cell is no blank frame.
-    sequence[0, 0, 0, 0] = 0
-    return np.where(seen[:, :, None, None, None], sequence, 0).astype("float32"), seen
-
-
-@pytest.mark.parametrize("stateful", [False, True])
-@pytest.mark.parametrize("kind", [*CELLS, SqueezedGRUCell])
-def test_behind_a_masking_layer(kind, stateful):
-    sequence, seen = masked_clip()
-    inputs = keras.Input(sequence.shape[1:], batch_size=2)
-    layer = RNN2D(kind(FILTERS), return_sequences=True, return_state=True, stateful=stateful)
-    model = keras.Model(inputs, layer(keras.layers.Masking()(inputs)))
-    randomize(layer.cell)
-    output, *states = (array(part) for part in model(sequence))
-    expected = array(RNN2D(layer.cell, return_sequences=True)(sequence[:1, :2]))
-    np.testing.assert_allclose(output[0], expected[0][[0, 1, 1, 1]], atol=1e-6)
-    np.testing.assert_allclose(output[1, 1], output[1, 0], atol=1e-6)
-    np.testing.assert_allclose(states[0], output[:, -1], atol=1e-6)
-    assert model.outputs[0]._keras_mask.shape == seen.shape
 
 
 def test_masked_steps_can_be_zeros_and_the_last_output_is_the_last_one_seen():
@@ -288,23 +224,6 @@ def test_a_mask_of_steps_passes_what_stands_between_image_and_memory():
     output = array(model(image))[0]
     assert np.abs(output[1] - output[0]).max() > 1e-4
     np.testing.assert_allclose(output[2:], output[[1, 1]], atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
-@pytest.mark.parametrize("kind", [*CELLS, SqueezedGRUCell])
-def test_other_precisions(kind, dtype):
-    if dtype == "float64" and keras.backend.backend() == "jax":
-        pytest.skip("JAX has float64 only where it was switched on")
-    policy = keras.dtype_policies.get(dtype)
-    plain = recurrent(kind)
-    layer = RNN2D(kind(FILTERS, dtype=dtype), return_sequences=True, return_state=True, stateful=True, dtype=dtype)
-    layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
-    layer.cell.set_weights([array(weight) for weight in plain.cell.weights])
-    assert {keras.backend.standardize_dtype(weight.dtype) for weight in layer.weights} == {policy.variable_dtype}
-    outputs = layer(clip())
-    assert {keras.backend.standardize_dtype(part.dtype) for part in outputs} == {policy.compute_dtype}
-    near = {"mixed_float16": 2e-2, "mixed_bfloat16": 0.15, "float64": 1e-5}[dtype]
-    np.testing.assert_allclose(array(keras.ops.cast(outputs[0], "float32")), array(plain(clip())), atol=near)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
@@ -335,27 +254,6 @@ def test_configuration_round_trip(kind):
     twin = RNN2D.from_config(layer.get_config())
     assert twin.get_config() == layer.get_config()
     assert type(twin.cell) is kind and twin.cell.kernel_size == 5
-    assert kind.from_config(layer.cell.get_config()).get_config() == layer.cell.get_config()
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_saved_model_answers_alike(kind, tmp_path):
-    inputs = keras.Input((None, ROWS, COLUMNS, CHANNELS))
-    model = keras.Model(inputs, RNN2D(kind(FILTERS), return_sequences=True)(inputs))
-    randomize(model)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(array(loaded(clip())), array(model(clip())), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", CELLS)
-def test_gates_start_with_kernels_of_their_own(kind):
-    cell = kind(FILTERS, kernel_initializer=keras.initializers.GlorotUniform(seed=None))
-    cell.build((None, ROWS, COLUMNS, CHANNELS))
-    kernels = [array(weight) for weight in cell.weights if weight.path.endswith("kernel")]
-    for number, one in enumerate(kernels):
-        for other in kernels[number + 1 :]:
-            assert one.shape != other.shape or not np.allclose(one, other)
 
 
 @pytest.mark.parametrize("kind", [SeparableLSTMCell, BottleneckLSTMCell])
@@ -365,13 +263,6 @@ def test_forget_gate_starts_open(kind):
     biases = {weight.path.split("/")[-2]: array(weight) for weight in cell.weights if weight.path.endswith("bias")}
     for name, bias in biases.items():
         assert (bias == ("forget" in name)).all(), name
-
-
-def test_shapes_are_known_before_a_call():
-    two = RNN2D(SeparableLSTMCell(FILTERS), return_sequences=True, return_state=True)
-    state = (None, ROWS, COLUMNS, FILTERS)
-    shapes = two.compute_output_shape((None, 10, ROWS, COLUMNS, CHANNELS))
-    assert shapes == ((None, 10, ROWS, COLUMNS, FILTERS), state, state)
 
 
 @pytest.mark.parametrize("kind", CELLS)

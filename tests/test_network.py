@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.boxes import anchor_boxes, corners_to_centers, decode_boxes
 from keras_sge.boxes import anchor_maps
@@ -68,13 +68,13 @@ def test_steps_with_carried_state_equal_the_clip(name):
     config = tiny_config(**VARIANTS[name])
     model = randomize(SGENet(config))
     inputs = random_clip(config, frames=4)
-    clip = model.predict_on_batch(inputs)
+    clip = outputs_of(model, inputs)
     step = step_model_from(model)
     assert set(step.output_names if hasattr(step, "output_names") else step.output) >= {"boxes", "scores"}
     states = {state.input: np.zeros(state.shape, np.float32) for state in state_tensors(config)}
     assert bool(states) == config.recurrent and set(step.input) == {*inputs, *states}
     for time in range(4):
-        answer = step.predict_on_batch({key: value[:, time] for key, value in inputs.items()} | states)
+        answer = outputs_of(step, {key: value[:, time] for key, value in inputs.items()} | states)
         states = {state.input: answer[state.output] for state in state_tensors(config)}
         for key in ("boxes", "scores"):
             # Else the comparison would hold for a network that answers nothing.
@@ -85,8 +85,8 @@ def test_steps_with_carried_state_equal_the_clip(name):
 def test_memory_carries_something(tiny_net):
     inputs = random_clip(tiny_net.config, frames=2)
     second = {key: value[:, 1:] for key, value in inputs.items()}
-    remembered = tiny_net.predict_on_batch(inputs)["scores"][:, 1]
-    forgotten = tiny_net.predict_on_batch(second)["scores"][:, 0]
+    remembered = outputs_of(tiny_net, inputs)["scores"][:, 1]
+    forgotten = outputs_of(tiny_net, second)["scores"][:, 0]
     assert np.abs(remembered - forgotten).max() > 0.05
 
 
@@ -94,16 +94,16 @@ def test_frames_of_a_network_without_memory_are_independent():
     config = tiny_config(memory=None)
     model = randomize(SGENet(config))
     inputs = random_clip(config, frames=3)
-    reversed_clip = model.predict_on_batch({key: value[:, ::-1] for key, value in inputs.items()})
-    clip = model.predict_on_batch(inputs)
+    reversed_clip = outputs_of(model, {key: value[:, ::-1] for key, value in inputs.items()})
+    clip = outputs_of(model, inputs)
     np.testing.assert_allclose(reversed_clip["scores"][:, ::-1], clip["scores"], atol=1e-5)
 
 
 def test_batched_equals_single(tiny_net):
     inputs = random_clip(tiny_net.config, frames=3, batch=3)
-    together = tiny_net.predict_on_batch(inputs)
+    together = outputs_of(tiny_net, inputs)
     for item in range(3):
-        alone = tiny_net.predict_on_batch({key: value[item : item + 1] for key, value in inputs.items()})
+        alone = outputs_of(tiny_net, {key: value[item : item + 1] for key, value in inputs.items()})
         for key in together:
             np.testing.assert_allclose(together[key][item], alone[key][0], atol=1e-5)
 
@@ -112,8 +112,9 @@ def test_written_out_loop_equals_the_loop(tiny_net):
     unrolled = SGENet(tiny_net.config, clip_length=3)
     copy_weights(tiny_net, unrolled)
     inputs = random_clip(tiny_net.config, frames=3)
+    # The one compiled, as `predict` does, the other not.
     expected = tiny_net.predict_on_batch(inputs)
-    answer = unrolled.predict_on_batch(inputs)
+    answer = outputs_of(unrolled, inputs)
     for key in expected:
         np.testing.assert_allclose(answer[key], expected[key], atol=1e-5)
 
@@ -123,7 +124,7 @@ def test_windows_carry_the_state_but_not_the_gradient(tiny_net, window):
     windows = SGENet(tiny_net.config, clip_length=5, backprop_window=window)
     copy_weights(tiny_net, windows)
     inputs = random_clip(tiny_net.config, frames=5)
-    expected, answer = tiny_net.predict_on_batch(inputs), windows.predict_on_batch(inputs)
+    expected, answer = outputs_of(tiny_net, inputs), outputs_of(windows, inputs)
     for key in expected:
         np.testing.assert_allclose(answer[key], expected[key], atol=1e-5)
     # What the last frame's scores owe to each frame's attention.
@@ -150,7 +151,7 @@ def test_a_new_memory_passes_its_input_through():
     assert assign_weights(joined, weights)[0] == [weight_name(weight) for weight in single.weights]
     assign_weights(joined, pass_through_weights(joined))
     inputs = random_clip(config, frames=3)
-    one, other = single.predict_on_batch(inputs)["scores"], joined.predict_on_batch(inputs)["scores"]
+    one, other = outputs_of(single, inputs)["scores"], outputs_of(joined, inputs)["scores"]
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97
 
 
@@ -174,8 +175,8 @@ def test_map_in_the_graph_equals_the_map_on_the_host(size):
     frame[:, size[1] // 2 :] = 90
     image = (frame[None, ..., ::-1] / 127.5 - 1).astype(np.float32)
     attention = entropy_attention(frame, entropy_settings(config))[None, ..., None]
-    expected = host.predict_on_batch({"image": image, "attention": attention})
-    answer = graph.predict_on_batch({"image": image})
+    expected = outputs_of(host, {"image": image, "attention": attention})
+    answer = outputs_of(graph, {"image": image})
     for key in expected:
         np.testing.assert_allclose(answer[key], expected[key], atol=1e-4)
 
@@ -192,8 +193,8 @@ def test_saved_network_answers_alike(tiny_net, tiny_keras):
     assert isinstance(loaded, SGENet)
     assert loaded.config == tiny_net.config and loaded.clip_length == tiny_net.clip_length
     inputs = random_clip(tiny_net.config, frames=2)
-    expected = tiny_net.predict_on_batch(inputs)
-    answer = loaded.predict_on_batch(inputs)
+    expected = outputs_of(tiny_net, inputs)
+    answer = outputs_of(loaded, inputs)
     for key in expected:
         np.testing.assert_allclose(answer[key], expected[key], atol=1e-6)
 

@@ -25,11 +25,12 @@ if keras.backend.backend() != "tensorflow":
 
 from keras_sge.models import SGENet, load_clip_model  # noqa: E402
 from keras_sge.models.weights import save_weights  # noqa: E402
+from quantization import fine_tune, tuned_exporter  # noqa: E402
 from quantization.qat import twin as twins  # noqa: E402
 from quantization.qat.clip_graph import ClipGraph  # noqa: E402
-from quantization.qat.fine_tune import TwinTrainer, fine_tune  # noqa: E402
+from quantization.qat.fine_tune import TwinTrainer  # noqa: E402
 from quantization.qat.quantizers import ChannelQuantizer  # noqa: E402
-from quantization.qat.run_folder import QatCheckpoint, tuned_exporter  # noqa: E402
+from quantization.qat.run_folder import QatCheckpoint  # noqa: E402
 from quantization.qat.twin import folded_twin, folded_weights, set_folded_weights  # noqa: E402
 
 NETWORKS = {
@@ -185,11 +186,11 @@ def test_the_file_equals_the_twin_within_a_few_steps(setting, finished):
 def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, finished, monkeypatch, capsys):
     step, taken = TwinTrainer.step, []
 
-    def spoilt(self, batch):
+    def failing(self, batch):
         taken.append(step(self, batch))
         return taken[-1] if len(taken) < 4 else {"boxes": float("nan")}
 
-    monkeypatch.setattr(TwinTrainer, "step", spoilt)
+    monkeypatch.setattr(TwinTrainer, "step", failing)
     words = ["--run", setting / "broken", "--out", setting / "broken_int8.tflite", "--quiet"]
     words = [str(word) for word in words]
     assert main(["qat", str(setting / "qat.yaml"), "--from", str(setting / "start.npz"), *words]) == 2
@@ -198,10 +199,10 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     assert QatCheckpoint.load(setting / "broken" / "qat.npz").epoch == 1
     monkeypatch.setattr(TwinTrainer, "step", step)
     # The file itself has its own test.
-    monkeypatch.setattr("quantization.qat.run_folder.tuned_exporter", written := Written())
+    monkeypatch.setattr("quantization.tuned_exporter", written := Written())
     assert main(["qat", "--resume", *words]) == 2 and "written" in capsys.readouterr().err
-    for mine, unbroken in zip(rows(setting / "broken"), rows(finished), strict=True):
-        assert {k: float(v) for k, v in mine.items()} == pytest.approx(
+    for resumed, unbroken in zip(rows(setting / "broken"), rows(finished), strict=True):
+        assert {k: float(v) for k, v in resumed.items()} == pytest.approx(
             {k: float(v) for k, v in unbroken.items()}, rel=1e-4, nan_ok=True
         )
     assert written.epoch == 2

@@ -3,18 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from layer_test import run_layer_test
 from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
 
 from keras_sge.layers import SqueezedGRU2D, SqueezedGRUCell
 
 SQUEEZES = ("input", "gate")
-
-
-def gru(seed=1, **options):
-    layer = SqueezedGRU2D(FILTERS, **{"return_sequences": True, "cell_name": "memory", **options})
-    layer.build((2, 4, ROWS, COLUMNS, CHANNELS))
-    randomize(layer.cell, seed)
-    return layer
 
 
 def cell(squeeze="input", seed=1):
@@ -117,104 +111,38 @@ def test_squeeze_activation_bounds_what_enters_the_gates():
     np.testing.assert_allclose(array(bounded(x, [h])[0]), array(twin(squeezed, [h])[0]), atol=1e-6)
 
 
-@pytest.mark.parametrize("squeeze", SQUEEZES)
-def test_gates_start_with_kernels_of_their_own(squeeze):
-    layer = SqueezedGRUCell(FILTERS, squeeze=squeeze, kernel_initializer=keras.initializers.GlorotUniform(seed=None))
-    layer.build((None, ROWS, COLUMNS, CHANNELS))
-    kernels = [array(weight) for weight in layer.weights if weight.path.endswith("kernel")]
-    for number, one in enumerate(kernels):
-        for other in kernels[number + 1 :]:
-            assert one.shape != other.shape or not np.allclose(one, other)
-
-
-@pytest.mark.parametrize("squeeze", SQUEEZES)
-@pytest.mark.parametrize("unroll", [False, True])
-def test_layer_equals_the_cell_step_by_step(squeeze, unroll):
-    layer = gru(squeeze=squeeze, unroll=unroll)
-    sequence = clip()
-    whole = array(layer(sequence))
-    state = np.zeros((2, ROWS, COLUMNS, FILTERS), np.float32)
-    for time in range(sequence.shape[1]):
-        output, [state] = layer.cell(sequence[:, time], [state])
-        np.testing.assert_allclose(whole[:, time], array(output), atol=1e-6)
-
-
-def test_last_output_alone_is_the_end_of_the_sequence():
-    every, last = gru(), gru(return_sequences=False)
-    np.testing.assert_allclose(array(last(clip())), array(every(clip()))[:, -1], atol=1e-6)
-
-
-def test_returned_state_continues_a_clip():
-    layer = gru(return_state=True)
-    sequence = clip(6)
-    whole, end = layer(sequence)
-    first, state = layer(sequence[:, :4])
-    second, last = layer(sequence[:, 4:], initial_state=[state])
-    np.testing.assert_allclose(np.concatenate([array(first), array(second)], 1), array(whole), atol=1e-6)
-    np.testing.assert_allclose(array(last), array(end), atol=1e-6)
-
-
-def test_stateful_layer_continues_until_reset():
-    sequence = clip(8)
-    whole = array(gru()(sequence))
-    layer = gru(stateful=True)
-    parts = [array(layer(sequence[:, start : start + 4])) for start in (0, 4)]
-    np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-6)
-    layer.reset_state()
-    np.testing.assert_allclose(array(layer(sequence[:, :4])), whole[:, :4], atol=1e-6)
-
-
-@pytest.mark.parametrize("unroll", [False, True])
-def test_masked_steps_keep_the_state_and_repeat_the_output(unroll):
-    layer = gru(return_state=True, unroll=unroll)
-    sequence = clip(4)
-    mask = np.array([[True, True, False, True], [True, False, False, True]])
-    output, state = (array(part) for part in layer(sequence, mask=mask))
-    for item in range(2):
-        # As if the masked frames were not there.
-        seen = sequence[item : item + 1, mask[item]]
-        expected = array(gru()(seen))[0][np.cumsum(mask[item]) - 1]
-        np.testing.assert_allclose(output[item], expected, atol=1e-6)
-        np.testing.assert_allclose(state[item], expected[-1], atol=1e-6)
+# Kernels of the three gates' 1x1 for x and h, and a bias each: 9. Squeezed at the input each gate has depthwise kernels
+# of its own beside the squeeze, else update and reset share them.
+@pytest.mark.parametrize(("squeeze", "weights"), [("input", 9 + 6 + 2), ("gate", 9 + 4)])
+def test_the_layer(squeeze, weights, tmp_path):
+    run_layer_test(lambda **options: SqueezedGRU2D(FILTERS, squeeze=squeeze, **options), weights, 1, tmp_path)
 
 
 @pytest.mark.parametrize("squeeze", SQUEEZES)
 def test_state_stays_within_one_from_zero(squeeze):
-    output = array(gru(squeeze=squeeze)(clip(4) * 30))
-    assert 0.9 < np.abs(output).max() <= 1
+    layer, states = cell(squeeze), [np.zeros((2, ROWS, COLUMNS, FILTERS), np.float32)]
+    for x in np.moveaxis(clip() * 30, 1, 0):
+        output, states = layer(x, states)
+        assert 0.9 < np.abs(array(output)).max() <= 1
 
 
 def test_configuration_round_trip():
-    layer = gru(
+    layer = SqueezedGRU2D(
+        FILTERS,
         squeeze="gate",
         kernel_initializer="he_normal",
         depthwise_initializer="ones",
         kernel_regularizer="l2",
+        return_sequences=True,
         unroll=True,
+        cell_name="memory",
     )
     twin = SqueezedGRU2D.from_config(layer.get_config())
     assert twin.get_config() == layer.get_config()
     assert (twin.cell.squeeze, twin.return_sequences, twin.unroll) == ("gate", True, True)
-    one = SqueezedGRUCell.from_config(layer.cell.get_config())
-    assert one.get_config() == layer.cell.get_config()
-
-
-@pytest.mark.parametrize("squeeze", SQUEEZES)
-def test_saved_model_answers_alike(squeeze, tmp_path):
-    layer = SqueezedGRU2D(FILTERS, squeeze=squeeze, return_sequences=True)
-    inputs = keras.Input((None, ROWS, COLUMNS, CHANNELS))
-    model = keras.Model(inputs, layer(inputs))
-    randomize(model)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(array(loaded(clip())), array(model(clip())), atol=1e-6)
-
-
-def test_shapes_are_known_before_a_call():
-    every = SqueezedGRU2D(FILTERS, return_sequences=True, return_state=True)
-    shapes = every.compute_output_shape((None, 10, ROWS, COLUMNS, CHANNELS))
-    assert shapes == ((None, 10, ROWS, COLUMNS, FILTERS), (None, ROWS, COLUMNS, FILTERS))
-    assert SqueezedGRU2D(7)(keras.Input((10, ROWS, COLUMNS, CHANNELS))).shape == (None, ROWS, COLUMNS, 7)
+    assert (
+        twin.cell.name == "memory" and twin.cell.kernel_regularizer.get_config() == keras.regularizers.L2().get_config()
+    )
 
 
 @pytest.mark.parametrize(

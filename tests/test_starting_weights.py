@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.entropy import entropy_attention
 from edge.errors import InputError
@@ -43,8 +43,8 @@ def test_new_parts_hardly_change_the_answer(single, videos, changes):
     joined = SGENet(tiny_config(memory=MEMORY, **changes))
     set_starting_weights(joined, TrainingConfig(start_from=str(path)), videos)
     inputs = random_clip(joined.config, frames=3)
-    before = old.predict_on_batch({"image": inputs["image"]})
-    after = joined.predict_on_batch(inputs)
+    before = outputs_of(old, {"image": inputs["image"]})
+    after = outputs_of(joined, inputs)
     for key in before:
         assert np.corrcoef(before[key].ravel(), after[key].ravel())[0, 1] > 0.95, key
 
@@ -56,9 +56,7 @@ def test_a_trained_memory_is_taken_over_as_it_is(videos, tmp_path):
     set_starting_weights(other, TrainingConfig(start_from=str(tmp_path / "trained.npz")), videos)
     inputs = random_clip(other.config, frames=3)
     # The file holds half precision.
-    np.testing.assert_allclose(
-        other.predict_on_batch(inputs)["scores"], trained.predict_on_batch(inputs)["scores"], atol=0.05
-    )
+    np.testing.assert_allclose(outputs_of(other, inputs)["scores"], outputs_of(trained, inputs)["scores"], atol=0.05)
     assert read_weights_file(tmp_path / "trained.npz")[0] == trained.config
 
 
@@ -101,8 +99,8 @@ def test_every_memory_starts_where_the_detector_stands(single, videos, memory, l
     if entropy:
         settings = entropy_settings(joined.config)
         inputs["attention"][:] = np.mean([entropy_attention(videos.read(i, 0, 1)[0], settings) for i in range(4)])
-    before = old.predict_on_batch({"image": inputs["image"]})
-    after = joined.predict_on_batch(inputs)
+    before = outputs_of(old, {"image": inputs["image"]})
+    after = outputs_of(joined, inputs)
     for key in before:
         assert np.corrcoef(before[key][:, -1].ravel(), after[key][:, -1].ravel())[0, 1] > least, key
 
@@ -148,5 +146,6 @@ def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, m
         name = weight_name(weight)
         weight.assign(weights.get(name, values[name]))
     inputs = random_clip(config, frames=clip_length or 3)
-    for key, before in plain.predict_on_batch(inputs).items():
-        np.testing.assert_allclose(model.predict_on_batch(inputs)[key], before, atol=1e-3 * np.abs(before).max())
+    after = outputs_of(model, inputs)
+    for key, before in outputs_of(plain, inputs).items():
+        np.testing.assert_allclose(after[key], before, atol=1e-3 * np.abs(before).max())

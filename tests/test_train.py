@@ -116,7 +116,8 @@ def test_frozen_layers_keep_their_weights_and_the_others_move(finished, trunk):
 
 
 def test_frozen_batch_norms_of_the_trunk_keep_everything_and_its_convolutions_move(tmp_path, trunk):
-    config = experiment(epochs=1, freeze_batch_norm=True, start_from=str(trunk), start_layers="conv")
+    settings = {"freeze_batch_norm": True, "start_from": str(trunk), "start_layers": "conv"}
+    config = experiment(SINGLE, epochs=1, validation_steps=0, **settings)
     moved = moved_layers(train(config, tmp_path / "run", verbose=0), trunk)
     assert not {name for name in moved if re.fullmatch(r"conv\d+.*_bn", name)}
     assert {"conv4_depthwise", "conv13_pointwise"} <= moved

@@ -9,7 +9,7 @@ import sys
 import cv2
 
 from edge.cli.detect_files import OutputFiles
-from edge.cli.detect_run import Detection
+from edge.cli.detect_run import DetectRun
 from edge.cli.model_arguments import add_model_arguments, model_settings
 from edge.detector import Detector
 from edge.errors import InputError
@@ -35,7 +35,7 @@ other; where a camera or a URL is among the sources, all are read at once.
 The first line of JSON says what the others are of: {"format", "format_version", "started", "model", "sources"}. A
 frame's line is {"utc", "stream", "frame_id", "time" in seconds, "reset", "detections": [{"label", "class_id", "score",
 "box", "track_id"}], "ms", "tracks"}; "stream" is there with several sources; a box is x1, y1, x2, y2 in pixels of the
-source; reset says why the network's memory began anew before the frame, or null. Events have lines of their own:
+source; reset is why the network's state was reset before the frame, or null. Events have lines of their own:
 {"utc", "event", "time", "frame_id", "message"}. docs/devices.md describes all of it.
 Frames of less than 320 pixels are enlarged before boxes are drawn, so that labels can be read.
 Ctrl-C or SIGTERM ends a camera's recording: what was written so far is kept.
@@ -52,16 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="video file, folder of frames or of videos, image, pattern such as 'clips/*.mp4', camera number or URL",
     )
     parser.add_argument("--score", type=float, metavar="S", help="lowest score shown, 0..1 (default: the model's own)")
-    parser.add_argument("--limit", type=int, metavar="N", help="stop after N frames of each source")
+    parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames of each source (default: all)")
+    # Its older name.
+    parser.add_argument("--limit", dest="frames", type=int, help=argparse.SUPPRESS)
     parser.add_argument(
-        "--no-scene-cut", action="store_true", help="carry the network's memory over cuts to another scene"
+        "--no-scene-cut", action="store_true", help="carry the network's state over cuts to another scene"
     )
     parser.add_argument(
         "--reconnect",
         type=int,
         default=LiveLimits.attempts,
         metavar="N",
-        help="tries to get a lost camera back (default: 10)",
+        help="attempts to connect to a lost camera again (default: 10)",
     )
     parser.add_argument("--track", action="store_true", help="number the objects: track_id stays with each")
     parser.add_argument(
@@ -76,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sheet", metavar="OUT.png|FOLDER", help="write one picture of six frames, evenly spread, with boxes"
     )
-    group.add_argument("--jsonl", metavar="OUT.jsonl", help="write one line of JSON a frame; - is standard output")
+    group.add_argument("--jsonl", metavar="OUT.jsonl", help="write one line of JSON per frame; - is standard output")
     group.add_argument(
         "--append", action="store_true", help="add to the lines of an older --jsonl file; frame and track numbers go on"
     )
@@ -93,17 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
     model = model_path(arguments.model or default_model())
     files = OutputFiles(arguments, entries, model)
     ids, paths = list(entries), files.of(list(entries))
-    # A camera's number or a URL, which may have no end.
+    # Cameras and URLs may have no end, so they are read at once.
     live = any(isinstance(entry, int | str) for entry in entries.values())
     with native_log(active=not arguments.delegate):
         detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
-    if detector.runtime.note:
-        print(f"sge-edge: note: {detector.runtime.note}", file=sys.stderr)
     # Its own threads would take the network's core.
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as stack:
         if live:
-            sources = {one: stack.enter_context(open_source(entry, limits)) for one, entry in entries.items()}
+            sources = {name: stack.enter_context(open_source(entry, limits)) for name, entry in entries.items()}
         page = MjpegPage(arguments.serve, f"sge-edge {detector.metadata.name}") if arguments.serve else None
         viewers: list[Sink] = [*([Window()] if arguments.show else []), *([page] if page else [])]
         if live and len(ids) > 1:
@@ -112,27 +112,27 @@ def run(arguments: argparse.Namespace) -> int:
             stack.enter_context(viewer)
         if page:
             print(f"sge-edge: the page is at {page.url}", file=sys.stderr, flush=True)
-        detection = Detection(arguments, detector, viewers, paths)
-        with detection.lines or contextlib.nullcontext():
+        detect_run = DetectRun(arguments, detector, viewers, paths)
+        with detect_run.lines or contextlib.nullcontext():
             if live:
-                detection.run(sources)
+                detect_run.run(sources)
             else:
-                detection.run_files(entries)
-        _summarize(arguments, detection, files)
-        if page and not detection.closed:
+                detect_run.run_files(entries)
+        _summarize(arguments, detect_run, files)
+        if page and not detect_run.closed:
             print(f"sge-edge: the page stays at {page.url} until Ctrl-C", file=sys.stderr, flush=True)
-            # All is done: whoever has looked enough stops nothing.
+            # All is done: Ctrl-C stops nothing but the page.
             with contextlib.suppress(KeyboardInterrupt):
                 page.hold()
-    failed = detection.report.failed
+    failed = detect_run.report.failed
     if failed:
         raise InputError(f"{len(failed)} of {len(ids)} sources failed, the first with: {failed[0]}")
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.limit is not None and arguments.limit < 1:
-        raise InputError(f"--limit must be at least 1. Received: {arguments.limit}")
+    if arguments.frames is not None and arguments.frames < 1:
+        raise InputError(f"--frames must be at least 1. Received: {arguments.frames}")
     if arguments.track_start is not None:
         if not arguments.track:
             raise InputError("--track-start goes with --track. Add it, or leave both out.")
@@ -144,10 +144,10 @@ def _check(arguments: argparse.Namespace) -> None:
         MjpegPage(arguments.serve)
 
 
-def _summarize(arguments: argparse.Namespace, detection: Detection, files: OutputFiles) -> None:
-    runtime, written = detection.detector.runtime, files.named()
+def _summarize(arguments: argparse.Namespace, detect_run: DetectRun, files: OutputFiles) -> None:
+    runtime, written = detect_run.detector.runtime, files.named()
     print(
-        f"{detection.report.line()}, {runtime.name} {runtime.version} on {runtime.accelerator}"
+        f"{detect_run.report.line()}, {runtime.name} {runtime.version} on {runtime.accelerator}"
         + (f"; wrote {' and '.join(written)}" if written else ""),
         file=sys.stderr if arguments.jsonl == "-" else sys.stdout,
         flush=True,

@@ -51,7 +51,7 @@ class OutputFiles:
         """By stream id the files of each option, `save` and `sheet`.
 
         Raises:
-            InputError: one is there already in a folder, where nobody named it.
+            InputError: a file of that name is in the folder already.
         """
         files: dict[str, dict[str, Path]] = {one: {} for one in ids}
         for option, name, suffixes in self._pictures():

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from edge.cli.run_command import add_json_option, json_output
 from edge.metadata import Metadata, read_model
 from edge.model_zoo import list_models, model_path
 
 EPILOG = """examples:
   sge-edge info                        the shipped models
   sge-edge info model.tflite           one file
-  sge-edge info model.tflite --json    for a program
+  sge-edge info model.tflite --json -  for a program
 """
 
 
@@ -22,25 +22,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
     parser.add_argument("model", metavar="FILE_OR_NAME", nargs="?", help="left out, the shipped models are listed")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    add_json_option(parser, "everything")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    if arguments.model is None:
-        names = list_models()
-        print(json.dumps(names) if arguments.json else "\n".join(names) or "This installation ships no models.")
-        return 0
-    path = model_path(arguments.model)
-    _, metadata = read_model(path)
-    size = path.stat().st_size
-    if arguments.json:
-        print(json.dumps({"file": str(path), "bytes": size, **dataclasses.asdict(metadata)}, indent=1))
-        return 0
-    rows = [("file", f"{path}, {size / 1e6:.2f} MB"), *_rows(metadata), *_details(metadata.details)]
-    width = max(len(name) for name, _ in rows) + 2
-    for name, value in rows:
-        print(f"{name:{width}}{value}")
+    with json_output(arguments.json) as write:
+        if arguments.model is None:
+            names = list_models()
+            print("\n".join(names) or "This installation ships no models.")
+            write(names)
+            return 0
+        path = model_path(arguments.model)
+        _, metadata = read_model(path)
+        size = path.stat().st_size
+        rows = [("file", f"{path}, {size / 1e6:.2f} MB"), *_rows(metadata), *_details(metadata.details)]
+        width = max(len(name) for name, _ in rows) + 2
+        for name, value in rows:
+            print(f"{name:{width}}{value}")
+        write({"file": str(path), "bytes": size, **dataclasses.asdict(metadata)})
     return 0
 
 
@@ -54,7 +54,7 @@ def _rows(metadata: Metadata) -> Iterator[tuple[str, str]]:
         settings = dataclasses.asdict(metadata.entropy)
         yield "entropy", "on the host: " + ", ".join(f"{name} {value}" for name, value in settings.items())
     if not metadata.states:
-        yield "states", "none: every frame is seen on its own"
+        yield "states", "none: a single-frame model"
     for state in metadata.states:
         shape = " x ".join(map(str, state.shape))
         scale = f", scale {state.scale:g}, zero point {state.zero_point}" if state.scale else ""

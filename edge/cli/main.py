@@ -53,7 +53,7 @@ def _run(argv: Sequence[str]) -> int:
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sge-edge",
-        description="Video object detection with a .tflite file that remembers: its state goes from frame to frame.",
+        description="Video object detection with a .tflite file whose recurrent state goes from frame to frame.",
         epilog=EXAMPLES + EXIT_CODES,
         formatter_class=_HelpFormatter,
     )

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from edge.model_zoo import DEFAULT_MODEL
-from edge.runtimes.choose import ACCELERATORS
+from edge.runtimes.runtime import ACCELERATORS
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--accelerator",
         default="auto",
         metavar="|".join(ACCELERATORS),
-        help="gpu runs the whole model there or says what it cannot; auto is the CPU, or the delegate (default: auto)",
+        help="gpu runs the whole model there or names what it cannot; auto is the CPU, or the delegate (default: auto)",
     )
     group.add_argument("--allow-cpu", action="store_true", help="take the CPU where the GPU cannot run the model")
     group.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the network (default: 1)")

@@ -38,8 +38,8 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         program: its name, for messages. command: gives the exit code.
 
     Returns:
-        The command's exit code; 0 after SIGTERM and where the reader of standard output left, 2 for a mistake that the
-        user can mend, 130 for Ctrl-C.
+        The command's exit code; 0 after SIGTERM and where the reader of standard output left, 2 for a user error,
+        130 for Ctrl-C.
     """
     with _log_in_terminal():
         return _run_command(program, command)
@@ -105,6 +105,8 @@ def json_output(target: str | None) -> Iterator[Callable[[Any], None]]:
             yield lambda document: print(json.dumps(document, indent=1), file=output, flush=True)
     else:
         check_writable(target)
+        if os.path.isfile(target) and not target.lower().endswith(".json"):
+            raise InputError(f"--json {target} would replace a file that is no .json. Give another name.")
         yield lambda document: write_json(target, document)
 
 

@@ -1,1 +1,1 @@
-"""What runs a deployed file: one face, several runtimes; `edge.runtimes.choose` chooses."""
+"""What runs a deployed file: one face, several runtimes; `edge.runtimes.runtime` chooses."""

@@ -1,4 +1,4 @@
-"""One small face over the TFLite interpreter, whichever package brings it. `edge.runtimes.choose` chooses the kind."""
+"""The TFLite interpreter on the CPU or with a delegate, whichever package brings it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNTIMES = (
 
 
 class Runtime:
-    """Runs one step of a deployed file: named numpy arrays in, named numpy arrays out. It keeps no state between calls.
+    """An `edge.StepRuntime` for a deployed file.
 
     Args:
         flatbuffer: the .tflite's bytes, as `edge.metadata.read_model` gives them.
@@ -35,9 +35,7 @@ class Runtime:
         delegate: path of an external delegate's shared library (GPU or NPU), or None for the CPU.
 
     Attributes:
-        name, version: of the runtime's package.
-        accelerator: what computes, for people: `cpu` or `delegate PATH`. note: what was tried in vain, or "".
-        quantization: (scale, zero point) of each input and output that is an integer tensor.
+        name, version, accelerator, note, quantization: see `StepRuntime`.
 
     Raises:
         InputError: no runtime is installed, it cannot run the file, the delegate cannot be loaded, `threads` is below
@@ -53,14 +51,14 @@ class Runtime:
         self.note = ""
         delegates = [_load_delegate(module, delegate)] if delegate else None
         try:
-            self._interpreter = module.Interpreter(
+            self._interpreter: Any = module.Interpreter(
                 model_content=flatbuffer, num_threads=threads, experimental_delegates=delegates
             )
             self._interpreter.allocate_tensors()
             signature = self._interpreter.get_signature_runner(metadata.signature)
         except (ValueError, RuntimeError) as error:
-            place = f"{self.name} {self.version}" + (f" with the delegate {delegate}" if delegate else "")
-            raise InputError(f"{place} cannot run this model: {_one_line(error)}") from error
+            where = f"{self.name} {self.version}" + (f" with the delegate {delegate}" if delegate else "")
+            raise InputError(f"{where} cannot run this model: {_one_line(error)}") from error
         inputs, outputs = signature.get_input_details(), signature.get_output_details()
         _check_tensors(inputs, outputs, metadata)
         self._inputs = {name: detail["index"] for name, detail in inputs.items()}
@@ -78,6 +76,10 @@ class Runtime:
             self._interpreter.set_tensor(index, inputs[name])
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+    def close(self) -> None:
+        """Frees the interpreter with its tensors and threads."""
+        self._interpreter = None
 
 
 def load_interpreter(flatbuffer: bytes, threads: int = 1) -> Any:
@@ -104,7 +106,7 @@ def _find_runtime() -> tuple[ModuleType, str]:
 def _load_delegate(module: ModuleType, path: str) -> Any:
     try:
         library = ctypes.CDLL(path)
-        # Looked up first: the runtime's own failure on a foreign library prints a second traceback later.
+        # Checked first: the runtime's own failure on another library prints a second traceback later.
         for symbol in ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"):
             getattr(library, symbol)
         return getattr(module, "experimental", module).load_delegate(path)
@@ -116,7 +118,7 @@ def _load_delegate(module: ModuleType, path: str) -> Any:
 
 
 def _check_tensors(inputs: dict[str, Any], outputs: dict[str, Any], metadata: Metadata) -> None:
-    wanted = {"image": (1, metadata.height, metadata.width, 3)}
+    wanted: dict[str, tuple[int, ...]] = {"image": (1, metadata.height, metadata.width, 3)}
     if metadata.entropy is not None:
         stride = metadata.entropy.stride
         wanted["attention"] = (1, -(-metadata.height // stride), -(-metadata.width // stride), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ class ContactSheet(Sink):
     Args:
         path: ends in .png or .jpg.
         frames: how many are shown, at least 1; all, where the run has fewer.
-        columns: of the sheet; None takes those that leave no place empty and make the sheet about as wide as a screen.
+        columns: of the sheet; None takes those that leave no cell empty and make the sheet about as wide as a screen.
 
     Raises:
         InputError: `path` has another ending; when leaving, where the file cannot be written.
@@ -52,7 +53,7 @@ class ContactSheet(Sink):
         if len(self._kept) > 4 * self._frames:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         if not self._kept:
             return
         chosen = np.linspace(0, len(self._kept) - 1, min(self._frames, len(self._kept))).round().astype(int)
@@ -65,7 +66,7 @@ class ContactSheet(Sink):
 
 
 def _columns(cells: int, aspect: float) -> int:
-    """The best number of columns for so many cells of this width over height: empty places weigh most."""
+    """The best number of columns for so many cells of this width over height: empty cells weigh most."""
 
     def cost(columns: int) -> float:
         rows = -(-cells // columns)
@@ -77,6 +78,7 @@ def _columns(cells: int, aspect: float) -> int:
 
 def _cell(result: FrameResult) -> np.ndarray:
     """The frame at the sheet's size, with its boxes, and its time below."""
+    assert result.frame is not None, "results of a stream have their frames"
     height, width = result.frame.shape[:2]
     picture = draw_detections(result.frame, result, min(CELL_WIDTH / width, CELL_HEIGHT / height))
     return with_caption(picture, f"{result.time:.2f} s")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 from edge.atomic import check_writable
@@ -29,13 +30,13 @@ def utc_now() -> datetime:
 
 
 class JsonLines(Sink):
-    """A header that says what follows, one line of JSON a frame, `FrameResult.to_dict`, and one an event,
+    """A header that says what follows, one line of JSON per frame, `FrameResult.to_dict`, and one per event,
     `StreamEvent.to_dict`. Each has `utc` beside it, when it was written; a frame's has `tracks`, the highest track
     number of its stream so far.
 
     Lines stand under the file's own name at once, flushed one by one: they can be followed with `tail -f`, and a power
     cut loses the last one at the most. The file is opened at the first line, so a run that finds nothing to read
-    leaves an older file alone. After an error a last line tells it: {"event": "failed", "message": ...}.
+    leaves an older file as it is. After an error a last line reports it: {"event": "failed", "message": ...}.
 
     Args:
         path: of the file; - is standard output.
@@ -55,7 +56,7 @@ class JsonLines(Sink):
         self._header: dict[str, Any] | None = {"started": self._now()}
         # By stream: its next frame's number, less that of the source, and the highest track number.
         self._known: dict[str | None, tuple[int, int]] = {}
-        self._tracks: dict[str | None, int] = {}
+        self._tracks: dict[Hashable, int] = {}
 
     def begin(self, metadata: Metadata, sources: Mapping[Hashable, VideoSource]) -> None:
         """Says what the next lines are of, in a header before them.
@@ -80,12 +81,17 @@ class JsonLines(Sink):
         """The highest track number that the file holds for a stream, 0 where there is none: a tracker goes on there."""
         return self._before(stream)[1]
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None = None, *_: object) -> None:
-        # Ctrl-C and a reader of the pipe that left are no failures; a line lost to a full disk is told already.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        # Ctrl-C and a closed pipe are no failures; a line lost to a full disk was reported already.
         if self._file is not None and isinstance(error, Exception) and not isinstance(error, OSError):
             with contextlib.suppress(InputError, OSError):
-                self._print({"event": "failed", "message": str(error)})
-        if self._file not in (None, sys.stdout):
+                self._write_line({"event": "failed", "message": str(error)})
+        if self._file is not None and self._file is not sys.stdout:
             with contextlib.suppress(OSError):
                 self._file.close()
 
@@ -93,11 +99,10 @@ class JsonLines(Sink):
         first, tracks = self._before(result.stream)
         seen = [tracks, self._tracks.get(result.stream, 0), *(one.track_id or 0 for one in result.detections)]
         self._tracks[result.stream] = max(seen)
-        numbers = {"frame_id": first + result.frame_id, "tracks": self._tracks[result.stream]}
-        self._print({**result.to_dict(), **numbers})
+        self._write_line({**result.to_dict(), "frame_id": first + result.frame_id, "tracks": max(seen)})
 
     def event(self, event: StreamEvent) -> None:
-        self._print({**event.to_dict(), "frame_id": self._before(event.stream)[0] + event.frame_id})
+        self._write_line({**event.to_dict(), "frame_id": self._before(event.stream)[0] + event.frame_id})
 
     def _before(self, stream: Hashable) -> tuple[int, int]:
         """How many frames and tracks of a stream an older file holds."""
@@ -110,7 +115,7 @@ class JsonLines(Sink):
     def _now(self) -> str:
         return self._clock().astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
-    def _print(self, document: dict[str, Any]) -> None:
+    def _write_line(self, document: dict[str, Any]) -> None:
         text = json.dumps({"utc": self._now(), **document}) + "\n"
         if self._header is not None:
             header = {"format": FORMAT, "format_version": FORMAT_VERSION, **self._header}
@@ -146,9 +151,9 @@ def _document(line: str | bytes) -> dict[str, Any]:
 
 
 def _last_line(path: str, stream: str | None) -> dict[str, Any]:
-    """A stream's last line of a frame, {} without one; looked for from the end, as such files may have grown for weeks.
+    """A stream's last line of a frame, {} without one. Searched from the end, as such files may have grown for weeks.
 
-    Only the first lines of a stream that the file does not know make it look at them all.
+    The whole file is read only for a stream that it does not have.
     """
     if not os.path.getsize(path):
         return {}

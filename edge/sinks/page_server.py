@@ -1,4 +1,4 @@
-"""The HTTP side of the page: who is answered, with what, and how many at once."""
+"""The HTTP side of the page: which requests are answered, with what, and how many at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import threading
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from edge.sinks.page_content import NewestPicture, PageStatus
+from edge.sinks.page import NewestPicture, PageStatus
 
-# Who looks at the stream, and everybody else: a connection that asks for something short, or for nothing yet.
-MOST_CLIENTS = 16
+# Viewers of the stream, and all other connections: those that ask for something short, or for nothing yet.
+MOST_VIEWERS = 16
 MOST_OTHERS = 64
 # A client that sends no request or takes nothing for so long is dropped.
 _CLIENT_SECONDS = 10.0
 _SNAPSHOT_SECONDS = 5.0
-# How often it is looked whether a client is still there while no picture comes.
+# How often a viewer's connection is checked while no picture comes.
 _CHECK_SECONDS = 1.0
 _LONGEST_REQUEST = 1 << 14
 _BOUNDARY = "sge-edge-frame"
@@ -41,7 +41,7 @@ p{margin:.5em 1em}
 <body><img src="stream.mjpg" alt="the stream with its detections">
 <p><b>TITLE</b> <span id="status">waiting for a frame</span></p><p id="event"></p>
 <script>
-async function tell() {
+async function update() {
   const status = document.getElementById("status"), event = document.getElementById("event");
   try {
     const s = await (await fetch("status.json")).json();
@@ -49,9 +49,9 @@ async function tell() {
     status.textContent = `${s.fps.toFixed(1)} fps, frame ${s.frame_id}, ${s.time.toFixed(1)} s: ${found}`;
     event.textContent = s.event ? `${s.event.event} at ${s.event.time.toFixed(1)} s: ${s.event.message}` : "";
   } catch { status.textContent = "sge-edge has ended"; }
-  setTimeout(tell, 1000);
+  setTimeout(update, 1000);
 }
-tell();
+update();
 </script></body></html>
 """
 
@@ -59,9 +59,9 @@ tell();
 class PageServer:
     """Serves the page, its pictures and its status in one thread, however many connections there are.
 
-    At most `MOST_CLIENTS` look at the stream. Of all other connections the oldest is dropped where there would be more
-    than `MOST_OTHERS`: whoever is silent or asks too often locks nobody out. A request must name this machine, see
-    `names_this_machine`.
+    At most `MOST_VIEWERS` get the stream. Of all other connections the oldest is dropped where there would be more than
+    `MOST_OTHERS`: clients that are silent or ask too often do not lock out others. A request must name this machine,
+    see `names_this_machine`.
 
     Args:
         address: (host, port); port 0 takes a free one.
@@ -71,13 +71,13 @@ class PageServer:
         server_port: the port that was taken.
 
     Raises:
-        OSError: the address cannot be had.
+        OSError: the address cannot be taken.
     """
 
     def __init__(self, address: tuple[str, int], newest: NewestPicture, status: PageStatus, title: str):
         self._host, self._newest, self._status = address[0], newest, status
         self._page = _PAGE.replace("TITLE", html.escape(title)).encode()
-        self._others: dict[asyncio.Task, None] = {}
+        self._others: dict[asyncio.Task[None], None] = {}
         self._streams = 0
         self._started = threading.Event()
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -97,24 +97,24 @@ class PageServer:
 
     async def _serve(self) -> None:
         self._loop, self._over, self._changed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        self._newest.on_put = self._tell_soon
-        # Leaving the block stops listening; `asyncio.run` then cancels those who answer.
+        self._newest.on_put = self._wake_soon
+        # This stops listening; when it returns, `asyncio.run` cancels the answers under way.
         server = await asyncio.start_server(self._answer, sock=self._socket, limit=_LONGEST_REQUEST, backlog=128)
         self._started.set()
         await self._over.wait()
         server.close()
 
-    def _tell_soon(self) -> None:
-        # A picture that comes after the end is for nobody.
+    def _wake_soon(self) -> None:
+        # A picture may still come after the end.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._tell)
+            self._loop.call_soon_threadsafe(self._wake)
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = asyncio.current_task()
+        client = _current_task()
         if len(self._others) >= MOST_OTHERS:
             oldest = next(iter(self._others))
             del self._others[oldest]
@@ -127,7 +127,7 @@ class PageServer:
             await self._reply(request, reader, writer)
             writer.close()
         except (OSError, EOFError, asyncio.TimeoutError, asyncio.LimitOverrunError, http.client.HTTPException):
-            # A client that left, is too slow or speaks something else is no news.
+            # A client that left, is too slow or speaks another protocol is none of the stream's concern.
             pass
         finally:
             self._others.pop(client, None)
@@ -160,7 +160,7 @@ class PageServer:
             await self._refuse(writer, HTTPStatus.NOT_FOUND, "there is nothing here")
 
     async def _frame(self, writer: asyncio.StreamWriter) -> None:
-        # The last picture may be of long ago: none is kept up while nobody looks.
+        # The last picture may be old: none is drawn without a viewer.
         try:
             with self._newest.watching():
                 _, jpeg = await asyncio.wait_for(self._picture_after(self._newest.number), _SNAPSHOT_SECONDS)
@@ -170,11 +170,11 @@ class PageServer:
             await self._send(writer, "image/jpeg", jpeg)
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._streams >= MOST_CLIENTS:
+        if self._streams >= MOST_VIEWERS:
             return await self._refuse(
-                writer, HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} clients look at the stream already"
+                writer, HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} viewers have the stream already"
             )
-        self._others.pop(asyncio.current_task(), None)
+        self._others.pop(_current_task(), None)
         self._streams += 1
         try:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
@@ -209,6 +209,12 @@ class PageServer:
     async def _write(self, writer: asyncio.StreamWriter, content: bytes) -> None:
         writer.write(content)
         await asyncio.wait_for(writer.drain(), _CLIENT_SECONDS)
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None, "called by a task"
+    return task
 
 
 def names_this_machine(host: str, served: str) -> bool:

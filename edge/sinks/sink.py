@@ -1,4 +1,4 @@
-"""Where results go: the face of every sink, several fed as one, a function."""
+"""Where results go: the base of all sinks, several fed as one, and a function as one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from edge.draw import draw_detections
 from edge.results import FrameResult, StreamEvent
 
 # Gives the result's frame with its boxes drawn in, uint8 (height, width, 3) BGR; drawn at the first call only, so a
-# sink that does not call it costs no drawing. The array is shared: nobody writes to it.
+# sink that does not call it costs no drawing. The array is shared and must not be written to.
 Picture = Callable[[], np.ndarray]
 
 
@@ -21,7 +23,7 @@ class Sink(ABC):
     """Takes the results of a stream. Use it as a context manager.
 
     Attributes:
-        closed: whether the person who looks wants to end; the caller stops then.
+        closed: whether the viewer wants to end; the caller stops then.
     """
 
     closed: bool = False
@@ -36,7 +38,9 @@ class Sink(ABC):
     def __enter__(self) -> Sink:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
 
@@ -64,7 +68,7 @@ class Outputs:
 
     Args:
         sinks: any number of them.
-        shared: sinks that are fed as well, but entered and left by whoever shares them among several of these.
+        shared: sinks that are fed as well, but entered and left by the caller, who shares them among several of these.
 
     Example:
         with Outputs([JsonLines("out.jsonl"), AnnotatedVideo("out.mp4", source.fps)]) as outputs:
@@ -84,7 +88,7 @@ class Outputs:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: object) -> bool | None:
+    def __exit__(self, *exception: Any) -> bool | None:
         return self._stack.__exit__(*exception)
 
     @property
@@ -94,7 +98,12 @@ class Outputs:
 
     def write(self, result: FrameResult) -> None:
         """Hands a result, with its frame, to all of them."""
-        picture = functools.cache(lambda: draw_detections(result.frame, result))
+
+        @functools.cache
+        def picture() -> np.ndarray:
+            assert result.frame is not None, "results of a stream have their frames"
+            return draw_detections(result.frame, result)
+
         for sink in self._sinks:
             sink.write(result, picture)
 

@@ -17,7 +17,7 @@ from edge.quiet import quiet_opencv
 from edge.results import FrameResult
 from edge.sinks.sink import Picture, Sink
 
-# A longer hole in time is cut short: a camera that was away for an hour leaves no hour of a still picture.
+# A longer gap in time is shortened: a camera that was lost for an hour leaves no hour of a still picture.
 MAX_HOLD_SECONDS = 2.0
 
 
@@ -29,7 +29,7 @@ class VideoSink:
 
     Args:
         path: ends in .mp4; its folder exists.
-        fps: frames a second of the video.
+        fps: frames per second of the video.
         fit: whether frames of another size than the first are fitted into it, with black bars; False refuses them.
         whole: whether a video that an error or Ctrl-C cuts short is given up instead of kept.
 
@@ -79,12 +79,12 @@ class VideoSink:
         Args:
             frame: uint8 (height, width, 3) BGR, gray or BGRA. An odd side loses its last row or column.
             time: seconds, for sources that skip frames: the frame before is held until then, 2 s at the most, and a
-                frame that comes too early for `fps` is left out, so that the video runs at the speed of life. None
+                frame that comes too early for `fps` is left out, so that the video runs in real time. None
                 writes the frame once.
         """
         frame = to_bgr(frame)
         if self._writer is None:
-            self._begin(frame)
+            self._writer = self._begin(frame)
         size = frame.shape[1], frame.shape[0]
         if size != self._size:
             if not self._fit:
@@ -98,14 +98,15 @@ class VideoSink:
             self._writer.write(np.ascontiguousarray(frame))
             self._count += 1
 
-    def _begin(self, frame: np.ndarray) -> None:
+    def _begin(self, frame: np.ndarray) -> cv2.VideoWriter:
         self._size = frame.shape[1], frame.shape[0]
         with quiet_opencv():
-            code = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._temporary), code, self._fps, self._size)
-        if not self._writer.isOpened():
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            writer = cv2.VideoWriter(str(self._temporary), code, self._fps, self._size)
+        if not writer.isOpened():
             width, height = self._size
             raise InputError(f"OpenCV cannot write an mp4 of {width} x {height} at {self._fps:g} fps here.")
+        return writer
 
     def _due(self, time: float) -> int:
         """How often to write a frame of this time: `_clock` is when the video's next frame is due."""
@@ -120,7 +121,7 @@ class VideoSink:
     def _problem(self, failed: bool) -> str | None:
         if self._count == 0:
             return f"no frame came, so there is nothing to write to {self._path}."
-        # VideoWriter.write tells nothing: a full disk shows only here.
+        # VideoWriter.write reports nothing: a full disk shows only here.
         with quiet_opencv():
             written = cv2.VideoCapture(str(self._temporary))
             count = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
@@ -135,8 +136,8 @@ class AnnotatedVideo(Sink):
 
     Args:
         path: ends in .mp4.
-        fps: frames a second of the video: the source's.
-        live: whether the source skips frames: its times then keep the video at the speed of life.
+        fps: frames per second of the video: the source's.
+        live: whether the source skips frames: its times then keep the video in real time.
     """
 
     def __init__(self, path: str | os.PathLike[str], fps: float, live: bool = False):

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from edge.errors import InputError
 from edge.results import FrameResult, StreamEvent
 from edge.sinks.sink import Picture, Sink
 
+_INSTEAD = "Use --save for a video, or --serve to watch in a browser."
 # Of the whole picture, in pixels: what screens have room for.
 _MOST_WIDTH = 1280
 
@@ -37,48 +39,39 @@ class Mosaic(Sink):
         self._sink.__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._sink.__exit__(*exception)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the person who looks wants to end."""
-        return self._sink.closed
-
     def write(self, result: FrameResult, picture: Picture) -> None:
-        # Drawn when somebody looks, so that no stream's picture is older than its newest frame.
+        # Drawn when a viewer asks for it, so that no stream's picture is older than its newest frame.
         self._waiting[result.stream] = picture
         self._sink.write(result, self._picture)
+        self.closed = self._sink.closed
 
     def event(self, event: StreamEvent) -> None:
         self._sink.event(event)
 
     def _picture(self) -> np.ndarray:
-        for stream, picture in self._waiting.items():
-            self._put(stream, picture())
+        pictures = {stream: picture() for stream, picture in self._waiting.items()}
         self._waiting.clear()
+        if self._canvas is None:
+            self._canvas = self._begin(next(iter(pictures.values())))
+        for stream, picture in pictures.items():
+            tile = with_caption(letterbox(picture, self._size), str(stream))
+            row, column = divmod(self._streams.index(stream), self._columns)
+            top, left = row * tile.shape[0], column * tile.shape[1]
+            self._canvas[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
         return self._canvas.copy()
 
-    def _put(self, stream: Hashable, picture: np.ndarray) -> None:
-        if self._canvas is None:
-            self._begin(picture)
-        tile = with_caption(letterbox(picture, self._size), str(stream))
-        row, column = divmod(self._streams.index(stream), self._columns)
-        top, left = row * tile.shape[0], column * tile.shape[1]
-        self._canvas[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-
-    def _begin(self, picture: np.ndarray) -> None:
-        """The tiles have the shape of the first picture."""
+    def _begin(self, picture: np.ndarray) -> np.ndarray:
+        """The canvas with an empty tile for each stream, in the shape of the first picture."""
         width = min(picture.shape[1], _MOST_WIDTH // self._columns)
         self._size = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
         empty = np.zeros((self._size[1], width, 3), np.uint8)
         tiles = [with_caption(empty, str(stream)) for stream in self._streams]
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % self._columns)
         rows = [np.hstack(tiles[start : start + self._columns]) for start in range(0, len(tiles), self._columns)]
-        self._canvas = np.vstack(rows)
-
-
-_INSTEAD = "Use --save for a video, or --serve to look from a browser."
+        return np.vstack(rows)
 
 
 class Window(Sink):

@@ -11,14 +11,16 @@ from time import monotonic
 import numpy as np
 
 from edge.quiet import quiet_opencv
-from edge.video.reader import frames_a_second, open_capture
+from edge.video.reader import capture_fps, open_capture
+
+_JOIN_SECONDS = 1.0
 
 
 class Connection(ABC):
     """One connection to a camera. `read` and `close` are called by one thread, `interrupt` by any.
 
     Attributes:
-        fps: what the camera says, 30 where it says nothing.
+        fps: what the camera states, 30 where it states none.
     """
 
     fps: float
@@ -50,16 +52,13 @@ class CaptureConnection(Connection):
         self._capture = open_capture(target, deadline)
         if not self._capture.isOpened():
             raise ConnectionError("OpenCV gets nothing from it")
-        self.fps = frames_a_second(self._capture)
+        self.fps = capture_fps(self._capture)
 
     def read(self) -> np.ndarray | None:
         return self._capture.read()[1]
 
     def close(self) -> None:
         self._capture.release()
-
-
-_JOIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,15 @@ class FileSource(VideoSource):
         self.name = name
         self._reader = VideoReader(path, name=name, deadline=deadline, times=times)
         self.height, self.width = self._reader.height, self._reader.width
-        self.fps, self.length = self._reader.fps, self._reader.length
+        self.fps, self.frame_count = self._reader.fps, self._reader.frame_count
 
     def items(self) -> Iterator[Item | StreamEvent]:
         yield from self._reader
-        if missing := self._reader.missing():
+        missing = self._reader.missing()
+        if missing and self.frame_count is not None:
             raise InputError(
-                f"{self.name} is cut short or damaged: its header announces {self.length} frames, "
-                f"{self.length - missing} could be decoded. Copy or record it again."
+                f"{self.name} is cut short or damaged: its header announces {self.frame_count} frames, "
+                f"{self.frame_count - missing} could be decoded. Copy or record it again."
             )
 
     def close(self) -> None:
@@ -46,7 +47,7 @@ class FileSource(VideoSource):
 
 
 class ImageSource(VideoSource):
-    """Images as the frames of a stream, 30 a second, turned as their EXIF orientation says.
+    """Images as the frames of a stream, 30 per second, turned as their EXIF orientation says.
 
     Args:
         paths: at least one, in order.
@@ -58,7 +59,7 @@ class ImageSource(VideoSource):
 
     def __init__(self, paths: Sequence[Path], name: str):
         self.name, self._paths = name, paths
-        self.length = len(paths)
+        self.frame_count = len(paths)
         self.height, self.width = read_picture(paths[0]).shape[:2]
 
     def items(self) -> Iterator[Item | StreamEvent]:

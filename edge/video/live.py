@@ -1,8 +1,9 @@
-"""How long a live source is waited for, and how often it is sought again."""
+"""Cameras and streams without an end: deadlines, reconnection, the newest frame."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ from edge.results import StreamEvent
 from edge.video.connection import Connection, FrameReader, TakenFrame
 from edge.video.source import Item, VideoSource, size_change
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class LiveLimits:
-    """How long a live source is waited for, and how often it is sought again.
+    """Deadlines of a live source, and how often it is connected again.
 
     Attributes:
         open_seconds: from connecting to the first frame.
-        stall_seconds: without a frame, until that is told as `stalled`.
-        read_seconds: without a frame, until the connection is given up as `lost`; at least `stall_seconds`.
+        stall_seconds: without a frame, until the event `stalled`.
+        read_seconds: without a frame, until the connection is closed, with the event `lost`; at least `stall_seconds`.
         attempts: to connect again before the source is given up; 0 gives it up at once.
         first_wait, longest_wait: seconds before the first attempt, doubled before each further one up to the longest.
             With the defaults ten attempts take two and a half minutes or more: a camera has started again by then.
@@ -141,4 +144,5 @@ class LiveSource(VideoSource):
         )
 
     def _event(self, kind: str, frame_id: int, message: str) -> StreamEvent:
+        _log.debug("%s: %s after frame %d: %s", self.name, kind, frame_id, message)
         return StreamEvent(kind, monotonic() - self._opened, frame_id, message)

@@ -20,8 +20,12 @@ _LARGEST_PART = 64 << 20
 _LONGEST_LINE = 1 << 16
 
 
+class NotMjpegError(Exception):
+    """The server sends something other than motion JPEG: a file, or a stream for FFmpeg."""
+
+
 class MjpegConnection(Connection):
-    """Motion JPEG over HTTP. FFmpeg reads it too, but scales every frame to the first one's size and looks ahead.
+    """Motion JPEG over HTTP. FFmpeg reads it too, but scales every frame to the first one's size and reads ahead.
 
     A part that is no image is passed over.
 
@@ -30,8 +34,8 @@ class MjpegConnection(Connection):
         deadline: seconds that connecting or one read may take.
 
     Raises:
-        OSError: nobody answers, or with an error.
-        NotMjpegError: what answers sends something else.
+        OSError: no answer, or an error.
+        NotMjpegError: the server sends something else.
     """
 
     fps = DEFAULT_FPS
@@ -43,7 +47,7 @@ class MjpegConnection(Connection):
         path, headers = request_of(url)
         try:
             self._connection.connect()
-            # `http.client` forgets its socket once a body without a length begins.
+            # `http.client` drops its socket once a body without a length begins.
             self._socket = self._connection.sock
             self._connection.request("GET", path, headers=headers)
             self._answer = self._connection.getresponse()
@@ -128,7 +132,3 @@ def _decode(part: bytes) -> np.ndarray | None:
     except cv2.error:
         # A damaged header may announce more pixels than OpenCV allows.
         return None
-
-
-class NotMjpegError(Exception):
-    """The server sends something other than motion JPEG: a file, or a stream for FFmpeg."""

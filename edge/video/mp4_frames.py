@@ -1,6 +1,6 @@
-"""Which frames of an mp4 are to be seen, and when: its sample tables and its edit list.
+"""Which frames of an mp4 are shown, and when: its sample tables and its edit list.
 
-A file that was trimmed without encoding it anew keeps frames before its first one, which others are decoded from; an
+A file that was trimmed without encoding it again keeps frames before its first one, which others are decoded from; an
 edit list says which are to be seen. OpenCV counts them all and shows those of the list.
 """
 
@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +20,19 @@ _FIRST = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 
 
-def mp4_frame_times(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray | None:
+class SeekableFile(Protocol):
+    """What is read of a file: an open binary file has it, and so may one behind a URL."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Goes to a byte, as `io.IOBase.seek` does."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """So many bytes from there, or what there is."""
+        ...
+
+
+def mp4_frame_times(source: str | os.PathLike[str] | SeekableFile) -> np.ndarray | None:
     """When the frames of an mp4's or mov's first video track are seen.
 
     Args:
@@ -28,7 +40,7 @@ def mp4_frame_times(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray | N
 
     Returns:
         float64, seconds after the first frame, ascending, one for each frame that is to be seen; None where the file is
-        no such one, is fragmented or damaged: other means must tell.
+        no such one, is fragmented or damaged.
     """
     try:
         with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
@@ -45,7 +57,7 @@ def mp4_is_whole(path: str | os.PathLike[str]) -> bool:
         return all(start + size <= end for _, start, size in _parts(file))
 
 
-def _movie(file: BinaryIO) -> bytes | None:
+def _movie(file: SeekableFile) -> bytes | None:
     """The body of the box `moov`, wherever in the file it stands."""
     for number, (kind, start, size) in enumerate(_parts(file)):
         if number == 0 and kind not in _FIRST:
@@ -56,8 +68,8 @@ def _movie(file: BinaryIO) -> bytes | None:
     return None
 
 
-def _parts(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and size of the bodies of a file's outermost boxes; the last one may go on behind the file's end."""
+def _parts(file: SeekableFile) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and size of the bodies of a file's outermost boxes; the last one may go on behind the file's end."""
     end, at = file.seek(0, os.SEEK_END), 0
     while at + 8 <= end:
         file.seek(at)
@@ -125,8 +137,8 @@ def _seen(track: dict[bytes, bytes], scale: float) -> np.ndarray:
         composed = composed + np.repeat(offsets, counts)
     composed = np.sort(composed)
     shown, clock = [], 0.0
-    for length, start in _edits(track.get(b"elst")):
-        length *= scale
+    for units, start in _edits(track.get(b"elst")):
+        length = units * scale
         if start >= 0:
             # A length of 0 is: to the end.
             part = composed[(composed >= start) & ((composed < start + round(length)) | (length == 0))]

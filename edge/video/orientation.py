@@ -20,7 +20,7 @@ _TURNS = {
     8: (True, False, True),
 }
 # A video's rotation metadata, degrees clockwise, as EXIF says the same.
-OF_ROTATION = {90: 6, 180: 3, 270: 8}
+OF_ROTATION: dict[float, int] = {90: 6, 180: 3, 270: 8}
 _TAG = 0x112
 
 

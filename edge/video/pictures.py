@@ -30,7 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is a picture; `._1.jpg` and its like are other programs' notes."""
+    """Whether a file's name says that it is a picture; `._1.jpg` and its like are other systems' notes."""
     path = Path(path)
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
@@ -74,8 +74,8 @@ def _content(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read the image {path}: {error.strerror}.") from error
-    orientation, place = exif_orientation(content.tobytes())
-    if place is not None and content[:2].tobytes() in (b"II", b"MM"):
-        # OpenCV turns TIFF whatever it is told, and fails where the sides change places: it is told of no turn.
-        content[place : place + 2] = (1, 0) if content[0] == ord("I") else (0, 1)
+    orientation, offset = exif_orientation(content.tobytes())
+    if offset is not None and content[:2].tobytes() in (b"II", b"MM"):
+        # OpenCV always turns TIFF, and fails where the sides change places: here it reads that none is needed.
+        content[offset : offset + 2] = (1, 0) if content[0] == ord("I") else (0, 1)
     return content, orientation

@@ -1,4 +1,4 @@
-"""The one reader of videos with an end: upright, from any frame on, with numbers and times of what is to be seen."""
+"""The one reader of videos with an end: upright, from any frame on, with the shown frames' numbers and times."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class VideoReader:
             file is decoded from its beginning.
         name: for people; None takes the file's name.
         deadline: seconds that opening or one read may take, for URLs; None does not watch.
-        times: float64, when each frame is seen, in seconds; None looks into the file itself, but not behind a URL.
+        times: float64, when each frame is seen, in seconds; None reads them from the file, but not behind a URL.
 
     Attributes:
         width, height: of the frames as they are given, in pixels; 0 where there is none from `start` on.
-        fps: frames a second, 30 where the file does not say.
-        length: how many frames are to be seen; None where the file does not say.
+        fps: frames per second, 30 where the file does not say.
+        frame_count: how many frames are shown; None where the file does not say.
         orientation: EXIF's number, 1 to 8, of the turn from the frames as they are stored.
 
     Raises:
@@ -62,8 +62,8 @@ class VideoReader:
         self._capture = open_capture(self._path, deadline)
         # When each frame is seen, in seconds; None where that is not known yet.
         self._times = times if times is not None or deadline is not None else mp4_frame_times(path)
-        self.fps, self.orientation = frames_a_second(self._capture), _orientation(self._capture)
-        self.length = announced_length(self._capture) if self._times is None else len(self._times)
+        self.fps, self.orientation = capture_fps(self._capture), _orientation(self._capture)
+        self.frame_count = capture_frame_count(self._capture) if self._times is None else len(self._times)
         self._number, self._count, self._reached, self._ended = -1, 0, 0.0, False
         opened = self._capture.isOpened()
         self._first = None if not opened else self._take() if start == 0 else self._seek(start)
@@ -80,7 +80,7 @@ class VideoReader:
 
     def read(self) -> Item | None:
         """The next frame with its number and its time; None at the end. A number is missing where a frame is damaged
-        so that it cannot be decoded, in files that tell their frames' times."""
+        so that it cannot be decoded, in files with the times of their frames."""
         if self._first is not None:
             item, self._first = self._first, None
             return item
@@ -95,19 +95,21 @@ class VideoReader:
         An index of frames, as mp4's, is believed. Other headers may say how long a video is and no more: with them
         frames are missing only where the last one's time falls short as well. 0 for up to 2 frames or 2% of all.
         """
-        if self.length is None or self._start or not self._ended:
+        if self.frame_count is None or self._start or not self._ended:
             return 0
         came = self._count if self._times is not None else self._by_time(self._count, self._reached)
-        return self.length - came if self.length - came > slack(self.length) else 0
+        return self.frame_count - came if self.frame_count - came > slack(self.frame_count) else 0
 
     def count(self) -> int | None:
         """How many frames of a file can be seen, found without decoding it; None where its end is missing, by the
         measure of `missing`."""
         if self._times is not None:
-            return self.length if mp4_is_whole(self._path) else None
+            return self.frame_count if mp4_is_whole(self._path) else None
         packets = self._packets()
         came = self._by_time(len(packets), packets.max(initial=0.0))
-        return None if self.length is not None and self.length - came > slack(self.length) else len(packets)
+        if self.frame_count is not None and self.frame_count - came > slack(self.frame_count):
+            return None
+        return len(packets)
 
     def close(self) -> None:
         """Gives the file back, from any thread; a read after it finds the end."""
@@ -126,8 +128,8 @@ class VideoReader:
         if taken is None:
             return None
         seconds, frame = taken
-        place = self._place(seconds)
-        self._number = self._number + 1 if place is None else max(self._number + 1, place)
+        index = self._index_at(seconds)
+        self._number = self._number + 1 if index is None else max(self._number + 1, index)
         # Some containers carry no time stamps: all of them read as 0.
         return self._number, seconds if seconds > 0 else self._number / self.fps, frame
 
@@ -135,19 +137,19 @@ class VideoReader:
         """Goes to frame `start` and takes it; None where the video ends before."""
         if self._times is None:
             self._times = self._packet_times()
-        place = None
+        item: Item | None = None
         if self._times is not None:
             if start >= len(self._times):
                 self._ended = True
                 return None
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, start)
             landed = self._decode()
-            place = None if landed is None else self._place(landed[0])
-        if place is not None and place <= start:
-            self._number = place
-            item = place, *landed
-        else:
-            # OpenCV seeks by an average rate, and not in every container to where it is told.
+            index = None if landed is None else self._index_at(landed[0])
+            if landed is not None and index is not None and index <= start:
+                self._number = index
+                item = index, *landed
+        if item is None:
+            # OpenCV seeks by an average rate, and in some containers lands elsewhere.
             self._capture.release()
             self._capture, self._ended = open_capture(self._path, self._deadline), False
             item = self._take()
@@ -176,21 +178,21 @@ class VideoReader:
         return _read_packets(self._path, os.stat(self._path).st_mtime_ns)
 
     def _packet_times(self) -> np.ndarray | None:
-        """When the frames are seen by their packets; None where these do not tell: an avi says when frames are decoded,
-        which some codecs do in another order."""
+        """When the frames are seen by their packets; None where these do not say so: an avi's are when frames are
+        decoded, which some codecs do in another order."""
         times = np.unique(self._packets())
         first = open_capture(self._path)
-        told = first.grab() and len(times) and abs(first.get(cv2.CAP_PROP_POS_MSEC) / 1e3 - times[0]) < _SAME_SECONDS
+        known = first.grab() and len(times) and abs(first.get(cv2.CAP_PROP_POS_MSEC) / 1e3 - times[0]) < _SAME_SECONDS
         first.release()
-        return times if told else None
+        return times if known else None
 
-    def _place(self, seconds: float) -> int | None:
+    def _index_at(self, seconds: float) -> int | None:
         """The number of the frame that is seen at a time; None where none is, or the times are not known."""
         if self._times is None:
             return None
-        place = int(np.searchsorted(self._times, seconds - _SAME_SECONDS))
-        found = place < len(self._times) and self._times[place] < seconds + _SAME_SECONDS
-        return place if found else None
+        index = int(np.searchsorted(self._times, seconds - _SAME_SECONDS))
+        found = index < len(self._times) and self._times[index] < seconds + _SAME_SECONDS
+        return index if found else None
 
 
 def is_video(path: str | os.PathLike[str]) -> bool:
@@ -207,26 +209,26 @@ def open_capture(target: str | int, deadline: float | None = None) -> cv2.VideoC
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
     with quiet_opencv():
         capture = cv2.VideoCapture(target, cv2.CAP_FFMPEG, limits) if limits else cv2.VideoCapture(target)
-        # OpenCV 4.11 does not turn videos unless told to, 5 does.
+        # OpenCV 4.11 does not turn videos by default, 5 does.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 
 
-def frames_a_second(capture: cv2.VideoCapture) -> float:
-    """What the source says, 30 where it says nothing sensible."""
+def capture_fps(capture: cv2.VideoCapture) -> float:
+    """Frames per second that the source states, 30 where it states none or none that makes sense."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
 
 
-def announced_length(capture: cv2.VideoCapture) -> int | None:
-    """How many frames the source announces, None where it does not say, as a live one."""
+def capture_frame_count(capture: cv2.VideoCapture) -> int | None:
+    """How many frames the source says it has; None where it does not, as a live one."""
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return int(count) if 0 < count < 1e9 else None
 
 
-def slack(length: int) -> int:
-    """How many of `length` announced frames may be missing: headers count a little generously."""
-    return max(2, int(0.02 * length))
+def slack(frame_count: int) -> int:
+    """How many of `frame_count` announced frames may be missing: headers count a little generously."""
+    return max(2, int(0.02 * frame_count))
 
 
 def video_orientation(path: str | os.PathLike[str]) -> int:

@@ -1,4 +1,4 @@
-"""The face of every source of frames."""
+"""The base class of every source of frames."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class VideoSource(ABC):
     """An open source of frames: iterate once, close it or use it as a context manager.
 
     Iteration gives (frame_id from 0, time in seconds, uint8 (height, width, 3) BGR frame). Each frame is an array of
-    its own that belongs to whoever took it.
+    its own that belongs to the caller.
 
     Attributes:
-        name: for people; a URL's password is left out. fps: frames a second; 30 where the source does not say.
+        name: for people; a URL's password is left out. fps: frames per second; 30 where the source does not say.
         width, height: of the first frame, in pixels; later ones may differ.
-        length: how many frames are announced; None where that is unknown.
-        live: whether frames come when they come, as from a camera. A live source holds the newest frame only: one that
+        frame_count: how many frames the source says it has; None where it does not.
+        live: whether frames come in real time, as from a camera. A live source holds the newest frame only: one that
             is not taken before the next arrives is dropped, and its number is missing. Any other source gives every
             frame and waits.
     """
@@ -30,19 +30,19 @@ class VideoSource(ABC):
     fps: float = DEFAULT_FPS
     width: int
     height: int
-    length: int | None = None
+    frame_count: int | None = None
     live: bool = False
 
     @abstractmethod
     def items(self) -> Iterator[Item | StreamEvent]:
-        """Frames and, in order and as they happen, what befell the source. Reset the stream's state at each event."""
+        """Frames and, between them, the source's events in order. Reset the stream's state at each event."""
 
     def __iter__(self) -> Iterator[Item]:
         return (item for item in self.items() if not isinstance(item, StreamEvent))
 
     @abstractmethod
     def close(self) -> None:
-        """Gives the file or the camera back, from any thread; an iteration then ends."""
+        """Frees the file or the camera, from any thread; an iteration then ends."""
 
     def __enter__(self) -> VideoSource:
         return self

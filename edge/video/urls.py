@@ -1,4 +1,4 @@
-"""What stands behind a URL, and addresses without their passwords."""
+"""URLs: opening them as a file or a stream, and hiding their passwords."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from edge.video.files import FileSource
 from edge.video.live import LiveLimits, LiveSource
 from edge.video.mjpeg import MjpegConnection, NotMjpegError, request_of
 from edge.video.mp4_frames import mp4_frame_times
-from edge.video.reader import announced_length, open_capture
+from edge.video.reader import capture_frame_count, open_capture
 from edge.video.source import VideoSource
 
+_WEB = ("http", "https")
+_URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
 _SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]*:/*")
 # ?user=admin&pwd=secret, /user=admin&password=secret, /user=admin_password=secret_channel=1, ?token=secret
 _PARAMETER = re.compile(r"((?:pas|psw|pwd|pw|secret|token|auth|key|cred|sig)[\w.-]*(?:=|%3d))[^&]*", re.IGNORECASE)
@@ -64,10 +66,6 @@ def _split(source: str) -> tuple[str, str, str | None, str]:
     return start, user, password, rest
 
 
-_WEB = ("http", "https")
-_URL_ADVICE = "Check the address, the network, and that the camera sends a stream that OpenCV can read."
-
-
 def open_url(url: str, name: str, limits: LiveLimits) -> VideoSource:
     """Opens a URL: motion JPEG over HTTP, a video file, or a stream that FFmpeg reads.
 
@@ -101,11 +99,11 @@ def _is_mjpeg(url: str, name: str, limits: LiveLimits) -> bool:
 
 
 def _has_an_end(url: str, limits: LiveLimits) -> bool:
-    # A file behind a URL announces its length, a stream does not.
+    # A file behind a URL announces how many frames it has, a stream does not.
     capture = open_capture(url, limits.open_seconds)
-    length = announced_length(capture)
+    frame_count = capture_frame_count(capture)
     capture.release()
-    return length is not None
+    return frame_count is not None
 
 
 class _RemoteFile:

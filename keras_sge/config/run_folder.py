@@ -29,7 +29,7 @@ class RunFolder:
     """
 
     # Settings of a run that may be others when it is resumed.
-    may_change = (
+    may_change: tuple[str, ...] = (
         *("training.epochs", "training.early_stopping", "training.validation_steps"),
         *("data.path", "data.cache_gb"),
     )

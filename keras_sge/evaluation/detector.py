@@ -11,10 +11,11 @@ import numpy as np
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import model_path
+from edge.runtimes.runtime import Quantization
 
 
 class KerasRuntime:
-    """One step of a Keras model behind the face of `edge.runtimes.litert.Runtime`.
+    """One step of a Keras model as an `edge.StepRuntime`.
 
     Args:
         step_model: from `keras_sge.models.step_model_from`, batch 1.
@@ -22,14 +23,19 @@ class KerasRuntime:
 
     name = "keras"
     version = keras.__version__
+    accelerator = keras.backend.backend()
+    note = ""
 
     def __init__(self, step_model: keras.Model):
         self._model = step_model
-        self.quantization: dict[str, tuple[float, int]] = {}
+        self.quantization: Quantization = {}
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One step; arrays by the model's input and output names."""
         return self._model.predict_on_batch(dict(inputs))
+
+    def close(self) -> None:
+        """Nothing is held that Python does not free."""
 
 
 def needs_keras(model: str | Path) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from edge.metadata import read_model
-from edge.runtimes.choose import open_runtime
+from edge.runtimes.runtime import open_runtime
 from keras_sge.config import AugmentationConfig, Config, DataConfig, NetworkConfig, TrainingConfig
 from keras_sge.data import synthetic_split
 from keras_sge.data.open import open_videos

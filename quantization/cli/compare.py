@@ -8,7 +8,7 @@ HELP = "compare files of one network: size, time, mAP, memory over time, layers"
 EPILOG = """examples:
   sge compare float32.tflite float16.tflite int8.tflite --data data/sky --split val --out report
   sge compare float32.tflite int8.tflite --data data/sky --split train --development 12 --out report
-  sge compare float32.tflite int8.tflite --data data/sky --long 10000 --out report    ten laps without a reset
+  sge compare float32.tflite int8.tflite --data data/sky --frames 10000 --out report  ten laps without a reset
   sge compare float32.tflite int8.tflite --data data/sky --tflite-runtime .venv-tflite/bin/python --out report
 
 Everything is held against the first file. Written into the folder: README.md, comparison.json and pictures. A second
@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
     parser.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     parser.add_argument(
-        "--long",
+        "--frames",
         type=int,
         default=1000,
         metavar="N",
         help="frames in a row without a reset; from 5000 on in ten laps over the same frames (default: 1000)",
     )
     parser.add_argument(
-        "--agreement", type=int, default=120, metavar="N", help="frames compared box by box (default: 120)"
+        "--agreement-frames", type=int, default=120, metavar="N", help="compared box by box (default: 120)"
     )
     parser.add_argument("--rounds", type=int, default=100, metavar="N", help="of timing (default: 100)")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="while measuring accuracy (default: 2)")
@@ -50,34 +50,28 @@ def run(arguments: argparse.Namespace) -> int:
     need_packages("tqdm", "matplotlib")
     check_folder(arguments.out)
 
-    from edge.errors import InputError
     from keras_sge.data.open import open_videos
     from keras_sge.evaluation import Protocol
     from keras_sge.progress import progress_bar
-    from quantization.comparison.compare_files import compare_files
-    from quantization.comparison.runtime_process import available_runtimes
+    from quantization import compare_files
 
-    for name in ("long", "agreement", "rounds"):
-        if getattr(arguments, name) < 1:
-            raise InputError(f"--{name} must be at least 1. Received: {getattr(arguments, name)}")
     data = Path(arguments.data).resolve().name
     protocol = Protocol(f"{data}, {arguments.split}", arguments.development, arguments.degrade)
-    runtimes = available_runtimes(arguments.tflite_runtime)
     comparison = compare_files(
         arguments.models,
         open_videos(arguments.data, arguments.split),
         protocol,
         arguments.out,
-        runtimes,
-        arguments.long,
-        arguments.agreement,
+        arguments.frames,
+        arguments.agreement_frames,
         arguments.rounds,
         arguments.threads,
+        arguments.tflite_runtime,
         _command(arguments, data),
         lambda name: progress_bar("it", name),
     )
     for file in comparison.files:
-        print(f"{file.name}: {file.weights:,} bytes, mAP@.5 {file.accuracy.map50:.4f}")
+        print(f"{file.name}: {file.weights:,} bytes, mAP@0.5 {file.accuracy.map50:.4f}")
     print(f"{arguments.out}/README.md holds the report")
     return 0
 
@@ -87,7 +81,7 @@ def _command(arguments: argparse.Namespace, data: str) -> str:
     from pathlib import Path
 
     words = ["sge compare", *(Path(model).name for model in arguments.models), f"--data {data}"]
-    for name in ("split", "development", "degrade", "long", "agreement", "rounds", "threads"):
+    for name in ("split", "development", "degrade", "frames", "agreement_frames", "rounds", "threads"):
         if getattr(arguments, name) is not None:
-            words.append(f"--{name} {getattr(arguments, name)}")
+            words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
     return " ".join(words)

@@ -12,10 +12,8 @@ from keras_sge.config.run_folder import run_data
 from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
-    from edge.metadata import Metadata
     from keras_sge.models import SGENet
-    from quantization.calibration import CalibrationSource
-    from quantization.exporter import ExportResult
+    from quantization import CalibrationSource, ExportResult
     from quantization.recipes import Recipe
 
 HELP = "write a .tflite: one step, explicit state, metadata inside"
@@ -93,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.box_voting is not None:
         clip_model.config = dataclasses.replace(clip_model.config, box_voting=arguments.box_voting)
     result = _written(clip_model, recipe, arguments)
-    print(f"{arguments.out}: {result.bytes / 1e6:.2f} MB, {result.metadata.precision}, {_agreement(result.metadata)}")
+    print(result)
     evaluate = evaluate_command(arguments.out, clip_model.config.classes, run_data(arguments.model))
     print_next(*evaluate, ["sge-edge", "info", arguments.out])
     return 0
@@ -118,7 +116,7 @@ def _recipe_name(arguments: argparse.Namespace) -> str:
 
 def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) -> ExportResult:
     from keras_sge.progress import progress_bar
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     exporter = Exporter(clip_model, recipe.name, arguments.entropy)
     if recipe.calibration == "always" or arguments.calibrate:
@@ -131,23 +129,13 @@ def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
     from keras_sge.data import open_videos
     from keras_sge.data.splits import development_split
-    from quantization.calibration import CalibrationSource, synthetic_source
+    from quantization import CalibrationSource
 
     if not arguments.calibrate:
-        return synthetic_source(clip_model.config, arguments.calibration_clips, arguments.seed)
+        return CalibrationSource.synthetic(clip_model.config, arguments.calibration_clips, arguments.seed)
     videos = open_videos(arguments.calibrate, arguments.split)
     name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
     if arguments.development:
         videos = development_split(videos, arguments.development)[0]
         name += f" without {arguments.development} development sources"
     return CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)
-
-
-def _agreement(metadata: Metadata) -> str:
-    details = metadata.details
-    if not details.get("detections_found"):
-        return f"within {details['relative_difference_to_keras']:.2g} of Keras, relative"
-    return (
-        f"finds {details['detections_found']} of {details['detections_of_keras']} detections of Keras again, "
-        f"mean IoU {details['iou_of_found']:.2f}, score within {details['score_difference_of_found']:.3f} on average"
-    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "look into a .tflite: operators, sizes, precision, state, GPU; exit code for CI"
+from edge.cli.run_command import add_json_option, json_output
+
+HELP = "look into a .tflite and check it: operators, sizes, precision, state, GPU"
 EPILOG = """examples:
   sge inspect first.tflite                     operators, bytes by part, precision map, state, verdict
   sge inspect first.tflite --gpu required      fails unless a GPU compiles it and agrees with the CPU
   sge inspect sge_skyzoom_256x0.5_float16      a shipped model by name
-  sge inspect someone_elses.tflite --json -    any .tflite; every tensor as JSON
+  sge inspect another.tflite --json -          any .tflite; every tensor as JSON
 
-A GPU is any Vulkan device; `make gpu-driver` fetches one in software. Exit code: 0 no check failed, 1 a check failed
-(the reasons are printed), 2 the file cannot be read.
+A GPU is any Vulkan device; `make gpu-driver` fetches one in software. Exit code 1 where a check failed; the reasons are
+printed.
 """
 
 
@@ -27,29 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto (default): float files, on a device where there is one; required: every file, and a device must be "
         "there; off: the list of operators only",
     )
-    parser.add_argument("--json", metavar="FILE", help="everything as JSON; - prints it instead of the text")
+    add_json_option(parser, "everything")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
-    import json
-    from pathlib import Path
-
-    from edge.atomic import atomic_path, check_writable
     from edge.model_zoo import model_path
-    from quantization.inspection.inspect_file import inspect_file
+    from quantization import inspect_file
 
-    printed = arguments.json == "-"
-    if arguments.json and not printed:
-        check_writable(arguments.json)
-    found = inspect_file(model_path(arguments.model), arguments.gpu)
-    if arguments.json:
-        document = json.dumps(found.to_dict(), indent=1, default=list) + "\n"
-        if printed:
-            print(document, end="")
-        else:
-            with atomic_path(arguments.json) as temporary:
-                Path(temporary).write_text(document)
-    if not printed:
+    with json_output(arguments.json) as write:
+        found = inspect_file(model_path(arguments.model), arguments.gpu)
         print(f"{found}\n\n{'passed' if found.passed else 'FAILED'}")
+        write(found.to_dict())
     return 0 if found.passed else 1

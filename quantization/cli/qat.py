@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
-    parser.add_argument("--quiet", action="store_true", help="a line an epoch instead of progress bars")
+    parser.add_argument("--quiet", action="store_true", help="one line per epoch instead of progress bars")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     need_tensorflow("qat", "tf_keras", "tensorflow_model_optimization")
 
     from keras_sge.models import load_clip_model
-    from quantization.qat.fine_tune import fine_tune
-    from quantization.qat.run_folder import tuned_exporter
+    from quantization import fine_tune, tuned_exporter
 
     start = None
     if not arguments.resume:
@@ -81,9 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if losses["best"] > losses["before"]:
         print("note: training did not lower it; try a lower qat.learning_rate, or an export with --precision int8")
-    metadata = tuned_exporter(config.network, tuned, recipe.name).write(out).metadata
-    difference = metadata.details["relative_difference_to_twin"]
-    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, int8, within {difference:.2g} of the trained twin, relative")
+    print(tuned_exporter(config.network, tuned, recipe.name).write(out))
     print_next(*evaluate_command(out, config.network.classes, config.data), ["sge-edge", "info", str(out)])
     return 0
 

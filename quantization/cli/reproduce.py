@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     table.add_argument("--runs", default="runs/reproduce", metavar="DIR", help="run folders (default: runs/reproduce)")
     table.add_argument("--list", action="store_true", help="name the table's rows and stop")
-    table.add_argument("--quiet", action="store_true", help="a line an epoch instead of a progress bar")
+    table.add_argument("--quiet", action="store_true", help="one line per epoch instead of a progress bar")
     figure = parser.add_argument_group("figure2")
     figure.add_argument("--pictures", type=int, default=3, metavar="N", help="how many frames are shown (default: 3)")
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.progress import progress_bar
     from keras_sge.reproduction.reproduction import Reproduction
     from keras_sge.reproduction.run import Settings
-    from quantization.exporter import Exporter
+    from quantization import Exporter
 
     settings = Settings(
         data=arguments.data,

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.draw import class_color, draw_boxes
-from edge.results import Detection
+from edge.results import Box, Detection
 from keras_sge.data import VideoDataset
 from keras_sge.evaluation import DetectionRecords
 from keras_sge.evaluation.records import FrameRecord
@@ -21,6 +21,10 @@ from quantization.validation import difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+# Pixels of a panel in the picture of worst frames: its longer side, the gap around it, and the title above it.
+_SIDE, _GAP, _TITLE = 420, 6, 26
 
 
 def draw_charts(comparison: Comparison, folder: str | Path) -> list[str]:
@@ -49,8 +53,8 @@ def _accuracy(comparison: Comparison) -> Figure:
     for which, label in (("frame_index", "frame since the reset"), ("motion_weighted", "speed of the object")):
         figures = [getattr(file.accuracy, which) for file in comparison.files]
         # A short clip has no 31st frame, and no known speeds.
-        names = [name for name in figures[0] if any(one[name] is not None for one in figures)]
-        groups.append((label, names, [[one[name] or 0 for name in names] for one in figures]))
+        names = [name for name in figures[0] if any(values[name] is not None for values in figures)]
+        groups.append((label, names, [[values[name] or 0 for name in names] for values in figures]))
     groups = [group for group in groups if group[1]] or groups[:1]
     figure, axes = _figure(1, len(groups), (5 * len(groups), 3.8), sharey=True, squeeze=False)
     for panel, (label, names, values) in zip(axes[0], groups, strict=True):
@@ -60,7 +64,7 @@ def _accuracy(comparison: Comparison) -> Figure:
         panel.set_xticks(range(len(names)), names)
         panel.set(xlabel=label, ylim=(0, 1))
         panel.grid(axis="y", alpha=0.3)
-    axes[0, 0].set_ylabel("mAP@.5")
+    axes[0, 0].set_ylabel("mAP@0.5")
     _legend(figure, axes[0, 0])
     return figure
 
@@ -78,22 +82,22 @@ def _state(comparison: Comparison) -> Figure:
         ("share of frozen cells", lambda run: run.frozen),
     ]
     # Three above, and below them two or, with the laps, three.
-    places = [grid[0, 0:2], grid[0, 2:4], grid[0, 4:6]]
-    places += [grid[1, 0:2], grid[1, 2:4]] if comparison.laps > 1 else [grid[1, 0:3], grid[1, 3:6]]
-    for place, (title, values) in zip(places, courses, strict=True):
-        panel = figure.add_subplot(place, title=title, xlabel="frames since the only reset")
+    cells = [grid[0, 0:2], grid[0, 2:4], grid[0, 4:6]]
+    cells += [grid[1, 0:2], grid[1, 2:4]] if comparison.laps > 1 else [grid[1, 0:3], grid[1, 3:6]]
+    for cell, (title, values) in zip(cells, courses, strict=True):
+        panel = figure.add_subplot(cell, title=title, xlabel="frames since the only reset")
         for number, file in enumerate(comparison.files):
             if _has_course(file):
                 course = values(file.run)
                 # Of few points a line alone shows little, of one nothing.
-                style = {"color": f"C{number}", "marker": "." if len(course) <= 20 else None}
+                style: dict[str, Any] = {"color": f"C{number}", "marker": "." if len(course) <= 20 else None}
                 panel.plot((np.arange(len(course)) + 0.5) * WINDOW, course, label=file.name, **style)
         panel.set_xlim(left=0)
         low, high = panel.get_ylim()
         # Scales that do not blow nothing up: shares from 0, a correlation up to 1.
         panel.set_ylim((min(low, 0.99), 1.0005) if "correlation" in title else (0, max(high, 1e-3)))
     if comparison.laps > 1:
-        panel = figure.add_subplot(grid[1, 4:6], title="mAP@.5 of each lap over the same frames", xlabel="lap")
+        panel = figure.add_subplot(grid[1, 4:6], title="mAP@0.5 of each lap over the same frames", xlabel="lap")
         for number, file in enumerate(comparison.files):
             if file.run is not None:
                 panel.plot(range(1, len(file.run.laps) + 1), file.run.laps, ".-", color=f"C{number}")
@@ -106,7 +110,7 @@ def _state(comparison: Comparison) -> Figure:
 def _layers(comparison: Comparison) -> Figure:
     compared = [(number, file) for number, file in enumerate(comparison.files) if file.layers]
     longest = max((file for _, file in compared), key=lambda file: len(file.layers))
-    order = {row.layer: place for place, row in enumerate(longest.layers)}
+    order = {row.layer: number for number, row in enumerate(longest.layers)}
     figure, axes = _figure(1, 1, (max(7, 0.17 * len(order)), 4.6))
     for number, file in compared:
         rows = [row for row in file.layers if row.layer in order and np.isfinite(row.sqnr)]
@@ -131,11 +135,6 @@ def _legend(figure: Figure, axes: Any) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
 
 
-_SIDE = 420
-_GAP = 6
-_TITLE = 26
-
-
 def worst_frames(
     dataset: VideoDataset,
     records: Sequence[DetectionRecords],
@@ -147,8 +146,11 @@ def worst_frames(
     """Draws the frames whose detections differ most, at most one of each video: the truth, the first file, the second.
 
     Args:
-        dataset: what was run, in the order of the records. records: of two files over the same frames.
-        names: of the two files. threshold: score from which a detection counts. path: the picture to write.
+        dataset: what was run, in the order of the records.
+        records: of two files over the same frames.
+        names: of the two files.
+        threshold: score from which a detection counts.
+        path: the picture to write.
         count: how many rows.
 
     Returns:
@@ -156,39 +158,40 @@ def worst_frames(
     """
     found = [[_detections(frame, record.labels, threshold) for frame in record] for record in records]
     differences = np.array([difference(*pair) for pair in zip(*found, strict=True)])
-    rows, seen = [], set()
-    for place in np.argsort(-differences):
-        video = int(records[0].videos[place])
-        if differences[place] == 0 or len(rows) == count:
+    rows: list[int] = []
+    seen: set[int] = set()
+    for number in np.argsort(-differences):
+        video = int(records[0].videos[number])
+        if differences[number] == 0 or len(rows) == count:
             break
         if video not in seen:
             seen.add(video)
-            rows.append(int(place))
-    pictures, told = [], []
-    for place in rows:
-        video, frame_id = int(records[0].videos[place]), int(records[0].frame_ids[place])
+            rows.append(int(number))
+    pictures, drawn = [], []
+    for number in rows:
+        video, frame_id = int(records[0].videos[number]), int(records[0].frame_ids[number])
         frame = dataset.read(video, frame_id, frame_id + 1)[0]
-        truth, labels = records[0][place], records[0].labels
+        truth, labels = records[0][number], records[0].labels
         pairs = zip(truth.true_boxes, truth.true_classes, strict=True)
         objects = [(box, labels[kind], class_color(kind)) for box, kind in pairs]
         panels = [_panel(frame, objects, f"truth: {records[0].video_names[video]}, frame {frame_id}")]
-        for name, one in zip(names, found, strict=True):
-            boxes = [(d.box, f"{d.label} {d.score:.2f}", class_color(d.class_id)) for d in one[place]]
+        for name, detections in zip(names, found, strict=True):
+            boxes = [(d.box, f"{d.label} {d.score:.2f}", class_color(d.class_id)) for d in detections[number]]
             panels.append(_panel(frame, boxes, name))
         pictures.append(np.hstack(panels))
-        told.append((records[0].video_names[video], frame_id, float(differences[place])))
+        drawn.append((records[0].video_names[video], frame_id, float(differences[number])))
     if pictures:
         # Frames of several shapes make rows of several widths.
         width = max(picture.shape[1] for picture in pictures)
         pictures = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures]
         with atomic_path(path) as temporary:
             cv2.imwrite(str(temporary), np.vstack(pictures))
-    return told
+    return drawn
 
 
 def _detections(frame: FrameRecord, labels: Sequence[str], threshold: float) -> list[Detection]:
     return [
-        Detection(labels[kind], int(kind), float(score), tuple(map(float, box)))
+        Detection(labels[kind], int(kind), float(score), Box(*map(float, box)))
         for box, score, kind in zip(frame.boxes, frame.scores, frame.classes, strict=True)
         if score > threshold
     ]

@@ -20,8 +20,12 @@ class LayerError:
     """One layer's error over some frames.
 
     Attributes:
-        layer: its name. part: see `part_of`. operator: what makes it in the compared file. dtype: its values there.
-        sqnr: signal to quantization noise, dB. relative: mean absolute difference over the mean absolute value.
+        layer: its name.
+        part: of the network, see `keras_sge.models.topology.part_of`.
+        operator: what computes it in the compared file.
+        dtype: of its values there.
+        sqnr: signal to quantization noise, dB.
+        relative: mean absolute difference as a fraction of the mean absolute value.
     """
 
     layer: str
@@ -39,19 +43,21 @@ def layer_errors(first: Path, second: Path, frames: Sequence[dict[str, np.ndarra
     Layers that a converter fused into others in one of the files are left out.
 
     Args:
-        first, second: deployed files of one network. frames: float inputs `image`, `attention`, without states.
+        first, second: deployed files of one network.
+        frames: float inputs `image` and `attention`, without states.
     """
     sides = [_Side(path) for path in (first, second)]
     chosen = _pairs(*sides)
     sums = np.zeros((len(chosen), 4))
-    state = {one.input: np.zeros(one.shape, np.float32) for one in sides[0].metadata.states}
+    states = sides[0].metadata.states
+    carried = {state.input: np.zeros(state.shape, np.float32) for state in states}
     for frame in frames:
         for side in sides:
-            side.run({**frame, **state})
-        for row, (ours, theirs) in enumerate(chosen):
-            a, b = (side.real(index) for side, index in zip(sides, (ours, theirs), strict=True))
+            side.run({**frame, **carried})
+        for row, pair in enumerate(chosen):
+            a, b = (side.real(index) for side, index in zip(sides, pair, strict=True))
             sums[row] += np.square(a).sum(), np.square(a - b).sum(), np.abs(a).sum(), np.abs(a - b).sum()
-        state = {one.input: sides[0].output(one.output) for one in sides[0].metadata.states}
+        carried = {state.input: sides[0].output(state.output) for state in states}
     rows = []
     for (_, index), (signal, noise, size, error) in zip(chosen, sums, strict=True):
         name, operator = sides[1].names[index], sides[1].makers[index]
@@ -99,7 +105,8 @@ class _Side:
 
 def _makers(flatbuffer: bytes) -> dict[int, str]:
     """Tensor -> the operator that computes it, in the order of running; what unpacks constants is left out."""
-    graph, makers = graph_of(flatbuffer, None), {}
+    graph = graph_of(flatbuffer, None)
+    makers: dict[int, str] = {}
     constant = {index for index, tensor in enumerate(graph.tensors[0]) if tensor.constant_bytes}
     for operator in graph.operators:
         if constant.issuperset(operator.inputs):
@@ -111,17 +118,20 @@ def _makers(flatbuffer: bytes) -> dict[int, str]:
 
 def _pairs(first: _Side, second: _Side) -> list[tuple[int, int]]:
     """Tensors of the same layer and shape, the last one of each layer and shape in either file."""
-    places = []
-    for side in (first, second):
-        # A layer that a converter split answers with its last tensor.
-        places.append({(side.names[index], tuple(side.details[index]["shape"])): index for index in side.makers})
-    return [(places[0][key], index) for key, index in places[1].items() if key in places[0]]
+    # A layer that a converter split answers with its last tensor.
+    here, there = (
+        {(side.names[index], tuple(side.details[index]["shape"])): index for index in side.makers}
+        for side in (first, second)
+    )
+    return [(here[key], index) for key, index in there.items() if key in here]
 
 
 def _as(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     dtype = np.dtype(detail["dtype"])
-    whole = np.issubdtype(dtype, np.integer)
-    return quantize(values, *detail["quantization"], dtype) if whole else values.astype(dtype)
+    if np.issubdtype(dtype, np.integer):
+        scale, zero_point = detail["quantization"]
+        return quantize(values, scale, zero_point, dtype)
+    return values.astype(dtype)
 
 
 def float_frames(frames: Sequence[dict[str, np.ndarray]], scales: dict[str, tuple[float, int]]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
-"""A runtime that remembers what it was given."""
+"""The memory over a long stream: files side by side over the same frames without a reset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,62 +10,38 @@ import numpy as np
 
 from edge.detector import Detector
 from edge.preprocess import dequantize
-from keras_sge.data import VideoDataset
+from edge.results import Detection
+from keras_sge.data import FrameLabels, VideoDataset
 from keras_sge.evaluation.matches import match
 from keras_sge.evaluation.records import FrameRecord
 from keras_sge.progress import Progress, no_progress
+from quantization.contract import STATE_SCALE
 
-
-class RecordingRuntime:
-    """Wraps a runtime; `frames` are the inputs of every call without the states, so that another runtime can be given
-    them too.
-
-    Args:
-        runtime: with the face of `edge.runtimes.litert.Runtime`. states: names of inputs that are not kept.
-    """
-
-    def __init__(self, runtime: Any, states: Sequence[str]):
-        self._runtime, self._states = runtime, set(states)
-        self.name, self.version, self.quantization = runtime.name, runtime.version, runtime.quantization
-        self.frames: list[dict[str, np.ndarray]] = []
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.frames.append({name: np.array(values) for name, values in inputs.items() if name not in self._states})
-        return self._runtime(inputs)
-
-
-class ReplayedRuntime:
-    """Gives recorded outputs back call by call: a `Detector` on it decodes what a runtime elsewhere computed.
-
-    Args:
-        outputs: of every call, by name. like: the runtime whose names and scales they have.
-    """
-
-    def __init__(self, outputs: Iterable[dict[str, np.ndarray]], like: Any):
-        self._outputs = iter(outputs)
-        self.name, self.version, self.quantization = like.name, like.version, like.quantization
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return next(self._outputs)
-
-
-# Cells are frozen that stand still for so many frames while the float state moves by more than a step.
+# Cells are frozen that stand still for so many frames while the first file's state moves by more than a step.
 WINDOW = 50
 _NEAR_LIMIT = 0.98
-# One step of an int8 state; the measure for float files too.
-_STEP = 1 / 128
+# What an int8 state rounds to its first and its last value: the measure for float files too.
+_FIRST_VALUE, _LAST_VALUE = -127.5 * STATE_SCALE, 126.5 * STATE_SCALE
+
+
+# The attributes of a `LongRun` with one entry per frame, in the order of `_Watcher`'s rows.
+COURSES = ("mean_difference", "largest_difference", "correlation", "near_limit", "at_limit", "clipped")
 
 
 @dataclass(frozen=True)
 class LongRun:
-    """What one file's state did, against the first file's on the same frames. Each array has an entry a frame.
+    """What one file's state did, against the first file's on the same frames. Arrays have one entry per frame.
 
     Attributes:
-        mean_difference, largest_difference: of the cells. correlation: over the cells; NaN where a state is constant.
-        near_limit: share of cells beyond .98. at_limit: share at the first or last value of int8, for float states of
-            those that rounding would put there. clipped: share at that limit where the first file's cell is within .98.
-        frozen: share of cells, an entry for each `WINDOW` frames.
-        laps: mAP@.5 of each passage over the same frames.
+        mean_difference, largest_difference: absolute, over the cells.
+        correlation: over the cells; NaN where a state is constant.
+        near_limit: share of cells beyond 0.98.
+        at_limit: share of cells at the first or last value of int8, for float states of those that rounding would put
+            there.
+        clipped: share of cells at that limit where the first file's cell is within 0.98.
+        frozen: share of cells that stand still while the first file's move by more than 1/128; one entry for each
+            `WINDOW` frames.
+        laps: mAP@0.5 of each passage over the same frames.
     """
 
     mean_difference: np.ndarray
@@ -92,9 +68,12 @@ def long_run(
     Args:
         detectors: with states of one shape, or without states. The first is what the others are held against.
         dataset: its clips are taken at even distances, as many as a lap needs.
-        frames: how many at least; the last lap is finished. laps: passages over the same frames, more where there are
-            too few of them.
+        frames: how many at least; the last lap is finished.
+        laps: passages over the same frames, more where there are too few of them.
         progress: around the clips.
+
+    Returns:
+        One `LongRun` per detector.
     """
     clips = _clips(dataset, -(-frames // laps))
     laps = max(laps, -(-frames // sum(dataset.videos[clip].length for clip in clips)))
@@ -111,7 +90,7 @@ def long_run(
                 records[number][lap].append(_record(found, label, class_of))
                 states.append(watchers[number].real())
             for watcher, state in zip(watchers, states, strict=True):
-                watcher.note(state, states[0])
+                watcher.add(state, states[0])
     classes = len(detectors[0].labels)
     return [
         watcher.result([match(lap).mean_average_precision(classes) for lap in record])
@@ -120,6 +99,8 @@ def long_run(
 
 
 class _Watcher:
+    """Follows one detector's state and sums up what it does."""
+
     def __init__(self, detector: Detector):
         self._detector, self._states = detector, detector.metadata.states
         self._rows: list[tuple[float, ...]] = []
@@ -138,30 +119,33 @@ class _Watcher:
                 at_limit.append((cells == limits.min) | (cells == limits.max))
                 values.append(dequantize(cells, state.scale, state.zero_point))
             else:
-                at_limit.append((cells >= 126.5 * _STEP) | (cells <= -127.5 * _STEP))
+                at_limit.append((cells >= _LAST_VALUE) | (cells <= _FIRST_VALUE))
                 values.append(cells.astype(np.float32))
         self._at_limit = np.concatenate(at_limit)
         return np.concatenate(values)
 
-    def note(self, mine: np.ndarray, first: np.ndarray) -> None:
-        if not mine.size:
+    def add(self, own: np.ndarray, first: np.ndarray) -> None:
+        """A frame's cells of this detector, as `real` gave them, and of the first one."""
+        if not own.size:
             return
-        difference = np.abs(mine - first)
-        constant = mine.std() == 0 or first.std() == 0
-        correlation = np.nan if constant else np.corrcoef(mine, first)[0, 1]
-        near = np.abs(mine) > _NEAR_LIMIT
+        difference = np.abs(own - first)
+        constant = own.std() == 0 or first.std() == 0
+        correlation = np.nan if constant else np.corrcoef(own, first)[0, 1]
+        near = np.abs(own) > _NEAR_LIMIT
         clipped = self._at_limit & (np.abs(first) <= _NEAR_LIMIT)
         shares = near.mean(), self._at_limit.mean(), clipped.mean()
         self._rows.append((difference.mean(), difference.max(), correlation, *shares))
-        self._window.append((mine, first))
+        self._window.append((own, first))
         if len(self._window) == WINDOW:
-            ours, theirs = (np.stack(states) for states in zip(*self._window, strict=True))
-            self._frozen.append(float(((np.ptp(ours, 0) == 0) & (np.ptp(theirs, 0) > _STEP)).mean()))
+            moved, first_moved = (np.ptp(np.stack(states), axis=0) for states in zip(*self._window, strict=True))
+            self._frozen.append(float(((moved == 0) & (first_moved > STATE_SCALE)).mean()))
             self._window.clear()
 
     def result(self, laps: list[float]) -> LongRun:
-        columns = np.array(self._rows, np.float64).reshape(-1, 6).T
-        return LongRun(*columns, frozen=np.array(self._frozen), laps=laps)
+        """All frames so far, with the mAP of each lap."""
+        columns = np.array(self._rows, np.float64).reshape(-1, len(COURSES)).T
+        courses: dict[str, Any] = dict(zip(COURSES, columns, strict=True))
+        return LongRun(**courses, frozen=np.array(self._frozen), laps=laps)
 
 
 def _clips(dataset: VideoDataset, frames: int) -> list[int]:
@@ -173,11 +157,11 @@ def _clips(dataset: VideoDataset, frames: int) -> list[int]:
     return chosen
 
 
-def _record(found: Any, label: Any, class_of: list[int]) -> FrameRecord:
+def _record(found: Sequence[Detection], label: FrameLabels, class_of: list[int]) -> FrameRecord:
     return FrameRecord(
-        np.array([one.box for one in found], np.float32).reshape(-1, 4),
-        np.array([one.score for one in found], np.float32),
-        np.array([one.class_id for one in found], np.int64),
+        np.array([detection.box for detection in found], np.float32).reshape(-1, 4),
+        np.array([detection.score for detection in found], np.float32),
+        np.array([detection.class_id for detection in found], np.int64),
         label.boxes,
         np.array([class_of[number] for number in label.classes], np.int64),
     )

@@ -24,10 +24,10 @@ def _lines(comparison: Comparison, pictures: Sequence[str]) -> Iterator[str]:
     yield from ("", f"`{comparison.command}`", "", f"{comparison.data}. Times: {comparison.machine}.")
     yield f"Everything is held against the first file, {first.name}."
     yield from ("", "## Size and accuracy", "")
-    head = ["file", "precision", "bytes", "without metadata", "ratio", "mAP@.5", "minus first [95%]", "best F1"]
+    head = ["file", "precision", "bytes", "without metadata", "ratio", "mAP@0.5", "minus first [95%]", "best F1"]
     yield from _table(head, (_size_row(file, first) for file in comparison.files))
     for title, which in (("frame since the reset", "frame_index"), ("speed", "motion_weighted")):
-        yield from ("", f"mAP@.5 by {title}:", "")
+        yield from ("", f"mAP@0.5 by {title}:", "")
         names = list(getattr(first.accuracy, which))
         rows = ([file.name, *map(_number, getattr(file.accuracy, which).values())] for file in comparison.files)
         yield from _table(["file", *names], rows)
@@ -60,16 +60,16 @@ def _size_row(file: ComparedFile, first: ComparedFile) -> list[str]:
 
 
 def _latency(comparison: Comparison) -> Iterator[str]:
-    places = list(comparison.files[0].latency)
+    settings = list(comparison.files[0].latency)
     yield from ("", "## Latency", "")
     yield "Milliseconds of one invocation: median, least, and in brackets the median of its ratio to the first file in"
     yield "the same round; the files take turns. On a busy machine only the least says something."
     yield ""
-    head = ["file", *(f"{runtime}, {threads} thread{'s' * (threads > 1)}" for runtime, threads in places)]
+    head = ["file", *(f"{runtime}, {threads} thread{'s' * (threads > 1)}" for runtime, threads in settings)]
     rows = []
     for file in comparison.files:
-        figures = [file.latency[place] for place in places]
-        cells = [f"{one['median']:.2f}, {one['least']:.2f} ({one['ratio']:.2f})" for one in figures]
+        figures = [file.latency[setting] for setting in settings]
+        cells = [f"{times['median']:.2f}, {times['least']:.2f} ({times['ratio']:.2f})" for times in figures]
         rows.append([file.name, *cells])
     yield from _table(head, rows)
 
@@ -77,7 +77,7 @@ def _latency(comparison: Comparison) -> Iterator[str]:
 def _agreements(comparison: Comparison) -> Iterator[str]:
     yield from ("", "## Do they find the same?", "")
     yield f"Detections above the model's threshold on {comparison.agreement_frames} frames in clips, partners of the"
-    yield "same class at IoU .5 or more. Within: share of the partners that keep both limits."
+    yield "same class at IoU 0.5 or more. Within: share of the partners that keep both limits."
     yield ""
     head = ["of", "against", "detections", "matched", "within", "limits", "least IoU", "mean IoU"]
     head += ["largest score difference", "mean score difference"]
@@ -85,28 +85,29 @@ def _agreements(comparison: Comparison) -> Iterator[str]:
     for file in comparison.files:
         if file.agreement:
             rows.append([file.name, comparison.files[0].name, *_agreement(file.agreement)])
-        rows += [[file.name, f"itself on {name}", *_agreement(one)] for name, one in file.runtimes.items()]
+        rows += [[file.name, f"itself on {name}", *_agreement(found)] for name, found in file.runtimes.items()]
     yield from _table(head, rows)
 
 
-def _agreement(one: Agreement) -> list[str]:
+def _agreement(found: Agreement) -> list[str]:
     return [
-        f"{one.detections:,}",
-        f"{one.matched:.2%}",
-        f"{one.within:.2%}",
-        f"IoU {one.limits[0]:g}, score {one.limits[1]:g}",
-        f"{one.least_iou:.4f}",
-        f"{one.mean_iou:.4f}",
-        f"{one.largest_score_difference:.4f}",
-        f"{one.mean_score_difference:.4f}",
+        f"{found.detections:,}",
+        f"{found.matched:.2%}",
+        f"{found.within:.2%}",
+        f"IoU {found.limits[0]:g}, score {found.limits[1]:g}",
+        f"{found.least_iou:.4f}",
+        f"{found.mean_iou:.4f}",
+        f"{found.largest_score_difference:.4f}",
+        f"{found.mean_score_difference:.4f}",
     ]
 
 
 def _state(comparison: Comparison) -> Iterator[str]:
-    frames = len(comparison.files[0].run.mean_difference) or comparison.frames
+    first = comparison.files[0].run
+    frames = (len(first.mean_difference) if first else 0) or comparison.frames
     yield from ("", f"## The state over {frames:,} frames without a reset", "")
-    yield "Near limit: share of cells beyond .98. At limit: at the first or last value of int8, or where rounding would"
-    yield "put a float. Clipped: at that limit while the first file's cell is within .98. Frozen: still for"
+    yield "Near limit: share of cells beyond 0.98. At limit: at the first or last value of int8, or where rounding"
+    yield "would put a float. Clipped: at that limit while the first file's cell is within 0.98. Frozen: still for"
     yield f"{WINDOW} frames while the first file's cell moves by more than 1/128. Means over all frames; in brackets"
     yield "the worst frame or window."
     yield ""
@@ -132,7 +133,7 @@ def _state(comparison: Comparison) -> Iterator[str]:
         )
     yield from _table(head, rows)
     if comparison.laps > 1:
-        yield from ("", "mAP@.5 of each lap over the same frames, the state carried from lap to lap:", "")
+        yield from ("", "mAP@0.5 of each lap over the same frames, the state carried from lap to lap:", "")
         laps = [[file.name, *(f"{value:.4f}" for value in file.run.laps)] for file in comparison.files if file.run]
         yield from _table(["file", *map(str, range(1, comparison.laps + 1))], laps)
 

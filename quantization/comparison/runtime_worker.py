@@ -28,7 +28,7 @@ def main(task_file: str) -> None:
     with open(task_file) as opened:
         task = json.load(opened)
     module, name = _runtime()
-    answer = {"runtime": f"{name} {importlib.metadata.version(name)}"}
+    answer: dict[str, Any] = {"runtime": f"{name} {importlib.metadata.version(name)}"}
     if task["what"] == "latency":
         answer["milliseconds"] = _latency(module, task["files"], task["threads"], task["rounds"])
     if task["what"] == "outputs":
@@ -63,9 +63,9 @@ def _latency(module: Any, files: list[dict[str, Any]], threads: int, rounds: int
     for turn in range(_WARM_UP + rounds):
         if len(times[0]) >= _LEAST_ROUNDS and perf_counter() - begin > _SECONDS:
             break
-        for place in range(len(files)):
+        for offset in range(len(files)):
             # Another file begins each round: none has always the same one before it.
-            number = (place + turn) % len(files)
+            number = (offset + turn) % len(files)
             start = perf_counter()
             interpreters[number].invoke()
             if turn >= _WARM_UP:
@@ -92,7 +92,8 @@ def _outputs(module: Any, files: list[dict[str, Any]]) -> None:
             state = {name: answers[output] for name, (output, _) in file["states"].items()}
             for name, values in answers.items():
                 kept[name].append(values)
-        np.savez(file["outputs"], **{name: np.stack(values) for name, values in kept.items()})
+        stacked: dict[str, Any] = {name: np.stack(values) for name, values in kept.items()}
+        np.savez(file["outputs"], **stacked)
 
 
 def _ends(interpreter: Any, signature: str) -> tuple[dict[str, Any], dict[str, Any]]:

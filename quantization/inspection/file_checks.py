@@ -1,4 +1,4 @@
-"""One question put to a file, and its answer."""
+"""The checks of `sge inspect`: each puts one question to a file and gives its verdict with the reasons."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import math
 from dataclasses import dataclass
 
 from edge.errors import InputError
-from quantization.graph import Graph, Operator
+from edge.metadata import StateTensor
+from quantization.contract import check_state_contract
+from quantization.graph import CONTROL_FLOW, VARIABLES, Graph, Operator
 from quantization.inspection.gpu import gpu_verdicts
 
 PASSED, FAILED, WARNED, SKIPPED = "passed", "FAILED", "warning", "skipped"
+_SCALE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check's name, its verdict (one of the four above) and the reasons, of which a good one needs none."""
+    """The answer to one question.
+
+    Attributes:
+        name: of the check.
+        verdict: `passed`, `FAILED`, `warning` or `skipped`.
+        reasons: for people; none where it passed.
+    """
 
     name: str
     verdict: str
@@ -26,20 +35,15 @@ class Check:
         return cls(name, FAILED if reasons else PASSED, tuple(reasons))
 
 
-_FLOW = ("WHILE", "IF", "CALL", "CALL_ONCE")
-_VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
-_SCALE_TOLERANCE = 1e-6
-
-
 def one_step_check(graph: Graph) -> Check:
     """A deployed file is one time step of static shapes from builtin operators, and remembers nothing itself."""
     reasons = []
     for operator in graph.operators:
         if operator.custom:
             reasons.append(f"{operator.name} is no builtin operator")
-        elif operator.name in _FLOW:
+        elif operator.name in CONTROL_FLOW:
             reasons.append(f"{operator.name} is control flow")
-        elif operator.name in _VARIABLES:
+        elif operator.name in VARIABLES:
             reasons.append(f"{operator.name} works on a variable")
     for tensors in graph.tensors:
         reasons += [f"{tensor.name} is a variable" for tensor in tensors if tensor.variable]
@@ -56,8 +60,6 @@ def integer_check(graph: Graph) -> Check:
     name = "int8 throughout, fixed scales"
     if graph.metadata is None or graph.metadata.precision != "int8":
         return Check(name, SKIPPED, ("not an int8 file of this package",))
-    from quantization.contract import check_state_contract
-
     try:
         check_state_contract(graph.flatbuffer, graph.metadata)
     except InputError as error:
@@ -90,28 +92,33 @@ def state_check(graph: Graph) -> Check:
         return Check(name, SKIPPED, ("the file holds no metadata of this package",))
     if not graph.metadata.states:
         return Check(name, SKIPPED, ("the network has no memory",))
+    return Check.of(name, [reason for state in graph.metadata.states for reason in _state_faults(graph, state)])
+
+
+def _state_faults(graph: Graph, state: StateTensor) -> list[str]:
+    missing = [end for end in (state.input,) if end not in graph.inputs]
+    missing += [end for end in (state.output,) if end not in graph.outputs]
+    if missing:
+        return [f"the file has no tensor {' and no tensor '.join(missing)}"]
     reasons = []
-    for state in graph.metadata.states:
-        missing = [end for end in (state.input,) if end not in graph.inputs]
-        missing += [end for end in (state.output,) if end not in graph.outputs]
-        if missing:
-            reasons.append(f"the file has no tensor {' and no tensor '.join(missing)}")
-            continue
-        first, last = graph.tensors[0][graph.inputs[state.input]], graph.tensors[0][graph.outputs[state.output]]
-        wanted = (state.shape, state.dtype, state.zero_point)
-        for end, tensor in ((state.input, first), (state.output, last)):
-            received = (tensor.shape, tensor.dtype, tensor.zero_point)
-            same_scale = math.isclose(tensor.scale, state.scale, rel_tol=_SCALE_TOLERANCE)
-            if received != wanted or not same_scale:
-                reasons.append(
-                    f"{end} has shape, dtype, zero point, scale {(*received, tensor.scale)}, the metadata says "
-                    f"{(*wanted, state.scale)}"
-                )
-        if not math.isclose(first.scale, last.scale, rel_tol=_SCALE_TOLERANCE) or first.zero_point != last.zero_point:
-            reasons.append(f"the two ends of {state.input} differ in scale or zero point: its bytes cannot go back")
-        if state.reset != state.zero_point:
-            reasons.append(f"a fresh {state.input} of {state.reset:g} is not the value zero, {state.zero_point}")
-    return Check.of(name, reasons)
+    first, last = graph.tensors[0][graph.inputs[state.input]], graph.tensors[0][graph.outputs[state.output]]
+    wanted = (state.shape, state.dtype, state.zero_point)
+    for end, tensor in ((state.input, first), (state.output, last)):
+        received = (tensor.shape, tensor.dtype, tensor.zero_point)
+        if received != wanted or not _same_scale(tensor.scale, state.scale):
+            reasons.append(
+                f"{end} has shape, dtype, zero point, scale {(*received, tensor.scale)}, the metadata says "
+                f"{(*wanted, state.scale)}"
+            )
+    if not _same_scale(first.scale, last.scale) or first.zero_point != last.zero_point:
+        reasons.append(f"the two ends of {state.input} differ in scale or zero point: its bytes cannot go back")
+    if state.reset != state.zero_point:
+        reasons.append(f"a fresh {state.input} of {state.reset:g} is not the value zero, {state.zero_point}")
+    return reasons
+
+
+def _same_scale(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=_SCALE_TOLERANCE)
 
 
 def gpu_list_check(graph: Graph) -> Check:

@@ -9,25 +9,33 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from edge.runtimes.compiled import refused_operators
-from quantization.graph import Graph, Operator
+from edge.runtimes.compiled import adapter_of, explain_refusal, found_no_gpu, refused_operators
+from quantization.graph import CONTROL_FLOW, VARIABLES, Graph, Operator
 
+# Frames of noise that a file is compared with the CPU over.
+STEPS = 8
+# Of an output's largest value. SwiftShader stays near 1e-6; a wrong kernel is off by the values themselves.
+TOLERANCE = 1e-3
+# Where `make gpu-driver` puts SwiftShader: within the environment, so that it goes when that goes.
+DRIVER_FOLDER = Path(sys.prefix) / "share" / "swiftshader"
+# Started as a file: with -m Python would import from the current folder first.
+_WORKER = Path(__file__).with_name("gpu_worker.py")
+_SECONDS = 600
+_INSTALL = "install a Vulkan driver, or a software one with `make gpu-driver`"
+
+_MOST_DIMENSIONS = 4
 _FLOW = "control flow stays on the CPU"
 _VARIABLE = "variables stay on the CPU; carry the state through an input and an output"
 _SUPPRESSION = "suppression of boxes has no GPU kernel; do it outside the file"
 _OLDER = "older phone delegates refuse it"
 REFUSED = {
-    "WHILE": _FLOW,
-    "IF": _FLOW,
-    "CALL": _FLOW,
-    "CALL_ONCE": _FLOW,
-    "VAR_HANDLE": _VARIABLE,
-    "READ_VARIABLE": _VARIABLE,
-    "ASSIGN_VARIABLE": _VARIABLE,
+    **dict.fromkeys(CONTROL_FLOW, _FLOW),
+    **dict.fromkeys(VARIABLES, _VARIABLE),
     "NON_MAX_SUPPRESSION_V4": _SUPPRESSION,
     "NON_MAX_SUPPRESSION_V5": _SUPPRESSION,
     "TFLite_Detection_PostProcess": _SUPPRESSION,
@@ -55,7 +63,6 @@ SUPPORTED = frozenset((
     "STRIDED_SLICE", "SUB", "SUM", "TANH", "TILE", "TRANSPOSE", "TRANSPOSE_CONV",
 ))
 # fmt: on
-_MOST_DIMENSIONS = 4
 
 
 def refusal(graph: Graph, operator: Operator) -> str | None:
@@ -88,61 +95,51 @@ def gpu_verdicts(graph: Graph) -> dict[str, str]:
     return verdicts
 
 
-# Where `make gpu-driver` puts SwiftShader: within the environment, so that it goes when that goes.
-DRIVER_FOLDER = Path(sys.prefix) / "share" / "swiftshader"
-# Started as a file: with -m Python would import from the current folder first.
-_WORKER = Path(__file__).with_name("gpu_worker.py")
-STEPS = 8
-# Of an output's largest value. SwiftShader stays near 1e-6; a wrong kernel is off by the values themselves.
-TOLERANCE = 1e-3
-_SECONDS = 600
-_NO_DEVICE = (
-    "No adapters found",
-    "Couldn't load Vulkan",
-    "Found no drivers",
-    "Failed to initialize WebGPU environment",
-)
-_INSTALL = "install a Vulkan driver, or a software one with `make gpu-driver`"
-
-
 @dataclass(frozen=True)
 class GpuRun:
-    """What happened.
+    """What happened when a file was compiled for the GPU and compared with the CPU.
 
     Attributes:
         status: `passed`, `refused` (it does not compile, or not all of it runs on the GPU), `differs` (from the CPU),
             `crashed` or `no device`.
         device: the GPU's name as its driver gives it, empty where there was none.
-        reasons: for people. errors: largest difference of each output over all steps, as a fraction of its largest
-            value there. steps: how many were compared, the state carried.
+        reasons: for people; empty where it passed.
+        errors: by output name, the largest difference over all steps as a fraction of the largest value there.
+        steps: how many were compared, the state carried.
     """
 
     status: str
-    device: str
-    reasons: tuple[str, ...]
-    errors: dict[str, float]
-    steps: int
+    device: str = ""
+    reasons: tuple[str, ...] = ()
+    errors: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
 
 
 def run_on_gpu(graph: Graph, steps: int = STEPS, seed: int = 0) -> GpuRun:
     """Compiles for the GPU alone and compares every output with the CPU over `steps` frames of noise.
 
-    Each side carries its own state. VK_ICD_FILENAMES or VK_DRIVER_FILES, where set, choose the device; else the driver
-    of `make gpu-driver` is taken; else whatever the system has.
+    It happens in a process of its own, as a bad file may kill it. Each side carries its own state. VK_ICD_FILENAMES or
+    VK_DRIVER_FILES, where set, choose the device; else the driver of `make gpu-driver` is taken; else whatever the
+    system has.
+
+    Args:
+        graph: of the file, see `quantization.graph.read_graph`.
+        steps: at least 1.
+        seed: of the noise.
     """
     if find_spec("ai_edge_litert") is None:
-        return GpuRun("no device", "", ("the GPU is reached through ai-edge-litert, which is not installed",), {}, 0)
+        return GpuRun("no device", reasons=("the GPU is reached through ai-edge-litert, which is not installed",))
     states = graph.metadata.states if graph.metadata else ()
     with tempfile.TemporaryDirectory() as folder:
         model, task, report = (Path(folder) / name for name in ("model.tflite", "task.json", "report.jsonl"))
         model.write_bytes(graph.flatbuffer)
-        carried = {state.input: {"output": state.output, "reset": state.reset} for state in states}
+        carried = {state.input: (state.output, state.reset) for state in states}
         task.write_text(json.dumps({"model": str(model), "steps": steps, "seed": seed, "states": carried}))
         command = [sys.executable, str(_WORKER), str(task), str(report)]
         try:
             done = subprocess.run(command, capture_output=True, env=_environment(), timeout=_SECONDS, check=False)
         except subprocess.TimeoutExpired:
-            return GpuRun("crashed", "", (f"it was still running after {_SECONDS} s",), {}, 0)
+            return GpuRun("crashed", reasons=(f"it was still running after {_SECONDS} s",))
         lines = [json.loads(line) for line in report.read_text().splitlines()] if report.is_file() else []
     return _judge(lines, done.returncode, done.stderr.decode(errors="replace"))
 
@@ -158,29 +155,29 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _judge(lines: list[dict], returncode: int, log: str) -> GpuRun:
-    device = (re.search(r"Selected adapter: ([^,\n]+)", log) or ["", ""])[1]
-    if any(sign in log for sign in _NO_DEVICE):
-        return GpuRun("no device", "", (f"no Vulkan device was found; {_INSTALL}",), {}, 0)
-    reached = [line["stage"] for line in lines]
+def _judge(lines: list[dict[str, Any]], returncode: int, log: str) -> GpuRun:
+    """From the stages that the process reached, how it ended, and what was logged."""
+    if found_no_gpu(log):
+        return GpuRun("no device", reasons=(f"no Vulkan device was found; {_INSTALL}",))
+    device, stages = adapter_of(log), {line["stage"]: line for line in lines}
     if returncode != 0:
         how = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
-        where = reached[-1] if reached else "starting"
-        return GpuRun("crashed", device, (f"the process died ({how}) while {where}", *_last_words(log)), {}, 0)
+        where = lines[-1]["stage"] if lines else "starting"
+        return GpuRun("crashed", device, (f"the process died ({how}) while {where}", *_last_words(log)))
     refused = refused_operators(log)
-    if "failed" in reached:
-        return GpuRun("refused", device, tuple(refused or [lines[-1]["error"]]), {}, 0)
-    if refused or not next(line["fully_accelerated"] for line in lines if line["stage"] == "compiled"):
-        return GpuRun("refused", device, tuple(refused or ["not all of it runs on the GPU"]), {}, 0)
+    if "failed" in stages:
+        return GpuRun("refused", device, tuple(refused) or (explain_refusal(log), stages["failed"]["error"]))
+    if refused or not stages["compiled"]["fully_accelerated"]:
+        return GpuRun("refused", device, tuple(refused) or ("not all of it runs on the GPU",))
     compared = [line["outputs"] for line in lines if line["stage"] == "step"]
     errors = {}
     for name in compared[0]:
-        largest = max(step[name]["largest"] for step in compared)
-        errors[name] = max(step[name]["difference"] for step in compared) / (largest or 1.0)
+        largest = max(step[name]["largest_size"] for step in compared)
+        errors[name] = max(step[name]["largest"] for step in compared) / (largest or 1.0)
     wrong = [f"{name} differs from the CPU by {error:.2g}" for name, error in errors.items() if not error <= TOLERANCE]
     return GpuRun("differs" if wrong else "passed", device, tuple(wrong), errors, len(compared))
 
 
 def _last_words(log: str) -> list[str]:
-    spoken = [line for line in log.splitlines() if re.match(r"(F\d{4}|.*(Check failed|FATAL|ERROR:))", line)]
-    return [" ".join(line.split())[:300] for line in spoken if "vendors" not in line and "plugin" not in line][-1:]
+    errors = [line for line in log.splitlines() if re.match(r"(F\d{4}|.*(Check failed|FATAL|ERROR:))", line)]
+    return [" ".join(line.split())[:300] for line in errors if "vendors" not in line and "plugin" not in line][-1:]

@@ -1,4 +1,4 @@
-"""Which part of the network a file's bytes belong to."""
+"""`inspect_file`: any .tflite read and checked, and what is known of it as one object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from edge.errors import InputError
 from keras_sge.models.topology import PARTS, part_of
-from quantization.graph import Graph, Operator, read_graph
+from quantization.graph import Graph, Operator, Tensor, read_graph
 from quantization.inspection.file_checks import (
     FAILED,
     PASSED,
@@ -25,48 +25,9 @@ from quantization.inspection.file_checks import (
 )
 from quantization.inspection.gpu import GpuRun, gpu_verdicts, run_on_gpu
 
+GPU_MODES = ("required", "auto", "off")
 # What only hands a constant on, to the operator that works with it.
 _CARRIERS = ("DEQUANTIZE", "RESHAPE", "TRANSPOSE")
-
-
-def size_by_part(graph: Graph) -> dict[str, int]:
-    """Bytes of the whole file: weights by part, the graph's own tables, and metadata inside and behind the flatbuffer.
-
-    A constant is of the part that its own name says, or of the operator that reads it; shared ones count once. What
-    cannot be told, as in files of others, is `weights`.
-    """
-    sizes: dict[str, int] = {}
-    seen = set()
-    ours = graph.metadata is not None
-    for subgraph, tensors in enumerate(graph.tensors):
-        for index, tensor in enumerate(tensors):
-            if not tensor.constant_bytes or tensor.buffer in seen:
-                continue
-            seen.add(tensor.buffer)
-            part = (ours and (part_of(tensor.name) or _part_of_reader(graph, subgraph, index))) or "weights"
-            sizes[part] = sizes.get(part, 0) + tensor.constant_bytes
-    metadata = graph.note_bytes + graph.file_bytes - len(graph.flatbuffer)
-    tables = graph.file_bytes - metadata - sum(sizes.values())
-    known = {part: sizes[part] for part in (*PARTS, "weights") if part in sizes}
-    return known | {
-        "graph": tables,
-        "metadata": metadata,
-    }
-
-
-def _part_of_reader(graph: Graph, subgraph: int, index: int) -> str | None:
-    for reader in graph.readers.get((subgraph, index), ()):
-        part = _part_of_result(graph, reader)
-        if part:
-            return part
-    return None
-
-
-def _part_of_result(graph: Graph, operator: Operator) -> str | None:
-    part = part_of(graph.written(operator)[0].name) if operator.outputs else None
-    if part is None and operator.name in _CARRIERS:
-        return _part_of_reader(graph, operator.subgraph, operator.outputs[0])
-    return part
 
 
 @dataclass(frozen=True)
@@ -74,13 +35,16 @@ class Inspection:
     """All about one file.
 
     Attributes:
-        file, bytes: its path and size. name, precision: from its metadata; empty in files of others.
+        file: its path.
+        bytes: its size.
+        name, precision: from its metadata; empty in files of others.
         operators: rows of `name`, `count`, `versions` and `gpu`: `runs`, `unknown`, or why it is refused.
         parts: bytes by part, see `size_by_part`.
-        dtypes: dtype -> `constants` and `computed` tensors, and the constants' `bytes`.
+        dtypes: by dtype, how many tensors are `constants` and how many `computed`, and the constants' `bytes`.
         tensors: rows of `name`, `dtype`, `shape`, `constant`, `scale`, `zero_point`: the precision map.
         states: rows of `name`, `shape`, `dtype`, `scale`, `zero_point`, both ends of each state.
-        checks: see `Check`. gpu: the run on a GPU; None where there was none.
+        checks: see `Check`.
+        gpu: the run on a GPU; None where there was none.
     """
 
     file: str
@@ -133,9 +97,6 @@ class Inspection:
             yield f"         on {self.gpu.device}, {self.gpu.steps} frames, largest error relative to the CPU: {worst}"
 
 
-GPU_MODES = ("required", "auto", "off")
-
-
 def inspect_file(path: str | Path, gpu: str = "auto") -> Inspection:
     """Reads any .tflite and checks it.
 
@@ -177,6 +138,46 @@ def inspect_file(path: str | Path, gpu: str = "auto") -> Inspection:
     )
 
 
+def size_by_part(graph: Graph) -> dict[str, int]:
+    """Bytes of the whole file: weights by part, the graph's own tables, and metadata inside and behind the flatbuffer.
+
+    A constant is of the part that its own name says, or of the operator that reads it; shared ones count once. Where
+    neither says it, as in files of others, it is of `weights`.
+    """
+    sizes: dict[str, int] = {}
+    seen = set()
+    known_names = graph.metadata is not None
+    for subgraph, tensors in enumerate(graph.tensors):
+        for index, tensor in enumerate(tensors):
+            if not tensor.constant_bytes or tensor.buffer in seen:
+                continue
+            seen.add(tensor.buffer)
+            part = None
+            if known_names:
+                part = part_of(tensor.name) or _part_of_reader(graph, subgraph, index)
+            part = part or "weights"
+            sizes[part] = sizes.get(part, 0) + tensor.constant_bytes
+    metadata = graph.note_bytes + graph.file_bytes - len(graph.flatbuffer)
+    tables = graph.file_bytes - metadata - sum(sizes.values())
+    known = {part: sizes[part] for part in (*PARTS, "weights") if part in sizes}
+    return known | {"graph": tables, "metadata": metadata}
+
+
+def _part_of_reader(graph: Graph, subgraph: int, index: int) -> str | None:
+    for reader in graph.readers.get((subgraph, index), ()):
+        part = _part_of_result(graph, reader)
+        if part:
+            return part
+    return None
+
+
+def _part_of_result(graph: Graph, operator: Operator) -> str | None:
+    part = part_of(graph.written(operator)[0].name) if operator.outputs else None
+    if part is None and operator.name in _CARRIERS:
+        return _part_of_reader(graph, operator.subgraph, operator.outputs[0])
+    return part
+
+
 def _run_check(run: GpuRun, required: bool) -> Check:
     name = "GPU, compiled and compared"
     if run.status == "no device" and not required:
@@ -194,7 +195,7 @@ def _dtypes(graph: Graph) -> dict[str, dict[str, int]]:
     return dict(sorted(rows.items()))
 
 
-def _row(tensor: Any) -> dict[str, Any]:
+def _row(tensor: Tensor) -> dict[str, Any]:
     return {
         "name": tensor.name,
         "dtype": tensor.dtype,

@@ -64,7 +64,7 @@ class ClipGraph:
         if self._memory:
             entering = {source for _, _, sources in self._memory for source in sources} & values.keys()
             by_frame = {name: tf.unstack(_unfolded(values[name], frames), axis=1) for name in entering}
-            state, steps = tf.zeros((clips, *self.state_shape)), []
+            state, steps = tf.zeros((clips, *(self.state_shape or ()))), []
             for frame in range(frames):
                 if self._window and frame % self._window == 0:
                     state = tf.stop_gradient(state)

@@ -1,8 +1,9 @@
-"""Quantization-aware fine-tuning: a float network in, weights and ranges of an int8 file out."""
+"""Quantization-aware fine-tuning: a float network in, weights and ranges of an int8 file out, and their exporter."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ import tf_keras
 from tqdm import tqdm
 
 from edge.errors import InputError
-from keras_sge.config import Config
+from keras_sge.config import Config, NetworkConfig, TrainingConfig
 from keras_sge.data import open_dataset
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.loader import ClipLoader, check_classes
@@ -25,86 +26,32 @@ from keras_sge.models.step_model import network_metadata
 from keras_sge.models.topology import layer_of, topology
 from keras_sge.progress import progress_bar
 from quantization.bias_correction import correct_biases
-from quantization.calibration import calibrate
-from quantization.contract import STATE_RANGE, check_bounded_memory
+from quantization.calibration import CalibrationSource, calibrate
+from quantization.contract import STATE_RANGE
+from quantization.exporter import Exporter, versions
+from quantization.int8 import check_bounded_memory
 from quantization.qat.clip_graph import ClipGraph
 from quantization.qat.run_folder import QatCheckpoint, QatFolder
-from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, twin_variables
+from quantization.qat.twin import folded_twin, folded_weights, quantized_twin, set_folded_weights, twin_variables
 
 Batch = tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
-
-
-class TwinTrainer:
-    """A quantized twin with the project's loss and Adam.
-
-    Args:
-        twin: from `quantized_twin`. config: the experiment. trained: names of the weights that may be trained; those of
-            the frozen trunk are left out here.
-    """
-
-    def __init__(self, twin: tf_keras.Model, config: Config, trained: Iterable[str]):
-        self.variables = twin_variables(twin)
-        frozen = topology(config.network).frozen(config.qat.freeze_until)
-        self._trained = [self.variables[name] for name in trained if layer_of(name) not in frozen]
-        self._graph = ClipGraph(twin, config.training.backprop_window)
-        self._losses = multibox_loss(config.training.negatives_per_positive)
-        steps = config.qat.epochs * config.qat.steps_per_epoch
-        ramp = max(1, round(config.qat.warmup * steps))
-        self.schedule = tf_keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, steps - ramp), warmup_target=config.qat.learning_rate, warmup_steps=ramp
-        )
-        self.optimizer = tf_keras.optimizers.Adam(self.schedule, global_clipnorm=config.training.gradient_clip)
-        self.optimizer.build(self._trained)
-
-    def step(self, batch: Batch) -> dict[str, float]:
-        """Takes one step of Adam; the losses by output name, before it."""
-        return {name: float(value) for name, value in self._step(*batch).items()}
-
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """The mean losses over batches."""
-        losses = [self._evaluate(*batch) for batch in batches]
-        return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]}
-
-    def optimizer_state(self) -> list[np.ndarray]:
-        """The optimizer's variables, step count included."""
-        return [variable.numpy() for variable in self.optimizer.variables]
-
-    def restore_optimizer(self, state: list[np.ndarray]) -> None:
-        """Sets what `optimizer_state` gave."""
-        for variable, value in zip(self.optimizer.variables, state, strict=True):
-            variable.assign(value)
-
-    @tf.function(reduce_retracing=True)
-    def _step(self, inputs: Any, targets: Any) -> dict[str, tf.Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._trained)
-            losses = self._losses_of(inputs, targets)
-            total = tf.add_n(list(losses.values()))
-        self.optimizer.apply_gradients(zip(tape.gradient(total, self._trained), self._trained, strict=True))
-        return losses
-
-    @tf.function(reduce_retracing=True)
-    def _evaluate(self, inputs: Any, targets: Any) -> dict[str, tf.Tensor]:
-        return self._losses_of(inputs, targets)
-
-    def _losses_of(self, inputs, targets):
-        values = self._graph.values(inputs)
-        return {name: loss(targets[name], values[name]) for name, loss in self._losses.items()}
-
-
 # Batches made ahead of the step that needs them.
 _AHEAD = 3
+
+_log = logging.getLogger(__name__)
 
 
 def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool = False) -> QatCheckpoint:
     """Calibrates, fine-tunes with rounded kernels and activations over unrolled clips, and keeps the best epoch.
 
     Args:
-        config: the experiment; its `network` is the one that is tuned. start: the trained network; None goes on with
-            the folder's run. run: folder for everything written. quiet: no progress bars.
+        config: the experiment; its `network` is the one that is tuned.
+        start: the trained network; None goes on with the folder's run.
+        run: folder for everything written.
+        quiet: no progress bars.
 
     Returns:
-        Where the run stands after the last epoch; `best` and `ranges` make the file.
+        Where the run stands after the last epoch; `tuned_exporter` makes the file of its best one.
 
     Raises:
         InputError: the memory is an LSTM's, the folder or the data do not fit, or the loss is no longer a number; the
@@ -129,9 +76,8 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
     if checkpoint.optimizer:
         trainer.restore_optimizer(checkpoint.optimizer)
     if start is not None:
-        weights = folded_weights(start)
-        unrounded = TwinTrainer(folded_twin(config.network, weights), config, weights).validate(clips)
         losses = trainer.validate(clips)
+        unrounded = _unrounded_losses(config, start, clips)
         checkpoint.details["validation_loss"] = {"float": sum(unrounded.values()), "before": sum(losses.values())}
         checkpoint.save(folder.model)
         folder.append_log(_row(0, np.nan, np.nan, losses))
@@ -139,21 +85,37 @@ def fine_tune(config: Config, start: SGENet | None, run: str | Path, quiet: bool
     loader = ClipLoader(videos, config.network, _as_training(config))
     while checkpoint.epoch < qat.epochs:
         epoch, first = checkpoint.epoch + 1, checkpoint.epoch * qat.steps_per_epoch
-        numbers = range(first, first + qat.steps_per_epoch)
-        loss = _run_epoch(trainer, loader, numbers, f"epoch {epoch}/{qat.epochs}", quiet)
+        numbers, title = range(first, first + qat.steps_per_epoch), f"epoch {epoch}/{qat.epochs}"
+        loss = _run_epoch(trainer, loader, numbers, title, quiet)
         losses = trainer.validate(clips)
-        _check_loss(sum(losses.values()), f"the validation of epoch {epoch}/{qat.epochs}")
-        checkpoint.epoch = epoch
-        checkpoint.weights = {name: trainer.variables[name].numpy() for name in checkpoint.weights}
-        checkpoint.optimizer = trainer.optimizer_state()
         total = sum(losses.values())
-        if total < checkpoint.best_loss:
-            checkpoint.best, checkpoint.best_epoch, checkpoint.best_loss = checkpoint.weights, epoch, total
-            checkpoint.details["validation_loss"] |= {"best": total, "best_epoch": epoch}
+        _check_loss(total, f"the validation of {title}")
+        _keep(checkpoint, trainer, epoch, total)
         folder.append_log(_row(epoch, float(trainer.schedule(numbers[-1])), loss, losses))
         checkpoint.save(folder.model)
-        print(f"epoch {epoch}/{qat.epochs}: loss {loss:.4f}, validation loss {total:.4f}")
+        _log.info("%s: loss %.4f, validation loss %.4f", title, loss, total)
     return checkpoint
+
+
+def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "int8") -> Exporter:
+    """The best epoch of a run, to be written as `sge export` writes a network, with the run's ranges.
+
+    The metadata's `details` hold the calibration, the settings and the losses of the run and how near the file is to
+    the twin that was trained.
+
+    Args:
+        network: what was tuned.
+        run: from `fine_tune`.
+        recipe: `int8` or `int8_float_io`.
+    """
+    model = SGENet(network)
+    set_folded_weights(model, run.best)
+    twin = quantized_twin(folded_twin(network, run.best), run.ranges)
+    details = {
+        "exported_with": versions("tf-keras", "tensorflow-model-optimization"),
+        "quantization_aware": run.details,
+    }
+    return Exporter(model, recipe, details=details, ranges=run.ranges, reference=twin)
 
 
 def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool) -> QatCheckpoint:
@@ -163,9 +125,7 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
     found = calibrate(
         step,
         network_metadata(config.network),
-        videos,
-        qat.calibration_clips,
-        qat.seed,
+        CalibrationSource(videos, "train", qat.calibration_clips, qat.seed),
         progress_bar("clip", "calibrate", quiet),
     )
     # Training starts where `sge export --precision int8` ends.
@@ -175,14 +135,30 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
         # What is left of the state goes round again and again: steps of its own would move what does not change.
         ranges["memory_kept"] = STATE_RANGE
     details = {
-        "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": found.seed},
+        "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": qat.seed},
         "steps": qat.epochs * qat.steps_per_epoch,
         "settings": dataclasses.asdict(qat),
     }
     return QatCheckpoint(ranges, details, folded_weights(step))
 
 
-def _as_training(config: Config):
+def _unrounded_losses(config: Config, start: SGENet, clips: ClipLoader) -> dict[str, float]:
+    """The validation losses of the float network, by output name."""
+    weights = folded_weights(start)
+    return TwinTrainer(folded_twin(config.network, weights), config, weights).validate(clips)
+
+
+def _keep(checkpoint: QatCheckpoint, trainer: TwinTrainer, epoch: int, total: float) -> None:
+    """Takes over what stands after an epoch of that validation loss, as the best where it is."""
+    checkpoint.epoch = epoch
+    checkpoint.weights = {name: trainer.variables[name].numpy() for name in checkpoint.weights}
+    checkpoint.optimizer = trainer.optimizer_state()
+    if total < checkpoint.best_loss:
+        checkpoint.best, checkpoint.best_epoch, checkpoint.best_loss = checkpoint.weights, epoch, total
+        checkpoint.details["validation_loss"] |= {"best": total, "best_epoch": epoch}
+
+
+def _as_training(config: Config) -> TrainingConfig:
     """The loader's settings: those of the training with QAT's own clips."""
     qat = config.qat
     return dataclasses.replace(
@@ -235,3 +211,62 @@ def _row(epoch: int, rate: float, loss: float, losses: dict[str, float]) -> dict
         **{f"val_{name}_loss": value for name, value in losses.items()},
         "val_loss": sum(losses.values()),
     }
+
+
+class TwinTrainer:
+    """A quantized twin with the project's loss and Adam.
+
+    Args:
+        twin: from `quantized_twin` or, without rounding, from `folded_twin`.
+        config: the experiment.
+        trained: names of the weights that may be trained; those of the frozen trunk are left out here.
+    """
+
+    def __init__(self, twin: tf_keras.Model, config: Config, trained: Iterable[str]):
+        self.variables = twin_variables(twin)
+        frozen = topology(config.network).frozen(config.qat.freeze_until)
+        self._trained = [self.variables[name] for name in trained if layer_of(name) not in frozen]
+        self._graph = ClipGraph(twin, config.training.backprop_window)
+        self._losses = multibox_loss(config.training.negatives_per_positive)
+        steps = config.qat.epochs * config.qat.steps_per_epoch
+        ramp = max(1, round(config.qat.warmup * steps))
+        self.schedule = tf_keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - ramp), warmup_target=config.qat.learning_rate, warmup_steps=ramp
+        )
+        self.optimizer = tf_keras.optimizers.Adam(self.schedule, global_clipnorm=config.training.gradient_clip)
+        self.optimizer.build(self._trained)
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Takes one step of Adam; the losses by output name, before it."""
+        return {name: float(value) for name, value in self._step(*batch).items()}
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """The mean losses over batches."""
+        losses = [self._evaluate(*batch) for batch in batches]
+        return {name: float(np.mean([batch[name] for batch in losses])) for name in losses[0]}
+
+    def optimizer_state(self) -> list[np.ndarray]:
+        """The optimizer's variables, step count included."""
+        return [variable.numpy() for variable in self.optimizer.variables]
+
+    def restore_optimizer(self, state: list[np.ndarray]) -> None:
+        """Sets what `optimizer_state` gave."""
+        for variable, value in zip(self.optimizer.variables, state, strict=True):
+            variable.assign(value)
+
+    @tf.function(reduce_retracing=True)
+    def _step(self, inputs: Any, targets: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._trained)
+            losses = self._losses_of(inputs, targets)
+            total = tf.add_n(list(losses.values()))
+        self.optimizer.apply_gradients(zip(tape.gradient(total, self._trained), self._trained, strict=True))
+        return losses
+
+    @tf.function(reduce_retracing=True)
+    def _evaluate(self, inputs: Any, targets: Any) -> dict[str, tf.Tensor]:
+        return self._losses_of(inputs, targets)
+
+    def _losses_of(self, inputs, targets):
+        values = self._graph.values(inputs)
+        return {name: loss(targets[name], values[name]) for name, loss in self._losses.items()}

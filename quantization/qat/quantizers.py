@@ -7,8 +7,6 @@ import tf_keras
 
 from quantization.qat.model_optimization import tfmot
 
-_quantizers = tfmot.quantization.keras.quantizers
-
 
 class OutputRange(tfmot.quantization.keras.QuantizeConfig):
     """A layer whose output is rounded to 256 steps of a fixed range, or is left as it is.
@@ -35,7 +33,7 @@ class OutputRange(tfmot.quantization.keras.QuantizeConfig):
     def get_output_quantizers(self, layer):
         if self.low is None:
             return []
-        return [_quantizers.FixedQuantizer(8, self.low, self.high, narrow_range=False)]
+        return [tfmot.quantization.keras.quantizers.FixedQuantizer(8, self.low, self.high, narrow_range=False)]
 
     def get_config(self):
         return {"low": self.low, "high": self.high}
@@ -51,7 +49,7 @@ class ConvolutionRange(OutputRange):
         setattr(layer, _kernel_name(layer), quantize_weights[0])
 
 
-class ChannelQuantizer(_quantizers.Quantizer):
+class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """Rounds a kernel to -127 .. 127 steps of its own largest value in each output channel.
 
     Args:

@@ -1,9 +1,8 @@
-"""The folder of a quantization-aware run: where it stands, and the file that it writes."""
+"""The folder of a quantization-aware run and its checkpoint. Needs no TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import zipfile
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ import numpy as np
 
 from edge.atomic import atomic_path
 from edge.errors import InputError
-from keras_sge.config import NetworkConfig
 from keras_sge.config.run_folder import RunFolder
-from keras_sge.models import SGENet
-from keras_sge.models.weights import check_finite
-from quantization.exporter import Exporter
-from quantization.qat.twin import folded_twin, quantized_twin, set_folded_weights
+
+# In a checkpoint: the entry that holds all but the arrays, and the groups of arrays.
+_FACTS = "facts.json"
+_ARRAYS = ("weights", "best", "optimizer")
 
 
 class QatFolder(RunFolder):
@@ -28,18 +26,14 @@ class QatFolder(RunFolder):
     Attributes:
         config: `config.yaml`, the whole configuration with its overrides and the network that was fine-tuned.
         model: `qat.npz`, see `QatCheckpoint`, written after every epoch.
-        log: `log.csv`, a row an epoch; row 0 stands before the first step.
+        log: `log.csv`, one row per epoch; row 0 stands before the first step.
     """
 
-    may_change = ("qat.epochs", "data.path", "data.cache_gb")
+    may_change: tuple[str, ...] = ("qat.epochs", "data.path", "data.cache_gb")
 
     def __init__(self, path: str | Path):
         super().__init__(path)
         self.model = self.path / "qat.npz"
-
-
-_FACTS = "facts.json"
-_ARRAYS = ("weights", "best", "optimizer")
 
 
 @dataclass
@@ -47,10 +41,14 @@ class QatCheckpoint:
     """The state of a run between two epochs.
 
     Attributes:
-        ranges: (low, high) by layer name, fixed at calibration. details: facts about calibration and losses for the
-            file's metadata.
-        weights: folded, by `layer/weight`, after `epoch` epochs. best: those after `best_epoch`, 0 for none yet.
-        best_loss: validation loss of `best`. optimizer: its variables, in its order; empty before the first step.
+        ranges: (low, high) by layer name, fixed at calibration.
+        details: facts about calibration and losses for the file's metadata.
+        weights: folded, by `layer/weight`, after `epoch` epochs.
+        best: those after `best_epoch`; empty before there is one.
+        optimizer: its variables, in its order; empty before the first step.
+        epoch: how many epochs are done.
+        best_epoch: the epoch with the least validation loss; 0 for none yet.
+        best_loss: that loss; infinite for none yet.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -68,19 +66,20 @@ class QatCheckpoint:
         Raises:
             InputError: a weight or a variable of the optimizer is no finite number; the file stays as it was.
         """
+        # Here, as `sge --help` reads this module and Keras takes seconds.
+        from keras_sge.models.weights import check_finite
+
         optimizer = {f"optimizer variable {index}": value for index, value in enumerate(self.optimizer)}
         advice = f"{path} holds the epoch before, if there was one. Start again with a lower qat.learning_rate."
         check_finite({**self.weights, **optimizer}, f"after epoch {self.epoch}", advice)
         names = [entry.name for entry in dataclasses.fields(self) if entry.name not in _ARRAYS]
         facts = {name: getattr(self, name) for name in names}
+        entries: dict[str, Any] = {_FACTS: np.array(json.dumps(facts))}
+        entries |= {f"weights/{name}": value for name, value in self.weights.items()}
+        entries |= {f"best/{name}": value for name, value in self.best.items()}
+        entries |= {f"optimizer/{index:04d}": value for index, value in enumerate(self.optimizer)}
         with atomic_path(path) as temporary:
-            np.savez(
-                temporary,
-                **{_FACTS: np.array(json.dumps(facts))},
-                **{f"weights/{name}": value for name, value in self.weights.items()},
-                **{f"best/{name}": value for name, value in self.best.items()},
-                **{f"optimizer/{index:04d}": value for index, value in enumerate(self.optimizer)},
-            )
+            np.savez(temporary, **entries)
 
     @classmethod
     def load(cls, path: str | Path) -> QatCheckpoint:
@@ -92,7 +91,7 @@ class QatCheckpoint:
         try:
             with np.load(path) as stored:
                 facts = json.loads(str(stored[_FACTS]))
-                parts = {
+                parts: dict[str, Any] = {
                     part: {name.split("/", 1)[1]: stored[name] for name in stored.files if name.startswith(f"{part}/")}
                     for part in _ARRAYS
                 }
@@ -101,22 +100,3 @@ class QatCheckpoint:
         optimizer = [value for _, value in sorted(parts.pop("optimizer").items())]
         facts["ranges"] = {name: tuple(limits) for name, limits in facts["ranges"].items()}
         return cls(**facts, **parts, optimizer=optimizer)
-
-
-def tuned_exporter(network: NetworkConfig, run: QatCheckpoint, recipe: str = "int8") -> Exporter:
-    """The best epoch of a run, to be written as `sge export` writes a network, with the run's ranges.
-
-    The metadata's `details` hold the calibration, the settings and the losses of the run and how near the file is to
-    the twin that was trained.
-
-    Args:
-        network: what was tuned. run: from `fine_tune`. recipe: `int8` or `int8_float_io`.
-    """
-    model = SGENet(network)
-    set_folded_weights(model, run.best)
-    twin = quantized_twin(folded_twin(network, run.best), run.ranges)
-    libraries = ("keras-sge", "tensorflow", "keras", "tf-keras", "tensorflow-model-optimization")
-    versions = {name: importlib.metadata.version(name) for name in libraries}
-    return Exporter(model, recipe).tuned(
-        run.ranges, twin, {"exported_with": versions, "quantization_aware": run.details}
-    )

@@ -15,43 +15,12 @@ from keras_sge.config import NetworkConfig
 from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.step_model import build_step_model
 from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, weight_name
-from quantization.contract import IMAGE_SCALE, STATE_RANGE
+from quantization.int8 import INPUT_RANGES, Ranges
 from quantization.qat.clip_graph import PREFIX
 from quantization.qat.model_optimization import tfmot
 from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange
 
-
-class FoldedLibrary:
-    """`tf_keras` as `build_step_model` takes it, with three differences: batch norm is the identity, every convolution
-    has a bias to hold it, and each input is followed by an identity layer `NAME_in` for a quantizer to stand on.
-
-    Folded, because what is trained then is what the file will hold: batch statistics of a few neighbouring frames are
-    noise, and a kernel's int8 steps before folding are not its steps after it.
-    """
-
-    def __init__(self):
-        self._inputs: dict[str, Any] = {}
-        self.layers = SimpleNamespace(**{**vars(tf_keras.layers), **_FOLDED_LAYERS})
-
-    def Input(self, shape, batch_size=None, name=None):  # noqa: N802
-        """The identity behind a `tf_keras.Input`."""
-        self._inputs[name] = tf_keras.Input(shape, batch_size=batch_size, name=name)
-        return tf_keras.layers.Activation("linear", name=f"{name}_in")(self._inputs[name])
-
-    def Model(self, inputs, outputs, name=None):  # noqa: N802
-        """The functional model from the inputs themselves to `outputs`."""
-        return tf_keras.Model({key: self._inputs[key] for key in inputs}, outputs, name=name)
-
-
-def _with_bias(layer):
-    return lambda *arguments, **options: layer(*arguments, **{**options, "use_bias": True})
-
-
-_FOLDED_LAYERS = {
-    "Conv2D": _with_bias(tf_keras.layers.Conv2D),
-    "DepthwiseConv2D": _with_bias(tf_keras.layers.DepthwiseConv2D),
-    "BatchNormalization": lambda **options: lambda x: x,
-}
+_CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
 def folded_twin(config: NetworkConfig, weights: Mapping[str, np.ndarray]) -> tf_keras.Model:
@@ -111,26 +80,21 @@ def set_folded_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) ->
         weight.assign(unfolded[name])
 
 
-_INPUT_RANGES = {
-    "image_in": (-128 * IMAGE_SCALE, 127 * IMAGE_SCALE),
-    "attention_in": (0.0, 255 / 256),
-    "state_in": STATE_RANGE,
-}
-_CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
-
-
-def quantized_twin(twin: tf_keras.Model, ranges: Mapping[str, tuple[float, float]]) -> tf_keras.Model:
+def quantized_twin(twin: tf_keras.Model, ranges: Ranges) -> tf_keras.Model:
     """The twin as its int8 file will compute: kernels and activations rounded, the weights copied.
 
     Args:
-        twin: from `folded_twin`. ranges: (low, high) by layer name of every activation that the file rounds, as
+        twin: from `folded_twin`.
+        ranges: (low, high) by layer name of every activation that the file rounds, as
             `quantization.calibration.calibrate` finds them.
 
     Raises:
         ValueError: a range is of no layer of the twin.
     """
-    ranges = {**ranges, **{name: limits for name, limits in _INPUT_RANGES.items() if name in _names(twin)}}
-    if unknown := ranges.keys() - _names(twin):
+    names = {layer.name for layer in twin.layers}
+    inputs = {f"{name}_in": limits for name, limits in INPUT_RANGES.items() if f"{name}_in" in names}
+    ranges = {**ranges, **inputs}
+    if unknown := ranges.keys() - names:
         raise ValueError(f"ranges of layers that the twin does not have: {sorted(unknown)[:8]}")
 
     def annotated(layer):
@@ -154,5 +118,34 @@ def twin_variables(twin: tf_keras.Model) -> dict[str, tf.Variable]:
     }
 
 
-def _names(twin):
-    return {layer.name for layer in twin.layers}
+class FoldedLibrary:
+    """`tf_keras` as `build_step_model` takes it, with three differences: batch norm is the identity, every convolution
+    has a bias to hold it, and each input is followed by an identity layer `NAME_in` for a quantizer to stand on.
+
+    Folded, because what is trained then is what the file will hold: batch statistics of a few neighbouring frames are
+    noise, and a kernel's int8 steps before folding are not its steps after it.
+    """
+
+    def __init__(self):
+        self._inputs: dict[str, Any] = {}
+        self.layers = SimpleNamespace(**{**vars(tf_keras.layers), **_FOLDED_LAYERS})
+
+    def Input(self, shape, batch_size=None, name=None):  # noqa: N802
+        """The identity behind a `tf_keras.Input`."""
+        self._inputs[name] = tf_keras.Input(shape, batch_size=batch_size, name=name)
+        return tf_keras.layers.Activation("linear", name=f"{name}_in")(self._inputs[name])
+
+    def Model(self, inputs, outputs, name=None):  # noqa: N802
+        """The functional model from the inputs themselves to `outputs`."""
+        return tf_keras.Model({key: self._inputs[key] for key in inputs}, outputs, name=name)
+
+
+def _with_bias(layer):
+    return lambda *arguments, **options: layer(*arguments, **{**options, "use_bias": True})
+
+
+_FOLDED_LAYERS = {
+    "Conv2D": _with_bias(tf_keras.layers.Conv2D),
+    "DepthwiseConv2D": _with_bias(tf_keras.layers.DepthwiseConv2D),
+    "BatchNormalization": lambda **options: lambda x: x,
+}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 
@@ -18,6 +21,7 @@ from edge.boxes import (
     vote,
 )
 from edge.postprocess import select_detections
+from edge.results import Box
 
 VARIANCES = (0.1, 0.2)
 
@@ -44,13 +48,23 @@ def plain_suppress(boxes, scores, classes, threshold, limit) -> list[int]:
     return kept[:limit]
 
 
+def test_a_box_is_its_four_corners_and_what_follows_from_them():
+    box = Box(1.0, 2.0, 4.0, 8.0)
+    x1, y1, x2, y2 = box
+    assert box == (1.0, 2.0, 4.0, 8.0) == (x1, y1, x2, y2) and json.loads(json.dumps(box)) == [1.0, 2.0, 4.0, 8.0]
+    assert (box.width, box.height, box.area, box.center) == (3.0, 6.0, 18.0, (2.5, 5.0))
+    for first, second in itertools.product(random_boxes(np.random.default_rng(4), 12).astype(float), repeat=2):
+        assert Box(*first).iou(Box(*second)) == pytest.approx(plain_iou(first, second))
+    assert Box(3, 3, 3, 3).iou(Box(3, 3, 3, 3)) == Box(5, 5, 2, 2).area == 0.0
+
+
 def test_corners_and_centers_are_inverse():
     boxes = random_boxes(np.random.default_rng(0), 50)
     np.testing.assert_allclose(centers_to_corners(corners_to_centers(boxes)), boxes, atol=1e-6)
 
 
 def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
-    placed = []
+    voted = []
     for k in kept:
         voters = [
             j
@@ -59,8 +73,8 @@ def plain_vote(boxes, scores, classes, kept, threshold) -> list[np.ndarray]:
             and scores[j] >= scores[k] / 4
             and (j == k or plain_iou(boxes[j], boxes[k]) > threshold)
         ]
-        placed.append(sum(scores[j] * boxes[j] for j in voters) / sum(scores[j] for j in voters))
-    return placed
+        voted.append(sum(scores[j] * boxes[j] for j in voters) / sum(scores[j] for j in voters))
+    return voted
 
 
 def test_codes_round_trip():

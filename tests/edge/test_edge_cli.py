@@ -53,7 +53,7 @@ def test_detect_writes_video_and_lines(clip, model_file, here, capfd):
 
 
 def test_detect_to_standard_output(clip, model_file, here, capfd):
-    assert main(["detect", str(clip), "--model", str(model_file), "--jsonl", "-", "--limit", "3"]) == 0
+    assert main(["detect", str(clip), "--model", str(model_file), "--jsonl", "-", "--frames", "3"]) == 0
     out, err = capfd.readouterr()
     assert [json.loads(line).get("frame_id") for line in out.splitlines()] == [None, 0, 1, 2]
     assert "3 frames" in err
@@ -83,7 +83,7 @@ def fails(capfd, arguments: list[str], message: str) -> None:
         (["{clip}", "--jsonl", "."], "it is a folder"),
         (["{clip}", "--score", "40"], "within 0..1. Received: 40"),
         (["{clip}", "--threads", "0"], "threads must be at least 1"),
-        (["{clip}", "--limit", "0"], "--limit must be at least 1"),
+        (["{clip}", "--frames", "0"], "--frames must be at least 1"),
         (["{clip}", "absent.mp4"], "no such source: absent.mp4"),
         (["*.mp4"], "no such source: *.mp4"),
         (["{clip}", "{cut}", "--save", "o.mp4"], "one file for 2 sources"),
@@ -141,7 +141,7 @@ def test_track_numbers_objects(clip, model_file, here, capfd):
 
 
 def test_append(clip, model_file, here, capfd):
-    command = ["detect", str(clip), "--model", str(model_file), "--jsonl", "o.jsonl", "--limit", "2"]
+    command = ["detect", str(clip), "--model", str(model_file), "--jsonl", "o.jsonl", "--frames", "2"]
     for arguments, frames in (([], [0, 1]), ([], [0, 1]), (["--append"], [0, 1, 2, 3])):
         assert main([*command, *arguments, "--track"]) == 0
         lines = [line for line in read_json_lines("o.jsonl") if "detections" in line]
@@ -155,7 +155,7 @@ def test_several_files_one_after_the_other(clip, cut_clip, model_file, here, cap
     for name in ("10.mp4", "2.mp4"):
         (here / "clips" / name).write_bytes(clip.read_bytes())
     (here / "bad.avi").write_text("this is no video")
-    model = ["--model", str(model_file), "--limit", "3", "--jsonl", "o.jsonl"]
+    model = ["--model", str(model_file), "--frames", "3", "--jsonl", "o.jsonl"]
     # A folder of videos, a pattern and a name; the bad one does not keep the others from being read.
     sources = ["clips", "ba?.avi", str(cut_clip), "clips/2.mp4"]
     assert main(["detect", *sources, *model, "--save", "out", "--sheet", "out"]) == 2
@@ -185,7 +185,7 @@ def test_cameras_are_read_at_once_and_shown_side_by_side(model_file, here, capfd
     monkeypatch.setattr(cv2, "destroyWindow", lambda _: None, raising=False)
     with MjpegCamera() as first, MjpegCamera((96, 64)) as second:
         cameras = [first.url, second.url]
-        options = ["--model", str(model_file), "--limit", "4", "--show", "--jsonl", "o.jsonl"]
+        options = ["--model", str(model_file), "--frames", "4", "--show", "--jsonl", "o.jsonl"]
         assert main(["detect", *cameras, *options]) == 0
     header, *lines = read_json_lines("o.jsonl")
     assert [(one["stream"], one["width"], one["height"]) for one in header["sources"]] == [
@@ -207,7 +207,8 @@ def test_serve_stays_until_ctrl_c_when_all_is_written(clip, model_file, here, ca
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MjpegPage, "hold", hold)
-    command = ["detect", str(clip), "--model", str(model_file), "--limit", "2", "--jsonl", "o.jsonl", "--save", "o.mp4"]
+    outputs = ["--jsonl", "o.jsonl", "--save", "o.mp4"]
+    command = ["detect", str(clip), "--model", str(model_file), "--frames", "2", *outputs]
     assert main([*command, "--serve", "127.0.0.1:0"]) == 0
 
 
@@ -227,7 +228,7 @@ def test_a_page_of_a_file_that_has_ended_shows_its_last_frame(clip, model_file):
 
 
 def test_the_summary_names_the_runtime(clip, model_file, capfd):
-    assert main(["detect", str(clip), "--model", str(model_file), "--limit", "2"]) == 0
+    assert main(["detect", str(clip), "--model", str(model_file), "--frames", "2"]) == 0
     out = capfd.readouterr().out
     assert "2 frames" in out and "on cpu" in out and "litert" in out.replace("tflite-runtime", "litert")
 
@@ -236,12 +237,12 @@ def test_the_cpu_takes_over_aloud(clip, model_file, capfd, monkeypatch):
     def no_gpu(*_):
         raise GpuError("no GPU was found here.")
 
-    monkeypatch.setattr("edge.runtimes.choose.CompiledRuntime", no_gpu)
-    command = ["detect", str(clip), "--model", str(model_file), "--limit", "2", "--accelerator", "gpu"]
+    monkeypatch.setattr("edge.runtimes.runtime.CompiledRuntime", no_gpu)
+    command = ["detect", str(clip), "--model", str(model_file), "--frames", "2", "--accelerator", "gpu"]
     fails(capfd, command, "no GPU was found here")
     assert main([*command, "--allow-cpu"]) == 0
     out, err = capfd.readouterr()
-    assert "on cpu" in out and err == "sge-edge: note: the CPU took over: no GPU was found here.\n"
+    assert "on cpu" in out and err == "note: the CPU took over: no GPU was found here.\n"
 
 
 def test_show_without_a_display(clip, model_file, here, capfd, monkeypatch):
@@ -270,14 +271,14 @@ def test_info(model_file, capfd):
     ):
         assert text in out
     assert "training.steps" in out
-    assert main(["info", str(model_file), "--json"]) == 0
+    assert main(["info", str(model_file), "--json", "-"]) == 0
     document = json.loads(capfd.readouterr().out)
     assert document["bytes"] == model_file.stat().st_size and document["labels"] == ["square", "disc"]
     fails(capfd, ["info", "absent.tflite"], "absent.tflite")
 
 
 def test_benchmark(clip, model_file, capfd):
-    assert main(["benchmark", "--model", str(model_file), "--frames", "10", "--json"]) == 0
+    assert main(["benchmark", "--model", str(model_file), "--frames", "10", "--json", "-"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert (report["frames"], report["accelerator"], report["note"]) == (10, "cpu", "")
     assert list(report["ms"]) == ["preprocess", "entropy", "invoke", "postprocess", "total"]
@@ -305,12 +306,38 @@ def test_benchmark_imports_nothing_of_the_current_folder(tmp_path, model_file, m
     assert not (tmp_path / "ran").exists()
 
 
+def test_the_older_name_of_frames_still_works(clip, model_file, capfd):
+    assert main(["detect", str(clip), "--model", str(model_file), "--limit", "2"]) == 0
+    assert "2 frames" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["info"], ["benchmark", "--frames", "2"]])
+def test_json_goes_to_a_file_beside_the_text(command, model_file, here, capfd):
+    model = [str(model_file)] if command == ["info"] else ["--model", str(model_file)]
+    assert main([*command, *model, "--json", "o.json"]) == 0
+    assert "tiny" in capfd.readouterr().out
+    document = json.loads((here / "o.json").read_text())
+    assert document["precision"] == "float32"
+    assert main([*command, *model, "--json", "-"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out).keys() == document.keys() and "tiny" in err
+
+
+def test_json_replaces_no_other_file(model_file, capfd):
+    """`--json` took no file before: what stands behind it may be the model."""
+    content = model_file.read_bytes()
+    fails(capfd, ["info", "--json", str(model_file)], "would replace a file that is no .json")
+    assert model_file.read_bytes() == content
+
+
 @pytest.mark.parametrize("command", [[], ["detect"], ["benchmark"], ["info"]])
-def test_help_has_examples(command, capfd):
+def test_help_has_examples_and_exit_codes(command, capfd):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
     assert ended.value.code == 0
-    assert "examples:" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "examples:" in out and "--limit" not in out
+    assert all(text in " ".join(out.split()) for text in ("0 done", "1 a check failed", "2 user error", "130 stopped"))
 
 
 @pytest.mark.parametrize("module", ["cv2", "ai_edge_litert"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_help_loads_not_even_numpy():
         "print([name for name in ('numpy', 'cv2') if name in sys.modules])"
     )
     assert python(code).splitlines()[-1] == "[]"
+
+
+def test_type_checkers_see_the_public_names():
+    """The lazy names are imported once more where only a type checker looks."""
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert {*seen, "__version__"} == set(edge.__all__)
+    for name, module in seen.items():
+        assert getattr(importlib.import_module(module), name) is getattr(edge, name)
+    assert (ROOT / "py.typed").is_file()
 
 
 def test_public_names():

@@ -98,7 +98,7 @@ def kinds(items):
 
 def test_a_camera_over_http():
     with MjpegCamera() as camera, open_source(camera.url, QUICK) as source:
-        assert source.live and source.length is None and (source.width, source.height) == (64, 48)
+        assert source.live and source.frame_count is None and (source.width, source.height) == (64, 48)
         taken = [item for item, _ in zip(source, range(5), strict=False)]
         numbers, times = [item[0] for item in taken], [item[1] for item in taken]
         assert numbers == sorted(set(numbers)) and times == sorted(times) and times[0] >= 0
@@ -293,7 +293,7 @@ def test_a_trimmed_file_behind_a_url_ends_well(tmp_path):
     thread.start()
     try:
         with open_source(f"http://user:p#s@127.0.0.1:{server.server_port}/trimmed.mp4", QUICK) as source:
-            assert source.length == 20
+            assert source.frame_count == 20
             assert [number_of(frame) for _, _, frame in source] == list(range(13, 33))
     finally:
         server.shutdown()
@@ -314,7 +314,7 @@ def test_a_file_behind_a_url_gives_every_frame(clip, tmp_path):
     thread.start()
     try:
         with open_source(f"http://127.0.0.1:{server.server_port}/{clip.name}", QUICK) as source:
-            assert not source.live and source.length == 12 and len(list(source)) == 12
+            assert not source.live and source.frame_count == 12 and len(list(source)) == 12
         with pytest.raises(InputError, match="answers 404"):
             open_source(f"http://127.0.0.1:{server.server_port}/absent.mp4", QUICK)
     finally:

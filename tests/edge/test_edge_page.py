@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 
 from edge import Detection, FrameResult, InputError, StreamEvent, open_source
-from edge.sinks.page import MjpegPage
-from edge.sinks.page_content import NewestPicture
-from edge.sinks.page_server import MOST_CLIENTS, MOST_OTHERS, names_this_machine
+from edge.sinks.page import MjpegPage, NewestPicture
+from edge.sinks.page_server import MOST_OTHERS, MOST_VIEWERS, names_this_machine
 from edge.sinks.sink import Outputs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
@@ -91,7 +90,7 @@ def test_several_clients_and_a_limit():
     with served() as (page, _), contextlib.ExitStack() as stack:
         host = page.url.split("/")[2]
         clients = []
-        for _ in range(MOST_CLIENTS):
+        for _ in range(MOST_VIEWERS):
             client = http.client.HTTPConnection(host, timeout=20)
             stack.callback(client.close)
             client.request("GET", "/stream.mjpg")
@@ -135,7 +134,7 @@ def test_many_who_ask_for_single_pictures_do_not_lock_out_the_stream(monkeypatch
     # No frame comes: everybody who asks for one waits.
     with MjpegPage("0") as page, connections(page, 40, b"GET /frame.jpg HTTP/1.0\r\n\r\n"):
         pause = threading.Event()
-        assert any(page._newest.watchers == 40 or pause.wait(0.02) for _ in range(3000))
+        assert any(page._newest.viewers == 40 or pause.wait(0.02) for _ in range(3000))
         client = http.client.HTTPConnection(page.url.split("/")[2], timeout=20)
         with contextlib.closing(client):
             client.request("GET", "/stream.mjpg")
@@ -206,7 +205,7 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
 def test_pictures_no_faster_than_asked_and_encoded_once(monkeypatch, now):
     """Also on a machine that started a second ago, which is where its clock began."""
     clock = [now]
-    monkeypatch.setattr("edge.sinks.page_content.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edge.sinks.page.monotonic", lambda: clock[0])
     newest = NewestPicture(most_fps=1e-3)
     assert not newest.wanted
     with newest.watching():

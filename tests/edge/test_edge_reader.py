@@ -99,7 +99,7 @@ def test_a_trimmed_mp4_is_what_its_edit_list_shows(tmp_path, first, count):
     path = trim_mp4(write_video(tmp_path / "trimmed.mp4"), first, count)
     np.testing.assert_allclose(mp4_frame_times(path), np.arange(count) / FPS, atol=1e-9)
     with open_source(path) as source:
-        assert source.length == count
+        assert source.frame_count == count
         read = list(source)
     assert [number_of(frame) for _, _, frame in read] == list(range(first, first + count))
     assert [frame_id for frame_id, _, _ in read] == list(range(count))

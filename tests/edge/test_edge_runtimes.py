@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.benchmark import GeneratedSource
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.metadata import read_model
 from edge.quiet import native_log
 from edge.runtimes import litert as runtime_module
-from edge.runtimes.choose import open_runtime
 from edge.runtimes.compiled import CompiledRuntime, GpuError, explain_refusal
 from edge.runtimes.litert import RUNTIMES, Runtime
+from edge.runtimes.runtime import open_runtime
 
 # Where `make gpu-driver` puts a Vulkan device in software.
 SWIFTSHADER = Path(sys.prefix) / "share" / "swiftshader" / "vk_swiftshader_icd.json"
@@ -44,6 +46,45 @@ def test_tensorflow_is_the_last_resort(model_file, monkeypatch):
     expected, received = usual(inputs_of(model[1])), last(inputs_of(model[1]))
     for name, values in expected.items():
         np.testing.assert_allclose(received[name], values, atol=1e-5)
+
+
+class OtherRuntime:
+    """A `StepRuntime` that no class of the package knows."""
+
+    name, version, accelerator, note = "other", "1", "cpu", ""
+
+    def __init__(self, runtime):
+        self._runtime, self.quantization, self.closed = runtime, runtime.quantization, 0
+
+    def __call__(self, inputs):
+        return self._runtime(inputs)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_a_detector_runs_on_any_runtime_and_closes_it(model_file, frames):
+    flatbuffer, metadata = read_model(model_file)
+    runtime = OtherRuntime(Runtime(flatbuffer, metadata))
+    expected = [Detector(model_file)(frame) for frame in frames[:1]]
+    with Detector.from_runtime(runtime, metadata) as detector:
+        stream = detector.open("camera")
+        assert [detector(frame) for frame in frames[:1]] == expected and stream(frames[0]) == expected[0]
+    detector.close()
+    assert runtime.closed == 1 and stream.closed and detector.streams == ()
+    for call in (detector, detector.raw, detector.open("another")):
+        with pytest.raises(InputError, match="the detector is closed"):
+            call(frames[0])
+    with pytest.raises(InputError, match="the detector is closed"):
+        next(detector.stream(GeneratedSource(1)))
+
+
+def test_the_interpreter_is_freed_when_it_is_closed(model_file):
+    runtime = open_runtime(*read_model(model_file))
+    interpreter = weakref.ref(runtime._interpreter)
+    runtime.close()
+    runtime.close()
+    assert interpreter() is None
 
 
 @pytest.mark.parametrize(

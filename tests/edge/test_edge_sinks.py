@@ -289,7 +289,7 @@ def test_a_live_recording_runs_at_the_speed_of_life(tmp_path):
         for time in times:
             sink.write(result(time=time), lambda: np.zeros((48, 64, 3), np.uint8))
     with open_source(path) as source:
-        assert abs(source.length - 12) <= 1
+        assert abs(source.frame_count - 12) <= 1
 
 
 def test_a_window(monkeypatch):

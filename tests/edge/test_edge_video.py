@@ -27,7 +27,7 @@ def write_images(folder, frames, name="frame_{}.png"):
 
 def test_mp4(clip, frames):
     with open_source(clip) as source:
-        assert (source.width, source.height, source.fps, source.length) == (64, 48, 10.0, 12)
+        assert (source.width, source.height, source.fps, source.frame_count) == (64, 48, 10.0, 12)
         assert source.name == "clip.mp4"
         read = list(source)
     assert [frame_id for frame_id, _, _ in read] == list(range(12))
@@ -45,14 +45,14 @@ def test_avi(tmp_path, frames, code):
         writer.write(frame)
     writer.release()
     with open_source(path) as source:
-        assert source.length == 12 and len(list(source)) == 12
+        assert source.frame_count == 12 and len(list(source)) == 12
 
 
 def test_folder_in_natural_order(tmp_path, frames):
     folder = write_images(tmp_path / "frames", frames)
     (folder / "notes.txt").write_text("no frame")
     with open_source(folder) as source:
-        assert (source.width, source.height, source.length) == (64, 48, 12)
+        assert (source.width, source.height, source.frame_count) == (64, 48, 12)
         for (frame_id, time, frame), original in zip(source, frames, strict=True):
             assert time == pytest.approx(frame_id / source.fps)
             np.testing.assert_array_equal(frame, original)
@@ -61,7 +61,7 @@ def test_folder_in_natural_order(tmp_path, frames):
 def test_one_image(tmp_path, frames):
     folder = write_images(tmp_path / "frames", frames[:1])
     with open_source(folder / "frame_0.png") as source:
-        assert source.length == 1
+        assert source.frame_count == 1
         np.testing.assert_array_equal(next(iter(source))[2], frames[0])
 
 
@@ -227,7 +227,7 @@ def test_sink_refuses(tmp_path):
         sink.write(np.zeros((48, 64, 3), np.uint8))
         sink.write(np.zeros((48, 32, 3), np.uint8))
     with open_source(tmp_path / "out.mp4") as source:
-        assert source.length == 1
+        assert source.frame_count == 1
     with pytest.raises(InputError, match="nothing to write"), VideoSink(tmp_path / "empty.mp4", 10):
         pass
     assert os.listdir(tmp_path) == ["out.mp4"]

@@ -91,7 +91,7 @@ def _shape(path: Path) -> tuple[int, float, int, int]:
         ) from error
     if not count:
         raise InputError(
-            f"the background video {path} is cut short or damaged: its header announces {reader.length} frames, which "
-            "are not there. Copy it again, or remove it from the folder."
+            f"the background video {path} is cut short or damaged: its header announces {reader.frame_count} frames, "
+            "which are not there. Copy it again, or remove it from the folder."
         )
     return count, reader.fps, reader.width, reader.height

@@ -143,7 +143,7 @@ class CocoVid(VideoDataset):
 def _check_length(path: Path, video: Video) -> None:
     """Raises InputError where a file holds more frames than its annotations say; fewer show when they are read."""
     with VideoReader(path) as reader:
-        frames = reader.length
+        frames = reader.frame_count
     if frames is not None and frames - video.length > slack(frames):
         raise InputError(
             f"video {video.name} has {video.length} frames by its annotations, but {path} holds {frames}: labels may "
