@@ -57,10 +57,10 @@ def open_detector(model: str | Path, threads: int = 1, score_threshold: float | 
     path = Path(model)
     if needs_keras(path):
         from keras_sge.evaluation.detector import KerasRuntime
-        from keras_sge.models import load_clip_model, step_model_from
+        from keras_sge.models import load_model, step_model_from
         from keras_sge.models.step_model import network_metadata
 
-        clip_model = load_clip_model(path)
+        clip_model = load_model(path)
         return Detector.from_runtime(
             KerasRuntime(step_model_from(clip_model)),
             network_metadata(clip_model.config),

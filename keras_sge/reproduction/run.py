@@ -22,7 +22,7 @@ from keras_sge.config import AugmentationConfig, Config, DataConfig, NetworkConf
 from keras_sge.data import synthetic_split
 from keras_sge.data.open import open_videos
 from keras_sge.evaluation import SCORE_THRESHOLD, Protocol, evaluate, open_detector
-from keras_sge.models import load_clip_model
+from keras_sge.models import load_model
 from keras_sge.progress import Progress
 from keras_sge.training import RunFolder, train
 
@@ -185,7 +185,7 @@ class RowRun:
             self._write(self._trained.name, {"minutes": self._minutes_before()})
             keras.backend.clear_session(free_memory=True)
         if not self.file.is_file():
-            self.export(load_clip_model(self.folder), self.file)
+            self.export(load_model(self.folder), self.file)
 
     @property
     def minutes(self) -> float:
