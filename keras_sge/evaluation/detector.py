@@ -14,35 +14,6 @@ from edge.model_zoo import model_path
 from edge.runtimes.runtime import Quantization
 
 
-class KerasRuntime:
-    """One step of a Keras model as an `edge.StepRuntime`.
-
-    Args:
-        step_model: from `keras_sge.models.step_model_from`, batch 1.
-    """
-
-    name = "keras"
-    version = keras.__version__
-    accelerator = keras.backend.backend()
-    note = ""
-
-    def __init__(self, step_model: keras.Model):
-        self._model = step_model
-        self.quantization: Quantization = {}
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One step; arrays by the model's input and output names."""
-        return self._model.predict_on_batch(dict(inputs))
-
-    def close(self) -> None:
-        """Nothing is held that Python does not free."""
-
-
-def needs_keras(model: str | Path) -> bool:
-    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
-    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
-
-
 def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
     """A `Detector` on a .tflite file or on Keras.
 
@@ -69,3 +40,32 @@ def open_detector(model: str | Path, threads: int = 1, score_threshold: float | 
     if path.suffix in (".h5", ".yaml", ".yml"):
         raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
     return Detector(model_path(model), threads, score_threshold)
+
+
+def needs_keras(model: str | Path) -> bool:
+    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
+    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
+
+
+class KerasRuntime:
+    """One step of a Keras model as an `edge.StepRuntime`.
+
+    Args:
+        step_model: from `keras_sge.models.step_model_from`, batch 1.
+    """
+
+    name = "keras"
+    version = keras.__version__
+    accelerator = keras.backend.backend()
+    note = ""
+
+    def __init__(self, step_model: keras.Model):
+        self._model = step_model
+        self.quantization: Quantization = {}
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One step; arrays by the model's input and output names."""
+        return self._model.predict_on_batch(dict(inputs))
+
+    def close(self) -> None:
+        """Nothing is held that Python does not free."""
