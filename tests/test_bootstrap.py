@@ -158,6 +158,13 @@ def damage(path, **changes):
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
 
 
+def test_records_of_version_0_1_are_read_in_the_words_of_now(pair, tmp_path):
+    records = records_of(pair[0], LENGTHS, SOURCES)
+    records.save(tmp_path / "old.npz")
+    damage(tmp_path / "old.npz", protocol="linked at IoU .5; at most 100 detections a frame")
+    assert DetectionRecords.load(tmp_path / "old.npz").protocol == "linked at IoU 0.5; at most 100 detections per frame"
+
+
 def test_records_of_before_regions_were_ignored_are_read(pair, tmp_path):
     path = tmp_path / "old.npz"
     records = records_of(pair[0], LENGTHS, SOURCES)

@@ -366,7 +366,7 @@ def test_summary_writes_json(folder, capsys):
 
 def test_summary_of_a_file_is_that_of_its_network(folder, capsys, tiny_tflite):
     from edge.metadata import read_model
-    from keras_sge.config import config_from_dict
+    from keras_sge.config.config import network_from_dict
     from keras_sge.models.summary import summarize
 
     path = shutil.copy(tiny_tflite, "tiny.tflite")
@@ -374,8 +374,7 @@ def test_summary_of_a_file_is_that_of_its_network(folder, capsys, tiny_tflite):
     printed = capsys.readouterr()
     document, metadata = json.loads(printed.out), read_model(path)[1]
     assert document["bytes"] == Path(path).stat().st_size and document["precision"] == metadata.precision
-    network = config_from_dict({"network": metadata.details["config"]}).network
-    assert document["params"] == summarize(network).params
+    assert document["params"] == summarize(network_from_dict(metadata.details["config"])).params
     assert "tiny.tflite" in printed.err.splitlines()[-1]
     assert "--set" in refused(capsys, "summary", path, "--set", "network.alpha=1")
     assert "none.tflite" in refused(capsys, "summary", "none.tflite")

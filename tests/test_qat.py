@@ -23,7 +23,7 @@ pytest.importorskip("tensorflow_model_optimization")
 if keras.backend.backend() != "tensorflow":
     pytest.skip("quantization-aware training needs the TensorFlow backend", allow_module_level=True)
 
-from keras_sge.models import SGENet, load_clip_model  # noqa: E402
+from keras_sge.models import SGENet, load_model  # noqa: E402
 from keras_sge.models.weights import save_weights  # noqa: E402
 from quantization import fine_tune, tuned_exporter  # noqa: E402
 from quantization.qat import twin as twins  # noqa: E402
@@ -138,7 +138,7 @@ def test_a_run_is_logged_from_before_its_first_step(finished):
 
 
 def test_the_frozen_trunk_stays_and_the_rest_moves(setting, finished):
-    start = load_clip_model(setting / "start.npz")
+    start = load_model(setting / "start.npz")
     before = folded_weights(start, start.config)
     after = QatCheckpoint.load(finished / "qat.npz").weights
     assert set(before) == set(after)

@@ -7,7 +7,7 @@ import pytest
 
 from edge import Detector
 from edge.model_zoo import DEFAULT_MODEL, list_models, models_folder
-from keras_sge.models import load_clip_model
+from keras_sge.models import load_model
 
 CHECKPOINTS = sorted((models_folder() / "checkpoints").glob("*.npz"))
 MEGABYTE = 1_000_000
@@ -36,7 +36,7 @@ def test_a_shipped_model_detects_and_has_a_card(name):
 
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
 def test_a_checkpoint_loads(path):
-    model = load_clip_model(path)
+    model = load_model(path)
     name = re.fullmatch(r"(.+)_(?:skyzoom|sky)_\d+x[\d.]+(?:_seed\d+)?", path.stem)
     assert name and name[1] == model.config.name
 

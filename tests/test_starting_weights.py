@@ -66,7 +66,8 @@ def test_weights_of_another_width_are_refused(single, videos):
         set_starting_weights(other, TrainingConfig(start_from=str(single[1]), start_layers="conv"), videos)
 
 
-def test_only_the_layers_asked_for_are_taken_over(tiny_net, videos, tmp_path, capsys):
+def test_only_the_layers_asked_for_are_taken_over(tiny_net, videos, tmp_path, caplog):
+    caplog.set_level("INFO", "keras_sge")
     save_weights(tiny_net, tmp_path / "tiny.npz")
     model = SGENet(tiny_net.config)
     set_starting_weights(model, TrainingConfig(start_from=str(tmp_path / "tiny.npz"), start_layers="conv"), videos)
@@ -74,7 +75,7 @@ def test_only_the_layers_asked_for_are_taken_over(tiny_net, videos, tmp_path, ca
     values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in model.weights}
     np.testing.assert_array_equal(values["conv5_pointwise/kernel"], stored["conv5_pointwise/kernel"])
     assert not np.allclose(values["memory_squeeze/kernel"], stored["memory_squeeze/kernel"])
-    assert "weights taken over" in capsys.readouterr().out
+    assert "weights taken over" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from keras_sge.data import open_dataset, synthetic_split
 from keras_sge.data.loader import ClipLoader
 from keras_sge.data.views import CachedVideos
 from keras_sge.evaluation import SCORE_THRESHOLD, evaluate, open_detector
-from keras_sge.models import SGENet, load_clip_model, step_model_from
+from keras_sge.models import SGENet, load_model, step_model_from
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import save_weights
@@ -88,7 +88,7 @@ def test_a_run_leaves_a_model_a_log_and_its_configuration(finished):
     folder, config, model = finished
     assert epochs_logged(folder) == [0, 1]
     assert load_config(folder / "config.yaml") == config
-    stored = load_clip_model(folder)
+    stored = load_model(folder)
     for path, value in weights_by_name(model).items():
         np.testing.assert_array_equal(value, weights_by_name(stored)[path])
     assert not list(folder.glob(".*part*"))
@@ -152,8 +152,8 @@ def test_a_run_that_was_killed_twice_has_the_losses_of_an_unbroken_one(tmp_path)
     np.testing.assert_allclose(losses(broken), losses(tmp_path / "whole"), rtol=1e-4)
     best, unbroken = (RunFolder(run) for run in (broken, tmp_path / "whole"))
     assert best.best_epoch() == unbroken.best_epoch()
-    for path, value in weights_by_name(load_clip_model(unbroken.best)).items():
-        np.testing.assert_allclose(weights_by_name(load_clip_model(best.best))[path], value, rtol=1e-3, atol=1e-5)
+    for path, value in weights_by_name(load_model(unbroken.best)).items():
+        np.testing.assert_allclose(weights_by_name(load_model(best.best))[path], value, rtol=1e-3, atol=1e-5)
 
 
 def test_the_average_is_what_is_kept(tmp_path):
@@ -168,7 +168,7 @@ def test_the_average_is_what_is_kept(tmp_path):
         }.items()
     }
     one, two = weights_by_name(runs["one"]), weights_by_name(runs["two"])
-    stored = weights_by_name(load_clip_model(tmp_path / "average"))
+    stored = weights_by_name(load_model(tmp_path / "average"))
     names = [weight.path for weight in runs["two"].trainable_weights]
     assert max(np.abs(two[name] - one[name]).max() for name in names) > 1e-3
     for name in names:
@@ -206,7 +206,7 @@ def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
     assert epochs_logged(copy) == [0, 1, 2]
     assert int(model.optimizer.iterations) == 3 * more.training.steps_per_epoch
     # The learning rate has not come to its end with the first two epochs.
-    before, after = weights_by_name(load_clip_model(folder)), weights_by_name(model)
+    before, after = weights_by_name(load_model(folder)), weights_by_name(model)
     trained = [weight.path for weight in model.trainable_weights]
     assert max(np.abs(after[path] - before[path]).max() for path in trained) > 1e-4
 
@@ -246,12 +246,15 @@ def test_a_wrong_start_leaves_nothing_in_the_way(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_input_size_and_notes_on_the_data_are_said_first(tmp_path, capsys, monkeypatch):
+def test_the_input_size_and_notes_on_the_data_are_said_first(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "keras_sge")
     monkeypatch.setattr(importlib.import_module("keras_sge.training.fit"), "data_notes", lambda *_: ["look here"])
     with pytest.raises(InputError, match="no weights"):
         train(experiment({"input_size": (64, 96)}, start_from=str(tmp_path / "none.npz")), tmp_path / "run")
-    printed = capsys.readouterr()
-    assert "network input: 96 wide, 64 high" in printed.out and "note: look here" in printed.err
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "network input: 96 wide, 64 high"),
+        ("WARNING", "look here"),
+    ]
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
@@ -266,7 +269,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(tmp_path
     monkeypatch.setattr(ClipLoader, "__getitem__", poisoned)
     with pytest.raises(InputError, match="no longer a number in epoch 2"):
         train(experiment(SINGLE, validation_steps=0), tmp_path / "run", verbose=0)
-    assert all(np.isfinite(value).all() for value in weights_by_name(load_clip_model(tmp_path / "run")).values())
+    assert all(np.isfinite(value).all() for value in weights_by_name(load_model(tmp_path / "run")).values())
 
 
 @pytest.mark.parametrize("lost", ["scores1_depthwise_bn/moving_variance", "optimizer"])
@@ -286,7 +289,7 @@ def test_weights_that_are_no_numbers_are_not_written_although_the_loss_is_one(lo
     monkeypatch.setattr(DataWait, "on_epoch_end", damage)
     with pytest.raises(InputError, match=r"after epoch 2: 1 of \d+ weights.*holds the epoch before"):
         train(experiment(SINGLE, epochs=3, average=0.9), tmp_path / "run", verbose=0)
-    kept = load_clip_model(tmp_path / "run", compile=True)
+    kept = load_model(tmp_path / "run", compile=True)
     assert int(kept.optimizer.iterations) == 2 and epochs_logged(tmp_path / "run") == [0]
     assert all(np.isfinite(keras.ops.convert_to_numpy(one)).all() for one in [*kept.weights, *kept.optimizer.variables])
 
@@ -295,7 +298,7 @@ def test_a_network_that_is_no_numbers_is_neither_read_nor_deployed(tmp_path):
     model = randomize(SGENet(tiny_config(**SINGLE)))
     model.weights[3].assign(model.weights[3] * np.nan)
     model.save(tmp_path / "lost.keras")
-    for use in (lambda: load_clip_model(tmp_path / "lost.keras"), lambda: step_model_from(model)):
+    for use in (lambda: load_model(tmp_path / "lost.keras"), lambda: step_model_from(model)):
         with pytest.raises(InputError, match=r"1 of .* weights are no finite numbers"):
             use()
     with pytest.raises(InputError, match=r"1 of .* weights are no finite numbers"):
@@ -320,7 +323,7 @@ def test_the_best_epoch_is_kept_beside_the_last_and_training_ends_early(tmp_path
     config = experiment(SINGLE, epochs=9, evaluation_epochs=1, early_stopping=2, average=0.9)
     model, folder = train(config, tmp_path / "run", verbose=0), RunFolder(tmp_path / "run")
     assert folder.measured() == {0: 0.3, 1: 0.5, 2: 0.5, 3: 0.4} and folder.best_epoch() == 1
-    best, last = (load_clip_model(path, compile=True) for path in (folder.best, folder.model))
+    best, last = (load_model(path, compile=True) for path in (folder.best, folder.model))
     assert (int(best.optimizer.iterations), int(last.optimizer.iterations)) == (4, 8)
     for path, value in weights_by_name(last).items():
         np.testing.assert_array_equal(weights_by_name(model)[path], value)
@@ -330,7 +333,7 @@ def test_the_best_epoch_is_kept_beside_the_last_and_training_ends_early(tmp_path
     more = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping=3, epochs=5))
     train(more, folder.path, resume=True, verbose=0)
     assert folder.measured()[4] == 0.9 and folder.best_epoch() == 4
-    assert int(load_clip_model(folder.best, compile=True).optimizer.iterations) == 10
+    assert int(load_model(folder.best, compile=True).optimizer.iterations) == 10
 
 
 def test_what_is_measured_is_what_an_evaluation_finds(finished):
@@ -430,7 +433,7 @@ def test_the_loss_falls_on_a_set_small_enough_to_remember(tmp_path):
 
 def test_saved_weights_come_back_in_half_precision(tiny_net, tmp_path):
     save_weights(tiny_net, tmp_path / "tiny.npz")
-    loaded = load_clip_model(tmp_path / "tiny.npz")
+    loaded = load_model(tmp_path / "tiny.npz")
     assert config_to_dict(loaded.config) == config_to_dict(tiny_net.config)
     for path, value in weights_by_name(tiny_net).items():
         np.testing.assert_allclose(weights_by_name(loaded)[path], value, rtol=1e-3, atol=1e-4)

@@ -70,7 +70,8 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig, dict[str, An
     from edge.errors import InputError
     from edge.metadata import read_model
     from edge.model_zoo import list_models, model_path
-    from keras_sge.config import config_from_dict, load_config
+    from keras_sge.config import load_config
+    from keras_sge.config.config import network_from_dict
 
     if Path(arguments.config).suffix != ".tflite" and arguments.config not in list_models():
         return load_config(arguments.config, arguments.set).network, {}
@@ -80,5 +81,5 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig, dict[str, An
     _, metadata = read_model(path)
     if "config" not in metadata.details:
         raise InputError(f"{path} does not say how its network was configured. Expected a file of `sge export`.")
-    network = config_from_dict({"network": metadata.details["config"]}, f"the network in {path}").network
+    network = network_from_dict(metadata.details["config"])
     return network, {"file": str(path), "bytes": path.stat().st_size, "precision": metadata.precision}

@@ -41,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     import_keras()
 
-    from keras_sge.models import load_clip_model
+    from keras_sge.models import load_model
     from keras_sge.models.checkpoints import scale_boxes
     from keras_sge.models.weights import save_weights
 
-    model = load_clip_model(arguments.model)
+    model = load_model(arguments.model)
     scale_boxes(model, arguments.box_scale)
     save_weights(model, arguments.out)
     size = Path(arguments.out).stat().st_size

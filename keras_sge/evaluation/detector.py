@@ -14,6 +14,39 @@ from edge.model_zoo import model_path
 from edge.runtimes.runtime import Quantization
 
 
+def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
+    """A `Detector` on a .tflite file or on Keras.
+
+    Args:
+        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, or an
+            `.npz` of `sge weights`.
+        threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
+
+    Raises:
+        InputError: there is no such model, or it is not one of these.
+    """
+    path = Path(model)
+    if needs_keras(path):
+        from keras_sge.evaluation.detector import KerasRuntime
+        from keras_sge.models import load_model, step_model_from
+        from keras_sge.models.step_model import network_metadata
+
+        clip_model = load_model(path)
+        return Detector.from_runtime(
+            KerasRuntime(step_model_from(clip_model)),
+            network_metadata(clip_model.config),
+            score_threshold=score_threshold,
+        )
+    if path.suffix in (".h5", ".yaml", ".yml"):
+        raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
+    return Detector(model_path(model), threads, score_threshold)
+
+
+def needs_keras(model: str | Path) -> bool:
+    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
+    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
+
+
 class KerasRuntime:
     """One step of a Keras model as an `edge.StepRuntime`.
 
@@ -36,36 +69,3 @@ class KerasRuntime:
 
     def close(self) -> None:
         """Nothing is held that Python does not free."""
-
-
-def needs_keras(model: str | Path) -> bool:
-    """Whether `model` names a network that Keras has to run: a run folder, a `.keras` or an `.npz` file."""
-    return Path(model).is_dir() or Path(model).suffix in (".keras", ".npz")
-
-
-def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
-    """A `Detector` on a .tflite file or on Keras.
-
-    Args:
-        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, or an
-            `.npz` of `sge weights`.
-        threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
-
-    Raises:
-        InputError: there is no such model, or it is not one of these.
-    """
-    path = Path(model)
-    if needs_keras(path):
-        from keras_sge.evaluation.detector import KerasRuntime
-        from keras_sge.models import load_clip_model, step_model_from
-        from keras_sge.models.step_model import network_metadata
-
-        clip_model = load_clip_model(path)
-        return Detector.from_runtime(
-            KerasRuntime(step_model_from(clip_model)),
-            network_metadata(clip_model.config),
-            score_threshold=score_threshold,
-        )
-    if path.suffix in (".h5", ".yaml", ".yml"):
-        raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
-    return Detector(model_path(model), threads, score_threshold)

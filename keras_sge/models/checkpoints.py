@@ -17,7 +17,7 @@ from keras_sge.models.topology import topology, weight_name
 from keras_sge.models.weights import assign_weights, check_finite, read_weights_file
 
 
-def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
+def load_model(path: str | Path, compile: bool = False) -> SGENet:
     """The clip model of a `.keras` file, of a run folder, or of an `.npz` of weights.
 
     Args:
@@ -54,10 +54,6 @@ def load_clip_model(path: str | Path, compile: bool = False) -> SGENet:
     return model
 
 
-# The public name.
-load_model = load_clip_model
-
-
 def read_weights(path: str | Path) -> tuple[NetworkConfig | None, dict[str, np.ndarray]]:
     """The network that a file or run folder holds and its weights, float32 by `layer/weight`.
 
@@ -76,7 +72,7 @@ def read_weights(path: str | Path) -> tuple[NetworkConfig | None, dict[str, np.n
         return None, read_mobilenet_tflite(path)
     if suffix in (".h5", ".hdf5"):
         return None, read_mobilenet_h5(path)
-    model = load_clip_model(path)
+    model = load_model(path)
     return model.config, {weight_name(w): keras.ops.convert_to_numpy(w) for w in model.weights}
 
 

@@ -1,4 +1,4 @@
-"""What all rows of a table share: data, start, budget and seeds."""
+"""One row of a table: the conditions that all rows share, its training, its figures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ from keras_sge.config import AugmentationConfig, Config, DataConfig, NetworkConf
 from keras_sge.data import synthetic_split
 from keras_sge.data.open import open_videos
 from keras_sge.evaluation import SCORE_THRESHOLD, Protocol, evaluate, open_detector
-from keras_sge.models import load_clip_model
+from keras_sge.models import load_model
 from keras_sge.progress import Progress
 from keras_sge.training import RunFolder, train
 
 _EPOCHS, _BATCH = 5, 4
+_ANY_NETWORK = NetworkConfig("any", ("a",))
+_WARM_UP = 5
+DEGRADED_SEED = 1
+# ImageNet VID takes a while to index, and every row asks twice.
+_opened = functools.cache(open_videos)
 
 
 @dataclass(frozen=True)
@@ -102,44 +107,6 @@ class Settings:
         )
 
 
-_ANY_NETWORK = NetworkConfig("any", ("a",))
-
-
-_WARM_UP = 5
-
-
-def latency_ratio(path: str | Path, baseline: str | Path, rounds: int = 60) -> float:
-    """Median time of the network of one .tflite over that of another, one thread each, turn by turn.
-
-    Turn by turn, so that what else the machine does meets both; it is a ratio, and says nothing of another machine.
-    """
-    steps = [_step(path), _step(baseline)]
-    times = np.empty((rounds + _WARM_UP, 2))
-    for turn in times:
-        for number, (runtime, inputs) in enumerate(steps):
-            start = perf_counter()
-            runtime(inputs)
-            turn[number] = perf_counter() - start
-    own, baseline_time = np.median(times[_WARM_UP:], axis=0)
-    return float(own / baseline_time)
-
-
-def _step(path):
-    flatbuffer, metadata = read_model(path)
-    rng = np.random.default_rng(0)
-    inputs = {"image": rng.uniform(-1, 1, (1, metadata.height, metadata.width, 3)).astype(np.float32)}
-    if metadata.entropy:
-        rows, columns = (-(-side // metadata.entropy.stride) for side in (metadata.height, metadata.width))
-        inputs["attention"] = rng.uniform(0.5, 0.96, (1, rows, columns, 1)).astype(np.float32)
-    inputs |= {state.input: np.zeros(state.shape, np.float32) for state in metadata.states}
-    return open_runtime(flatbuffer, metadata, threads=1), inputs
-
-
-DEGRADED_SEED = 1
-# ImageNet VID takes a while to index, and every row asks twice.
-_opened = functools.cache(open_videos)
-
-
 class RowRun:
     """The run folder of one network and seed.
 
@@ -185,7 +152,7 @@ class RowRun:
             self._write(self._trained.name, {"minutes": self._minutes_before()})
             keras.backend.clear_session(free_memory=True)
         if not self.file.is_file():
-            self.export(load_clip_model(self.folder), self.file)
+            self.export(load_model(self.folder), self.file)
 
     @property
     def minutes(self) -> float:
@@ -229,3 +196,30 @@ class RowRun:
     def _write(self, name: str, document: dict[str, Any]) -> None:
         with atomic_path(self.folder / name) as temporary:
             Path(temporary).write_text(json.dumps(document) + "\n")
+
+
+def latency_ratio(path: str | Path, baseline: str | Path, rounds: int = 60) -> float:
+    """Median time of the network of one .tflite over that of another, one thread each, turn by turn.
+
+    Turn by turn, so that what else the machine does meets both; it is a ratio, and says nothing of another machine.
+    """
+    steps = [_step(path), _step(baseline)]
+    times = np.empty((rounds + _WARM_UP, 2))
+    for turn in times:
+        for number, (runtime, inputs) in enumerate(steps):
+            start = perf_counter()
+            runtime(inputs)
+            turn[number] = perf_counter() - start
+    own, baseline_time = np.median(times[_WARM_UP:], axis=0)
+    return float(own / baseline_time)
+
+
+def _step(path):
+    flatbuffer, metadata = read_model(path)
+    rng = np.random.default_rng(0)
+    inputs = {"image": rng.uniform(-1, 1, (1, metadata.height, metadata.width, 3)).astype(np.float32)}
+    if metadata.entropy:
+        rows, columns = (-(-side // metadata.entropy.stride) for side in (metadata.height, metadata.width))
+        inputs["attention"] = rng.uniform(0.5, 0.96, (1, rows, columns, 1)).astype(np.float32)
+    inputs |= {state.input: np.zeros(state.shape, np.float32) for state in metadata.states}
+    return open_runtime(flatbuffer, metadata, threads=1), inputs

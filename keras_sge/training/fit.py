@@ -15,7 +15,7 @@ from keras_sge.data import data_notes, open_dataset
 from keras_sge.data.loader import ClipLoader, check_classes
 from keras_sge.data.views import CachedVideos
 from keras_sge.losses import multibox_loss
-from keras_sge.models import SGENet, copy_weights, load_clip_model
+from keras_sge.models import SGENet, copy_weights, load_model
 from keras_sge.models.sge_net import dtype_policy
 from keras_sge.training.callbacks import Checkpoint, DataWait, FiniteWeights, Log
 from keras_sge.training.start import set_starting_weights
@@ -94,7 +94,7 @@ def _trained(config, folder, resume, videos, held_out, verbose):
         )
         epoch = history.epoch[-1] + 1
     # An average is given to the model in an epoch that is known to be the last, and only then.
-    return load_clip_model(folder.model, compile=True) if folder.stopped_early(training.early_stopping) else model
+    return load_model(folder.model, compile=True) if folder.stopped_early(training.early_stopping) else model
 
 
 def stage_of(training: TrainingConfig, epoch: int) -> TrainingConfig:
@@ -156,7 +156,7 @@ def _clip_model(config: Config, clip_length: int) -> SGENet:
 
 
 def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
-    model = load_clip_model(folder.model, compile=True)
+    model = load_model(folder.model, compile=True)
     # With other epochs than before the schedule has another end.
     model.optimizer.learning_rate = _learning_rate(training)
     if training.average is not None:

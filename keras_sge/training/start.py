@@ -1,4 +1,4 @@
-"""A trained detector's layers for a memory with more channels than what they were trained behind."""
+"""The weights that a training starts from: what is taken over from where, and what is made to fit."""
 
 from __future__ import annotations
 
@@ -27,31 +27,6 @@ from keras_sge.models.weights import assign_weights, stored_network
 _logger = logging.getLogger(__name__)
 
 
-def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Weights of the layers behind a memory that the start holds for fewer channels, made to fit; none where all fit.
-
-    The first channels are the old ones. What lies beyond starts as the model has it, but for the 1x1 kernels, which at
-    first take nothing from the channels that are new: the layers' answers are the old ones.
-
-    Args:
-        model: freshly made, on alpha and classes of `weights`. weights: by `layer/weight`.
-    """
-    table, result = topology(model.config), {}
-    widened = table.widened_by("memory")
-    for weight in model.weights:
-        name, wanted = weight_name(weight), tuple(weight.shape)
-        old = weights.get(name)
-        if old is None or old.shape == wanted or layer_of(name) not in widened:
-            continue
-        if old.ndim == len(wanted) and all(had <= has for had, has in zip(old.shape, wanted, strict=True)):
-            new = keras.ops.convert_to_numpy(weight).copy()
-            if new.ndim == 4 and table[layer_of(name)].kind == "conv":
-                new[:] = 0
-            new[tuple(slice(size) for size in old.shape)] = old
-            result[name] = new
-    return result
-
-
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
     """Takes over the weights of `training.start_from` that fit; what is new starts where the old network stands.
 
@@ -78,6 +53,44 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
             _multiply(model, topology(config).readers("memory"), loaded, LSTM_ANSWER)
     if attention is not None:
         _multiply(model, topology(config).readers(config.entropy.attach_to), loaded, 1 / attention)
+
+
+def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights of the layers behind a memory that the start holds for fewer channels, made to fit; none where all fit.
+
+    The first channels are the old ones. What lies beyond starts as the model has it, but for the 1x1 kernels, which at
+    first take nothing from the channels that are new: the layers' answers are the old ones.
+
+    Args:
+        model: freshly made, on alpha and classes of `weights`. weights: by `layer/weight`.
+    """
+    table, result = topology(model.config), {}
+    widened = table.widened_by("memory")
+    for weight in model.weights:
+        name, wanted = weight_name(weight), tuple(weight.shape)
+        old = weights.get(name)
+        if old is None or old.shape == wanted or layer_of(name) not in widened:
+            continue
+        if old.ndim == len(wanted) and all(had <= has for had, has in zip(old.shape, wanted, strict=True)):
+            new = keras.ops.convert_to_numpy(weight).copy()
+            if new.ndim == 4 and table[layer_of(name)].kind == "conv":
+                new[:] = 0
+            new[tuple(slice(size) for size in old.shape)] = old
+            result[name] = new
+    return result
+
+
+def trained_weights(alpha: float) -> str:
+    """Where trained weights for a trunk of this width come from, in words."""
+    shipped = []
+    for folder in (builtin_configs()["quickstart"].parent, models_folder() / "checkpoints"):
+        names = [file.name for file in sorted(folder.glob("*.npz")) if stored_network(file).alpha == alpha]
+        shipped += [f"in {folder} {', '.join(names)}"] if names else []
+    return (
+        f"a run or .npz with network.alpha={alpha:g} ({'; '.join(shipped) or 'none is shipped'}), or a public ImageNet "
+        "classifier of this alpha (0.25, 0.5, 0.75 and 1 exist): TensorFlow's mobilenet_v1_ALPHA_SIZE_quant.tflite or "
+        "the .weights.h5 of keras.applications.MobileNet, see docs/training.md"
+    )
 
 
 def _take_over(
@@ -121,19 +134,6 @@ def _check_frozen(model: SGENet, loaded: set[str]) -> None:
         )
 
 
-def trained_weights(alpha: float) -> str:
-    """Where trained weights for a trunk of this width come from, in words."""
-    shipped = []
-    for folder in (builtin_configs()["quickstart"].parent, models_folder() / "checkpoints"):
-        names = [file.name for file in sorted(folder.glob("*.npz")) if stored_network(file).alpha == alpha]
-        shipped += [f"in {folder} {', '.join(names)}"] if names else []
-    return (
-        f"a run or .npz with network.alpha={alpha:g} ({'; '.join(shipped) or 'none is shipped'}), or a public ImageNet "
-        "classifier of this alpha (0.25, 0.5, 0.75 and 1 exist): TensorFlow's mobilenet_v1_ALPHA_SIZE_quant.tflite or "
-        "the .weights.h5 of keras.applications.MobileNet, see docs/training.md"
-    )
-
-
 def _reduction(
     model: SGENet, weights: dict[str, np.ndarray], attention: float | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -158,15 +158,6 @@ def _new_attention(model: SGENet, start: NetworkConfig | None, videos: VideoData
     return entropy.gain * float(np.mean([entropy_attention(frame, settings) for frame in frames]))
 
 
-def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
-    """Sample frames as clips of one frame each, the attention with them where the network takes it."""
-    frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
-    inputs = {"image": normalize(frames)[:, None]}
-    if settings:
-        inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
-    return inputs
-
-
 def _multiply(model: SGENet, layers: set[str], loaded: set[str], factor: float) -> None:
     """Multiplies those kernels of the layers that were taken over."""
     for weight in model.weights:
@@ -178,6 +169,15 @@ def _state_weights(model: SGENet) -> set[str]:
     """Names of the weights that the memory has beside a reduction."""
     memory = topology(model.config).of_part("memory") - {MEMORY_SQUEEZE}
     return {weight_name(weight) for weight in model.weights if layer_of(weight_name(weight)) in memory}
+
+
+def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
+    """Sample frames as clips of one frame each, the attention with them where the network takes it."""
+    frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
+    inputs = {"image": normalize(frames)[:, None]}
+    if settings:
+        inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
+    return inputs
 
 
 def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:

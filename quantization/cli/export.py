@@ -85,9 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     need_tensorflow("export", "tqdm")
 
-    from keras_sge.models import load_clip_model
+    from keras_sge.models import load_model
 
-    clip_model = load_clip_model(arguments.model)
+    clip_model = load_model(arguments.model)
     if arguments.box_voting is not None:
         clip_model.config = dataclasses.replace(clip_model.config, box_voting=arguments.box_voting)
     result = _written(clip_model, recipe, arguments)

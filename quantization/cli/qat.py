@@ -65,12 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     need_tensorflow("qat", "tf_keras", "tensorflow_model_optimization")
 
-    from keras_sge.models import load_clip_model
+    from keras_sge.models import load_model
     from quantization import fine_tune, tuned_exporter
 
     start = None
     if not arguments.resume:
-        start = load_clip_model(arguments.start)
+        start = load_model(arguments.start)
         config = dataclasses.replace(config, network=start.config)
     tuned = fine_tune(config, start, folder, arguments.quiet)
     losses = tuned.details["validation_loss"]
