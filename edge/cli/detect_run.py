@@ -240,11 +240,12 @@ class _Counts:
         self._labels.update(detection.label for detection in result.detections)
 
     def line(self) -> str:
+        found = sum(self._labels.values())
         counts = ", ".join(f"{label} {count}" for label, count in sorted(self._labels.items()))
         rate = self.frames / self.seconds if self.seconds else 0.0
         return (
             f"{self.name}: {self.frames} frame{'s' * (self.frames != 1)} in {self.seconds:.1f} s ({rate:.1f} fps"
             + (f", {self.dropped} dropped" if self.dropped else "")
-            + f"), {sum(self._labels.values())} detections"
+            + f"), {found} detection{'s' * (found != 1)}"
             + (f" ({counts})" if counts else "")
         )

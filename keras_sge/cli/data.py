@@ -31,6 +31,8 @@ DIR is COCO-VID (annotations/NAME.json), ImageNet VID (Data/VID/NAME and Annotat
 (NAME/SEQUENCE/gt/gt.txt); the layout tells which. Or a run folder of `sge train`, for the data of that run.
 """
 _SHOWN_PROBLEMS = 20
+# Of boxes with an anchor that suits them: below this, others pay.
+_GOOD_RECALL = 0.8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,6 +171,8 @@ def _checked(arguments: argparse.Namespace) -> tuple[DataReport, dict[str, Any]]
         }
         shares = ", ".join("{rows} x {columns}: {share:.1%}".format(**entry) for entry in document["anchors"]["by_map"])
         print(f"\nanchors of {arguments.config}: best-possible recall at IoU 0.5 {fit.recall:.3f}")
+        if fit.recall < _GOOD_RECALL:
+            print("few boxes have an anchor that suits them: `sge data anchors` proposes others")
         print(f"mean best IoU {fit.mean_iou:.3f}; boxes answered by each map (rows x columns): {shares}")
     if arguments.out:
         data_figure(dataset, report, arguments.out)

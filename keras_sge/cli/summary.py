@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         from keras_sge.models.summary import summarize
 
         summary = summarize(network)
-        print(f"{'layer':36}{'output':>16}{'parameters':>13}{'MMAC':>10}")
+        print(f"{'layer':36}{'output, h x w x c':>20}{'parameters':>13}{'MMAC':>10}")
         for layer in summary.layers:
             if layer.macs:
                 output = " x ".join(map(str, layer.output))
-                print(f"{layer.name:36}{output:>16}{layer.params:13,}{layer.macs / 1e6:10.2f}")
+                print(f"{layer.name:36}{output:>20}{layer.params:13,}{layer.macs / 1e6:10.2f}")
         print(f"\n{network.name}: {network.size_text}, alpha {network.alpha:g}, {len(network.classes)} classes")
         print(f"parameters       {summary.params:,} (batch norm's included)")
         print(f"T-params         {summary.temporal_params:,} (and {summary.temporal_biases:,} biases)")

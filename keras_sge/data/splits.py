@@ -46,7 +46,7 @@ def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset,
     if len(names) <= sources:
         raise InputError(
             f"a development split takes {sources} source videos out and must leave at least one; the data set has "
-            f"{len(names)}. Ask for fewer."
+            f"{len(names)}. Ask for fewer: data.development_sources=0 takes none."
         )
     development = set(names[:sources])
     sides: list[list[int]] = [[], []]

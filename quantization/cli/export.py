@@ -121,7 +121,7 @@ def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) 
     exporter = Exporter(clip_model, recipe.name, arguments.entropy)
     if recipe.calibration == "always" or arguments.calibrate:
         source = _source(clip_model, arguments)
-        print(f"calibrating on {source.clips} clips of: {source.name}")
+        print(f"calibrating on {min(source.clips, len(source.videos))} clips of: {source.name}")
         exporter.calibrate(source, progress_bar("clip", "calibrate"))
     return exporter.write(arguments.out)
 
