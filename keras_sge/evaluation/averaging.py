@@ -11,7 +11,7 @@ from edge.boxes import anchor_boxes, decode_boxes, iou_matrix, suppress, vote
 from edge.detector import Detector
 from edge.metadata import Metadata
 from edge.postprocess import select_detections, softmax
-from edge.results import Detection, FrameResult
+from edge.results import Box, Detection, FrameResult
 
 # Overlap with a track's last box that makes a box its next one.
 _LINK_IOU = 0.5
@@ -46,7 +46,7 @@ class AveragedDetector:
         height, width = frame.shape[:2]
         pixels = boxes * np.array([width, height, width, height], np.float32)
         detections = tuple(
-            Detection(self.labels[class_id], class_id, score, tuple(box))
+            Detection(self.labels[class_id], class_id, score, Box(*box))
             for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
         )
         self._next_id += 1
