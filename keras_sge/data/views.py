@@ -68,8 +68,8 @@ class MixedVideos(VideoDataset):
             if set(dataset.classes) != set(self.classes):
                 raise InputError(
                     "data sets can be mixed only where their classes are the same. Received: "
-                    f"{', '.join(self.classes)}; and {', '.join(dataset.classes)}. data.mix_synthetic=0 adds no synthetic "
-                    "videos."
+                    f"{', '.join(self.classes)}; and {', '.join(dataset.classes)}. data.mix_synthetic=0 adds no "
+                    "synthetic videos."
                 )
             for index, video in enumerate(dataset.videos):
                 self._where.append((dataset, index))

@@ -72,7 +72,8 @@ def record_detections(
     if set(dataset.classes) != set(detector.labels):
         raise InputError(
             f"the data set's classes differ from the model's. Data set: {', '.join(dataset.classes)}; model: "
-            f"{', '.join(detector.labels)}. Name another data set (--data DIR); the built-in one is for its own classes."
+            f"{', '.join(detector.labels)}. Name another data set (--data DIR); the built-in one is for its own "
+            "classes."
         )
     dataset = protocol.videos(dataset)
     choice = FrameChoice(protocol.frames, dataset, part=protocol.development is not None)
