@@ -30,7 +30,7 @@ def write_report(folder: str | Path, name: str, document: dict[str, Any]) -> Non
     """Writes `name.json`, `name.md` and `name.png`, each whole or not at all.
 
     Args:
-        folder: is made if need be. document: what `keras_sge.reproduction.Reproduction` reports.
+        folder: is made if need be. document: what `keras_sge.reproduction.reproduction.Reproduction` reports.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
