@@ -238,7 +238,7 @@ def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finishe
     before = (tmp_path / "qat.npz").read_bytes()
     words = ["qat", "--resume", "--run", str(tmp_path), "--epochs", "3", "--out", str(tmp_path / "x_int8.tflite")]
     assert main([*words, "--quiet"]) == 2
-    expected = "after epoch 3: " if lost == "optimiser" else "no longer a number in the validation of epoch 3"
+    expected = "after epoch 3: " if lost == "optimizer" else "no longer a number in the validation of epoch 3"
     assert expected in capsys.readouterr().err
     assert (tmp_path / "qat.npz").read_bytes() == before and not (tmp_path / "x_int8.tflite").exists()
 
