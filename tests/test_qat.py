@@ -49,7 +49,7 @@ def tensors(clip):
     return {name: tf.constant(value) for name, value in clip.items()}
 
 
-@pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "neck"])
+@pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "reduction"])
 def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     clip = random_clip(net.config, 4, batch=2)
@@ -81,12 +81,12 @@ def test_folded_weights_go_back_into_a_network():
 
 
 def test_a_twin_takes_no_weights_of_another_network():
-    net = network("neck")
+    net = network("reduction")
     weights = folded_weights(net, net.config)
     with pytest.raises(ValueError, match="memory_squeeze/kernel"):
         folded_twin(tiny_config(memory=None, entropy=None), weights)
     with pytest.raises(ValueError, match="conv1/kernel has shape"):
-        folded_twin(tiny_config(**NETWORKS["neck"]), {**weights, "conv1/kernel": np.zeros((1, 1, 3, 8), np.float32)})
+        folded_twin(tiny_config(**NETWORKS["reduction"]), {**weights, "conv1/kernel": np.zeros((1, 1, 3, 8))})
 
 
 def test_kernels_have_steps_of_their_own_in_each_channel():
@@ -253,7 +253,7 @@ class Written:
 
 @pytest.mark.slow
 def test_a_single_frame_network_becomes_a_file_without_state(setting, tmp_path):
-    net = network("neck")
+    net = network("reduction")
     config = dataclasses.replace(load_config(setting / "qat.yaml"), network=net.config)
     config = dataclasses.replace(config, qat=dataclasses.replace(config.qat, epochs=1, steps_per_epoch=1))
     tuned = fine_tune(config, net, tmp_path / "run", quiet=True)

@@ -76,10 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.precision not in PRECISIONS:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
+    _check_calibration_options(arguments)
     recipe = recipe_named(_recipe_name(arguments))
     check_file_name(arguments.out, recipe)
     check_writable(arguments.out)
-    _check_calibration_options(arguments)
     if arguments.calibrate or arguments.precision in ("dynamic", "int8"):
         take_own_data(arguments, "calibrate", training=True)
 
@@ -111,7 +111,7 @@ def _check_calibration_options(arguments: argparse.Namespace) -> None:
 
 
 def _recipe_name(arguments: argparse.Namespace) -> str:
-    return "int8_float_io" if arguments.float_io and arguments.precision == "int8" else arguments.precision
+    return "int8_float_io" if arguments.float_io else arguments.precision
 
 
 def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) -> ExportResult:
