@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.cli.run_command import EXIT_CODES, add_json_option, json_output
+from keras_sge.cli.data_make import add_make_actions
 from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ HELP = "make, check, look at and convert data sets; propose anchors"
 EPILOG = """examples:
   sge data synthetic --out data/synthetic                      train and val as COCO-VID with mp4 files
   sge data synthetic --out data/big --split train --videos 500 --size 320
+  sge data windows data/sky data/sky:train_extra --out data/windows         clips around objects of whole frames
+  sge data paste data/sky data/stills/annotations.json --out data/pasted   objects flying over other scenes
   sge data check data/sky --split train --out check.png        every label and video read; figures and a picture
   sge data check data/vid --split val --config paper320        and how well the configuration's anchors fit
   sge data look data/synthetic --split val --out look.png      a contact sheet with the labels drawn in
@@ -40,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    synthetic = actions.add_parser("synthetic", help="write the built-in synthetic set as COCO-VID")
-    synthetic.add_argument("--out", metavar="DIR", required=True, help="the data set's folder")
-    synthetic.add_argument("--split", choices=("train", "val", "test"), help="one split (default: train and val)")
-    synthetic.add_argument("--videos", type=int, default=100, metavar="N", help="videos of a split (default: 100)")
-    synthetic.add_argument("--frames", type=int, default=30, metavar="N", help="frames of a video (default: 30)")
-    synthetic.add_argument("--size", type=int, default=128, metavar="PX", help="side of the frames (default: 128)")
-    synthetic.set_defaults(run_action=_synthetic)
+    add_make_actions(actions)
 
     check = actions.add_parser("check", help="read all labels and videos, say what is in them and what is wrong")
     _add_data(check)
@@ -110,18 +107,6 @@ def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkCo
     for note in data_notes(dataset, network) if network else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     return dataset
-
-
-def _synthetic(arguments: argparse.Namespace) -> int:
-    from edge.atomic import check_folder
-    from keras_sge.data import synthetic_split, write_coco_vid
-
-    check_folder(arguments.out)
-    for split in [arguments.split] if arguments.split else ["train", "val"]:
-        dataset = synthetic_split(split, arguments.size, arguments.videos, arguments.frames)
-        path = write_coco_vid(dataset, arguments.out, split, progress_bar("video", split))
-        print(f"wrote {path}")
-    return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ def open_videos(directory: str | Path, split: str, progress: Progress = no_progr
         InputError: no data set there, or a wrong one.
     """
     directory = Path(directory)
-    if any((directory / "annotations").glob("*.json")):
+    if directory.suffix == ".json" or any((directory / "annotations").glob("*.json")):
         return CocoVid(directory, split)
     if (directory / "Annotations" / "VID").is_dir():
         return ImageNetVid(directory, split, progress)

@@ -50,6 +50,38 @@ class PickedFrames(VideoDataset):
         return np.concatenate([self.dataset.read(own, frame, frame + 1) for frame in frames[start:stop]])
 
 
+class OfClasses(VideoDataset):
+    """A data set with other classes: objects of a class that is not among them are left out, as if they were not there.
+
+    Args:
+        dataset: where the videos come from. classes: names, in the new order.
+    """
+
+    def __init__(self, dataset: VideoDataset, classes: Sequence[str]):
+        self.dataset, self.classes = dataset, tuple(classes)
+        self.videos, self.notes = dataset.videos, dataset.notes
+        names = [self.classes.index(name) if name in self.classes else -1 for name in dataset.classes]
+        self._new = np.array(names, np.int32)
+
+    def labels(self, index: int) -> Sequence[FrameLabels]:
+        return [self._renamed(frame) for frame in self.dataset.labels(index)]
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        return self.dataset.read(index, start, stop)
+
+    def _renamed(self, frame: FrameLabels) -> FrameLabels:
+        classes, ignored = self._new[frame.classes], self._new[frame.ignored_classes]
+        kept, regions = classes >= 0, ignored >= 0
+        return dataclasses.replace(
+            frame,
+            boxes=frame.boxes[kept],
+            classes=classes[kept],
+            tracks=frame.tracks[kept],
+            ignored=frame.ignored[regions],
+            ignored_classes=ignored[regions],
+        )
+
+
 class MixedVideos(VideoDataset):
     """The videos of several data sets, one set after the other, numbered anew from 0.
 

@@ -56,6 +56,7 @@ def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tu
     """
     document = _load(path)
     try:
+        document = document if "videos" in document else _pictures_as_videos(document, path)
         names, class_of, notes = _categories(document, path)
         videos = _videos(document["videos"], path)
         frames = _add_images(document["images"], videos, path)
@@ -75,10 +76,20 @@ def _load(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON: {error}") from error
-    missing = {"videos", "images", "annotations", "categories"} - set(document if isinstance(document, dict) else ())
+    missing = {"images", "annotations", "categories"} - set(document if isinstance(document, dict) else ())
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}. Expected COCO-VID annotations.")
     return document
+
+
+def _pictures_as_videos(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Plain COCO, without videos: each picture is a video of one frame, named as its file without the ending."""
+    images = document["images"]
+    if any("video_id" in image for image in images):
+        raise InputError(f"{path} lacks videos, which its images name by video_id. Expected COCO-VID annotations.")
+    videos = [{"id": image["id"], "name": str(Path(image["file_name"]).with_suffix(""))} for image in images]
+    frames = [{**image, "video_id": image["id"], "frame_id": 0} for image in images]
+    return {**document, "videos": videos, "images": frames}
 
 
 def _categories(document: dict[str, Any], path: Path) -> tuple[tuple[str, ...], dict[int, int], tuple[str, ...]]:

@@ -25,11 +25,12 @@ class CocoVid(VideoDataset):
 
     A frame that `images` lists without annotations is empty. A frame that it does not list is unlabelled
     (`Video.unlabelled`) where the video file or the folder has it, and otherwise no frame at all. What has `iscrowd` 1
-    is a region to ignore. An annotation that repeats another one is taken once.
+    is a region to ignore. An annotation that repeats another one is taken once. In a file without `videos`, plain COCO,
+    each picture is a video of one frame.
 
     Args:
-        directory: the data set's root.
-        split: name of the annotation file without `.json`.
+        directory: the data set's root; or an annotation file, whose file names are relative to its own folder.
+        split: name of the annotation file without `.json`; not looked at where the file itself is given.
 
     Raises:
         InputError: a missing file or key, a category or image that does not exist, a box outside its frame, another
@@ -39,6 +40,8 @@ class CocoVid(VideoDataset):
     def __init__(self, directory: str | Path, split: str):
         self.directory = Path(directory)
         path = self.directory / "annotations" / f"{split}.json"
+        if self.directory.suffix == ".json":
+            path, self.directory = self.directory, self.directory.parent
         if not path.is_file():
             found = sorted(p.stem for p in path.parent.glob("*.json"))
             raise InputError(
