@@ -7,7 +7,7 @@ by position in the clip and by speed).
 
 example:
   python benchmarks/memory.py mnet_ssd=a1.tflite,a2.tflite sge=b1.tflite,b2.tflite --data DIR --split train \\
-      --development 25 --out docs/results --name skyzoom192_dev
+      --fold 0/4 --out docs/results --name skyzoom192_dev
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from document import markdown_table
 import edge
 from edge.atomic import atomic_path
 from edge.model_zoo import model_path
+from keras_sge.config import Fold
 from keras_sge.data.open import open_videos
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
@@ -48,7 +49,7 @@ def main() -> int:
     )
     parser.add_argument("--data", required=True, metavar="DIR")
     parser.add_argument("--split", default="val", metavar="NAME")
-    parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
+    parser.add_argument("--fold", metavar="K/N", help="only the recordings that fold K of N holds back")
     parser.add_argument("--degrade", type=int, default=1, metavar="SEED", help="of the degraded frames (default: 1)")
     parser.add_argument("--out", default="docs/results", metavar="DIR")
     parser.add_argument("--name", default="memory", help="of the files written (default: memory)")
@@ -103,7 +104,7 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
     content = hashlib.sha256(model_path(file).read_bytes() + str(Path(arguments.data).resolve()).encode())
     protocol = Protocol(
         data=f"{data}, {arguments.split}",
-        development=arguments.development,
+        fold=Fold.parse(arguments.fold),
         degrade=degrade,
         **way,
     )
@@ -111,7 +112,7 @@ def run(file: str, way: dict[str, object], degrade: int | None, arguments: argpa
         model_path(file).stem,
         content.hexdigest()[:12],
         arguments.split,
-        arguments.development,
+        (arguments.fold or "all").replace("/", "of"),
         degrade,
         *way.values(),
     ]

@@ -91,8 +91,8 @@ BAD = {
         ["float16, dynamic and int8", "float32"],
     ),
     "leaving out of nothing": (
-        ["export", "runs/none", "--out", "x.tflite", "--precision", "int8", "--development", "5"],
-        ["--development leaves videos of --calibrate DIR out"],
+        ["export", "runs/none", "--out", "x.tflite", "--precision", "int8", "--fold", "0/4"],
+        ["--fold leaves videos of --calibrate DIR out"],
     ),
     "float ends of a file with none other": (
         ["export", "runs/none", "--out", "x_int8_float_io.tflite", "--precision", "dynamic", "--float-io"],

@@ -130,6 +130,8 @@ def test_wrong_types_are_named(tmp_path, override, words):
         ("training.learning_rate=0", ["training.learning_rate"]),
         ("training.augmentation.flip=2", ["training.augmentation.flip", "2"]),
         ("training.augmentation.zoom=[2, 1]", ["training.augmentation.zoom"]),
+        ("data.fold=4", ["data.fold", "0 to 3", "4"]),
+        ("data.folds=9", ["data.folds", "2 to 8", "9"]),
     ],
 )
 def test_values_out_of_range_are_named(tmp_path, override, words):
@@ -243,6 +245,7 @@ network:
   neck: {filters: 64}
 training:
   augmentation: {colour: 0.2}
+data: {path: sky, development_sources: 25}
 """
 PRESENT = """
 network:
@@ -253,6 +256,7 @@ network:
   reduction: {filters: 64}
 training:
   augmentation: {color: 0.2}
+data: {path: sky, fold: 0, folds: 4}
 """
 
 
@@ -270,6 +274,7 @@ def test_former_keys_still_load_and_a_warning_names_the_present_ones(tmp_path, c
             "network.entropy.form is now called network.entropy.gain",
             "network.neck is now called network.reduction",
             "training.augmentation.colour is now called training.augmentation.color",
+            "data.development_sources is now called data.fold",
             "network.entropy.gain: mean_keeping is now 2",
         )
     ]
@@ -281,6 +286,18 @@ def test_an_override_may_use_a_former_key():
     both = {"name": "n", "classes": ["a"], "memory": {"place": "conv3", "attach_to": "conv4"}}
     with pytest.raises(InputError, match=r"network\.memory\.place is the former name of network\.memory\.attach_to"):
         config_from_dict({"network": both})
+
+
+@pytest.mark.parametrize(
+    ("value", "fold", "refused"), [("25", 0, None), ("0", None, None), ("-1", None, "-1"), ("many", None, "many")]
+)
+def test_any_number_of_development_recordings_is_the_first_fold(value, fold, refused):
+    override = [f"data.development_sources={value}"]
+    if refused:
+        with pytest.raises(InputError, match=rf"data\.fold.*{refused}"):
+            load_config("quickstart", override)
+    else:
+        assert load_config("quickstart", override).data.fold == fold
 
 
 def test_networks_stored_with_former_keys_load_without_a_word(caplog):

@@ -11,6 +11,7 @@ from tiny import CLASSES
 
 from edge.errors import InputError
 from edge.results import Detection
+from keras_sge.config import Fold
 from keras_sge.data import FrameLabels, SyntheticSky, Video, VideoDataset
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
@@ -290,8 +291,8 @@ def test_listed_frames_are_scored(tmp_path):
     assert list(zip(records.videos.tolist(), records.frame_ids.tolist(), strict=True)) == [(0, 0), (0, 3), (2, 1)]
     assert seen == ["reset", *range(4), "reset", *range(2)]
     assert "frames listed in list.txt" in records.protocol and str(tmp_path) not in records.protocol
-    # A development split lacks listed videos by design.
-    records, _ = run_frames(dataset, frames=str(tmp_path / "list.txt"), development=2)
+    # A fold lacks listed videos by design.
+    records, _ = run_frames(dataset, frames=str(tmp_path / "list.txt"), fold=Fold(0))
     assert len(records) < 3
     for line, words in (("val/V_B_9_1/000000 1", "V_B_9_1"), ("val/V_A_3_1/000003 1", "0 to 2")):
         (tmp_path / "list.txt").write_text(f"{line}\n")
@@ -308,16 +309,40 @@ def test_long_videos_are_read_in_parts():
     assert max(stop - start for _, start, stop in dataset.asked) < 250
 
 
-def test_development_and_degraded_frames_are_what_the_protocol_says():
+def test_a_fold_and_degraded_frames_are_what_the_protocol_says():
     dataset = Frames(*["1" * 12] * 4, names=["V_A_1_1", "V_A_1_2", "V_A_2_1", "V_A_3_1"])
-    records, seen = run_frames(dataset, development=1, degrade=3, data="made, val")
+    records, seen = run_frames(dataset, fold=Fold(0), degrade=3, data="made, val")
     assert len(set(records.sources)) == 1 and len(records) == 12 * len(records.video_names)
-    assert records.protocol.startswith("made, val; development split: 1 source videos; degraded frames, seed 3")
-    assert records.degrade == 3 and seen != run_frames(dataset, development=1)[1]
+    assert records.protocol.startswith("made, val; fold 0/4, held back; degraded frames, seed 3")
+    assert records.degrade == 3 and seen != run_frames(dataset, fold=Fold(0))[1]
     assert run_frames(dataset)[0].degrade is None
 
 
-@pytest.mark.parametrize("wrong", [{"development": 0}, {"degrade": -1}, {"average_scores": "video"}])
+def test_figures_of_blocks_and_their_spread(tmp_path):
+    # Eight recordings of one class, of which the last two are never found: a block each.
+    names = [f"V_A_{number}_{window}" for number in range(1, 9) for window in (1, 2)]
+    dataset = Frames(*["1" * 3] * 16, names=names)
+    answers = [*truths(dataset)][:36] + [[]] * 12
+    records = record_detections(FakeDetector(answers), dataset)
+    assert records.blocks.tolist() == [n // 2 for n in range(16)] and records.fps.tolist() == [30.0] * 16
+    result = score_records(records)
+    assert result.map50_by_block == {str(n): float(n < 6) for n in range(8)} and result.map50 == 0.75
+    assert result.map50_spread == {"std": pytest.approx(np.std([1] * 6 + [0] * 2, ddof=1)), "smallest": 0, "largest": 1}
+    assert "**0.750** +- 0.463 over blocks, 0.000 to 1.000" in result.table()
+    # A fold's clips keep the blocks that they have in the whole split.
+    assert record_detections(FakeDetector(answers), dataset, Protocol(fold=Fold(3))).blocks.tolist() == [6, 6, 7, 7]
+    records.save(tmp_path / "blocks.npz")
+    back = DetectionRecords.load(tmp_path / "blocks.npz")
+    np.testing.assert_array_equal(back.blocks, records.blocks)
+    # Records of before know no block.
+    with np.load(tmp_path / "blocks.npz") as archive:
+        former = {name: archive[name] for name in archive if name not in ("blocks", "fps")}
+    np.savez(tmp_path / "former.npz", **former)
+    former = score_records(DetectionRecords.load(tmp_path / "former.npz"))
+    assert former.map50_by_block == former.map50_spread == {} and former.map50 == 0.75
+
+
+@pytest.mark.parametrize("wrong", [{"degrade": -1}, {"average_scores": "video"}])
 def test_protocols_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
         Protocol(**wrong)

@@ -9,6 +9,7 @@ from keras_sge.evaluation import DetectionRecords
 
 KEYS = {"map50", "ap50", "boxes", "frames", "clips", "protocol", "runtime"}
 MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors", "unlabelled", "ignored"}
+MORE |= {"map50_by_block", "map50_spread"}
 
 
 @pytest.fixture
@@ -57,8 +58,10 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
 
 BAD = {
     "a negative seed": (["--degrade", "-1"], ["-1"]),
-    "no development videos": (["--development", "0"], ["0"]),
-    "too many development videos": (["--development", "9"], ["9"]),
+    "a number for a fold": (["--fold", "1"], ["K/N, such as 0/4", "Received: 1"]),
+    "a fold past the last": (["--fold", "4/4"], ["K from 0 to N - 1", "4/4"]),
+    "more folds than blocks": (["--fold", "0/9"], ["N from 2 to 8", "0/9"]),
+    "a fold of too few recordings": (["--fold", "3/8"], ["fold 3/8", "none", "recordings"]),
     "unknown frames": (["--frames", "some.txt"], ["some.txt"]),
     "an empty frame list": (["--frames", "empty.txt"], ["empty.txt"]),
     "a frame list of another set": (["--frames", "list.txt"], ["ILSVRC2015_val_00000000"]),
@@ -82,7 +85,7 @@ def test_mistakes_are_named_and_leave_nothing(name, folder, tiny_tflite, tiny_co
     assert {path.name for path in folder.iterdir()} == {"empty.txt", "list.txt"}
 
 
-@pytest.mark.parametrize("arguments", [["--average-scores", "video"], ["--degrade", "much"], ["--development", "1.5"]])
+@pytest.mark.parametrize("arguments", [["--average-scores", "video"], ["--degrade", "much"]])
 def test_unknown_words_exit_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "none.tflite", *arguments])

@@ -13,7 +13,7 @@ from edge.cli.main import main as edge_main
 from edge.metadata import read_model
 from keras_sge.cli.main import main
 from keras_sge.cli.own_data import evaluate_command, take_own_data
-from keras_sge.config import AnchorConfig, Config, DataConfig, TrainingConfig, config_to_dict, load_config
+from keras_sge.config import AnchorConfig, Config, DataConfig, Fold, TrainingConfig, config_to_dict, load_config
 from keras_sge.config.run_folder import RunFolder, run_data
 
 NETWORK = tiny_config(memory=None, entropy=None, extras=(), anchors=AnchorConfig(sizes=(12.0, 24.0, 40.0)))
@@ -29,7 +29,7 @@ def write_run(folder, **data):
 
 
 def given(model, **options):
-    return argparse.Namespace(**{"model": model, "data": None, "split": None, "development": None, **options})
+    return argparse.Namespace(**{"model": model, "data": None, "split": None, "fold": None, **options})
 
 
 MAPS = {"path": "sky", "train_split": "learn", "validation_split": "judge"}
@@ -40,11 +40,11 @@ MAPS = {"path": "sky", "train_split": "learn", "validation_split": "judge"}
     [
         (MAPS, {}, False, ("sky", "judge", None)),
         (MAPS, {}, True, ("sky", "learn", None)),
-        ({**MAPS, "development_sources": 5}, {}, False, ("sky", "learn", 5)),
-        ({**MAPS, "development_sources": 5}, {}, True, ("sky", "learn", 5)),
-        ({**MAPS, "development_sources": 5}, {"split": "test"}, False, ("sky", "test", None)),
-        ({**MAPS, "development_sources": 5}, {"data": "sea"}, False, ("sea", "val", None)),
-        ({**MAPS, "development_sources": 5}, {"data": "sea"}, True, ("sea", "train", None)),
+        ({**MAPS, "fold": 1}, {}, False, ("sky", "learn", Fold(1))),
+        ({**MAPS, "fold": 1}, {}, True, ("sky", "learn", Fold(1))),
+        ({**MAPS, "fold": 1}, {"split": "test"}, False, ("sky", "test", None)),
+        ({**MAPS, "fold": 1}, {"data": "sea"}, False, ("sea", "val", None)),
+        ({**MAPS, "fold": 1}, {"data": "sea"}, True, ("sea", "train", None)),
         ({}, {}, False, (None, "val", None)),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_run_s_data_are_those_that_it_was_trained_on(data, options, training, 
     (run / "step.tflite").touch()
     arguments = given(run / file, **options)
     take_own_data(arguments, "data", training)
-    assert (arguments.data, arguments.split, arguments.development) == expected
+    assert (arguments.data, arguments.split, arguments.fold) == expected
     assert ("the run's own data: sky" in capsys.readouterr().out) == (expected[0] == "sky")
 
 
@@ -66,8 +66,8 @@ def test_a_model_of_no_run_has_no_data(tmp_path, monkeypatch):
 
 
 def test_the_command_for_a_file_is_that_of_its_run(tmp_path):
-    data = DataConfig(path="my sky", development_sources=3)
-    expected = ["sge", "evaluate", "x.tflite", "--data", "my sky", "--split", "train", "--development", "3"]
+    data = DataConfig(path="my sky", fold=0, folds=2)
+    expected = ["sge", "evaluate", "x.tflite", "--data", "my sky", "--split", "train", "--fold", "0/2"]
     assert evaluate_command("x.tflite", ("kite",), data) == [expected]
     assert evaluate_command("x.tflite", NETWORK.classes, None) == [["sge", "evaluate", "x.tflite"]]
     # The built-in set has no such objects.
@@ -124,15 +124,11 @@ def test_a_run_is_evaluated_calibrated_and_looked_at_on_its_own_data(trained, mo
 def test_qat_takes_the_data_of_the_run_that_it_starts_from(tmp_path, capsys):
     from quantization.cli.qat import _config
 
-    run, names = write_run(tmp_path / "run", **MAPS, development_sources=2), argparse.Namespace(set=[], epochs=None)
+    run, names = write_run(tmp_path / "run", **MAPS, fold=2, folds=8), argparse.Namespace(set=[], epochs=None)
     names.resume, names.start, names.config, names.data = False, str(run), "quickstart", None
     data = _config(names, tmp_path / "qat").data
-    assert (data.path, data.train_split, data.validation_split, data.development_sources) == (
-        "sky",
-        "learn",
-        "judge",
-        2,
-    )
+    assert (data.path, data.train_split, data.validation_split) == ("sky", "learn", "judge")
+    assert data.held_back == Fold(2, 8)
     assert "sky" in capsys.readouterr().out
     names.config = "skyzoom192"
     assert _config(names, tmp_path / "qat").data == load_config("skyzoom192").data

@@ -1,18 +1,17 @@
 """Data sets made from others: mixed, split by source, degraded."""
 
 import dataclasses
-import hashlib
 
 import cv2
 import numpy as np
 import pytest
 
 from edge.errors import InputError
-from keras_sge.config import DataConfig, NetworkConfig
+from keras_sge.config import DataConfig, Fold, NetworkConfig
 from keras_sge.data import FrameLabels, Video, VideoDataset, data_notes, open_dataset, write_coco_vid
 from keras_sge.data.augmentation import KINDS, Degradation
 from keras_sge.data.formats.backgrounds import BackgroundVideos
-from keras_sge.data.splits import development_split, source_name
+from keras_sge.data.splits import fold_split, source_name, video_blocks
 from keras_sge.data.views import CachedVideos, DegradedVideos, MixedVideos, PickedFrames, VideoSubset
 
 
@@ -135,20 +134,64 @@ def test_a_window_knows_its_recording(video, source):
     assert source_name(video) == source
 
 
-def test_development_videos_are_whole_sources_by_the_hash_of_their_names():
-    names = [f"V_BIRD_{source:03d}_{window}" for source in range(8) for window in range(3)]
-    training, development = development_split(Numbered(names), 3)
-    by_hash = sorted({source_name(n) for n in names}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
-    assert {source_name(video.name) for video in development.videos} == set(by_hash[:3])
-    assert sorted(v.name for part in (training, development) for v in part.videos) == sorted(names)
-    place = names.index(development.videos[4].name)
-    assert development.read(4, 2, 3)[0, 0, 0, 0] == np.uint8(10 * place + 2)
-    assert development.labels(4)[0].classes[0] == place % 2
+def test_blocks_are_neighbours_by_number_class_by_class():
+    # Numbers of one digit and of two: 9 stands before 10. Odd videos show drones, and a recording what it shows most.
+    names = [
+        f"V_{kind}_{number}_{window}" for number in range(1, 17) for window in (1, 2) for kind in ("BIRD", "DRONE")
+    ]
+    blocks = dict(zip(names, video_blocks(Numbered(names)).tolist(), strict=True))
+    for kind in ("BIRD", "DRONE"):
+        assert [blocks[f"V_{kind}_{number}_2"] for number in range(1, 17)] == [n // 2 for n in range(16)]
+    assert all(blocks[name] == blocks[f"{source_name(name)}_1"] for name in names)
 
 
-def test_a_development_split_leaves_something_to_train_on():
-    with pytest.raises(InputError, match="has 2"):
-        development_split(Numbered(["V_A_1_0", "V_A_2_0"]), 2)
+def test_blocks_go_by_what_a_recording_shows_most_and_are_nearly_equal():
+    names = [*(f"V_{number:03d}_{window}" for number in range(11) for window in range(3)), "EMPTY_1", "EMPTY_2"]
+    videos = Numbered(names)
+    shown = {
+        name: (0 if window < 2 else 1)
+        for number in range(11)
+        for window in range(3)
+        for name in [names[3 * number + window]]
+    }
+    labels = videos.labels(0)
+
+    def read_labels(index):
+        if names[index] not in shown:
+            return [FrameLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))] * 4
+        return [dataclasses.replace(frame, classes=np.int32([shown[names[index]]])) for frame in labels]
+
+    videos.labels = read_labels
+    blocks = video_blocks(videos)
+    # Eleven recordings of birds, one or two a block, and two of nothing at all, cut by themselves.
+    assert blocks[:33:3].tolist() == [0, 0, 1, 2, 2, 3, 4, 5, 5, 6, 7] and blocks[33:].tolist() == [0, 4]
+
+
+def test_a_fold_holds_whole_blocks_and_all_folds_hold_everything_once():
+    names = [f"V_BIRD_{source:03d}_{window}" for source in range(16) for window in range(2)]
+    dataset = Numbered(names)
+    for folds in (2, 3, 4, 8):
+        held_back = []
+        for index in range(folds):
+            training, development = fold_split(dataset, Fold(index, folds))
+            assert sorted(v.name for part in (training, development) for v in part.videos) == sorted(names)
+            assert {source_name(v.name) for v in training.videos}.isdisjoint(
+                source_name(v.name) for v in development.videos
+            )
+            held_back += [video.name for video in development.videos]
+        # In order and without a gap: few borders are shared.
+        assert held_back == names
+    _, development = fold_split(dataset, Fold(1))
+    place = names.index(development.videos[3].name)
+    assert development.read(3, 2, 3)[0, 0, 0, 0] == np.uint8(10 * place + 2)
+    assert development.labels(3)[0].classes[0] == place % 2
+
+
+def test_a_fold_leaves_something_on_either_side():
+    with pytest.raises(InputError, match="fold 0/4 would hold all of the data set's 1 recordings"):
+        fold_split(Numbered(["V_A_1_0", "V_A_1_1"]), Fold(0))
+    with pytest.raises(InputError, match="fold 3/4 would hold none"):
+        fold_split(Numbered(["V_A_1_0", "V_A_1_1"]), Fold(3))
 
 
 def test_the_degraded_protocol_depends_on_seed_video_and_frame_only():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge.cli.run_command import add_json_option, json_output
 from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
+from keras_sge.config import Fold
 from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ EPILOG = """examples:
   sge evaluate first.tflite --data data/sky --split val --json val.json
   sge evaluate first.tflite --data data/sky --degrade 1        half of the frames degraded, the same for every model
   sge evaluate first.tflite --data data/sky --degrade 1 --reset-every-frame --records reset.npz
-  sge evaluate first.tflite --data data/sky --split train --development 12 --average-scores clip
+  sge evaluate first.tflite --data data/sky --split train --fold 0/4 --average-scores clip
   sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
 By default every frame of every clip is run in order with carried state. AP is taken at IoU 0.5 with all-point
@@ -50,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the .tflite runtime (default: 2)")
     what = parser.add_argument_group("what is run")
-    what.add_argument(
-        "--development", type=int, metavar="N", help="of the split, only the N source videos kept for development"
-    )
+    what.add_argument("--fold", metavar="K/N", help="of the split, only the recordings that fold K of N holds back")
     what.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     what.add_argument(
         "--frames",
@@ -98,6 +97,7 @@ def _evaluated(arguments: argparse.Namespace) -> EvaluationResult:
     from keras_sge.evaluation.pictures import check_pictures_path
     from keras_sge.evaluation.records import check_records_path
 
+    arguments.fold = Fold.parse(arguments.fold)
     take_own_data(arguments, "data", training=False)
     if needs_keras(arguments.model):
         import_keras()
@@ -129,7 +129,7 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
     where = Path(arguments.data).resolve().name if arguments.data else "built-in synthetic set"
     return Protocol(
         data=f"{where}, {arguments.split}",
-        development=arguments.development,
+        fold=arguments.fold,
         degrade=arguments.degrade,
         frames=arguments.frames,
         reset_every_frame=arguments.reset_every_frame,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_sge.config import DataConfig
+from keras_sge.config import DataConfig, Fold
 from keras_sge.config.run_folder import run_data
 
 
@@ -15,16 +15,16 @@ def take_own_data(arguments: argparse.Namespace, key: str, training: bool) -> No
     """Fills in where a model's own data are, if the command line does not say, and prints what was taken.
 
     Args:
-        arguments: with `model`, `split`, `development` and the option for the data's directory; `split` becomes a name
+        arguments: with `model`, `split`, `fold` and the option for the data's directory; `split` becomes a name
             in any case. key: that option's name. training: whether the training split is wanted.
     """
     own = run_data(arguments.model) if getattr(arguments, key) is None else None
     if own is not None and own.path is not None:
         setattr(arguments, key, own.path)
         if arguments.split is None:
-            arguments.split, arguments.development = _split(own, training, arguments.development)
-        part = f", {'without' if training else 'only'} {arguments.development} development sources"
-        print(f"the run's own data: {own.path}, {arguments.split}{part if arguments.development else ''}")
+            arguments.split, arguments.fold = _split(own, training, arguments.fold)
+        part = f", {'without' if training else 'only'} fold {arguments.fold}"
+        print(f"the run's own data: {own.path}, {arguments.split}{part if arguments.fold else ''}")
     arguments.split = arguments.split or ("train" if training else "val")
 
 
@@ -41,9 +41,9 @@ def evaluate_command(model: str | Path, classes: Sequence[str], data: DataConfig
         return [command] if set(classes) == set(SyntheticSky.classes) else []
     # A file in the run folder finds them by itself.
     if run_data(model) != data:
-        split, development = _split(data, False, None)
+        split, fold = _split(data, False, None)
         command += ["--data", data.path, "--split", split]
-        command += ["--development", str(development)] if development else []
+        command += ["--fold", str(fold)] if fold else []
     return [command]
 
 
@@ -54,6 +54,6 @@ def print_next(*commands: Sequence[str]) -> None:
         print(f"  {shlex.join(words)}")
 
 
-def _split(data: DataConfig, training: bool, development: int | None) -> tuple[str, int | None]:
-    development = development or data.development_sources or None
-    return (data.train_split if training or development else data.validation_split), development
+def _split(data: DataConfig, training: bool, fold: Fold | None) -> tuple[str, Fold | None]:
+    fold = fold or data.held_back
+    return (data.train_split if training or fold else data.validation_split), fold

@@ -9,7 +9,7 @@ from keras_sge.config.config import (
     load_config,
 )
 from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
-from keras_sge.config.training import AugmentationConfig, DataConfig, QatConfig, TrainingConfig
+from keras_sge.config.training import AugmentationConfig, DataConfig, Fold, QatConfig, TrainingConfig
 
 __all__ = [
     "AnchorConfig",
@@ -17,6 +17,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "EntropyConfig",
+    "Fold",
     "MemoryConfig",
     "NetworkConfig",
     "QatConfig",

@@ -21,6 +21,7 @@ _RENAMED_KEYS = {
     "network.entropy.form": "network.entropy.gain",
     "network.neck": "network.reduction",
     "training.augmentation.colour": "training.augmentation.color",
+    "data.development_sources": "data.fold",
 }
 _RENAMED_VALUES = {
     "network.memory.kind": {"neck": "reduction"},
@@ -103,6 +104,8 @@ def migrate(document: Any, source: str | None, root: str = "") -> Any:
         if new_name in parent:
             raise InputError(f"{old} is the former name of {new}, and both are set. Remove {old}.")
         # In the same place, so that a rewritten file reads as before.
+        if old == "data.development_sources":
+            parent[old_name] = _fold(parent[old_name])
         items = [(new_name if name == old_name else name, value) for name, value in parent.items()]
         parent.clear()
         parent.update(items)
@@ -116,6 +119,11 @@ def migrate(document: Any, source: str | None, root: str = "") -> Any:
             if source is not None:
                 _logger.warning("%s: %s: %s is now %s", source, key, value, names[value])
     return document
+
+
+def _fold(sources: Any) -> Any:
+    """How many recordings were kept apart, as the fold that is: the first one, or none. The rest fails validation."""
+    return None if sources == 0 else 0 if isinstance(sources, int) and sources > 0 else sources
 
 
 def _copied(document: Any) -> Any:

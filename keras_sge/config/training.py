@@ -8,6 +8,9 @@ from pathlib import Path
 from edge.errors import InputError
 from keras_sge.config.network import one_of, positive
 
+# Blocks of neighbouring recordings in a class, see `keras_sge.data.splits.video_blocks`.
+BLOCKS = 8
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -43,14 +46,53 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One part of a split in cross-validation: of every class the blocks from `index` * 8 // `folds` to before
+    (`index` + 1) * 8 // `folds` are held back, the others are trained on. As text `index/folds`, such as `0/4`.
+
+    Attributes:
+        index: from 0. folds: 2 to 8.
+
+    Raises:
+        InputError: a number out of range.
+    """
+
+    index: int
+    folds: int = 4
+
+    def __post_init__(self):
+        if not 2 <= self.folds <= BLOCKS or not 0 <= self.index < self.folds:
+            raise InputError(f"a fold is K/N with N from 2 to {BLOCKS} and K from 0 to N - 1. Received: {self}")
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.folds}"
+
+    @property
+    def blocks(self) -> range:
+        """The blocks held back, of 0 to 7."""
+        return range(self.index * BLOCKS // self.folds, (self.index + 1) * BLOCKS // self.folds)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Fold | None:
+        """`0/4` as a fold, None as None; InputError for other text."""
+        if text is None:
+            return None
+        index, _, folds = text.partition("/")
+        if not (index.isdecimal() and folds.isdecimal()):
+            raise InputError(f"a fold is K/N, such as 0/4. Received: {text}")
+        return cls(int(index), int(folds))
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where clips come from.
 
     Attributes:
         path: a data set's directory, see `keras_sge.data.open`; null for the built-in synthetic set.
         train_split, validation_split: names of its splits.
-        development_sources: how many recordings are taken out of the training split, by a hash of their names, and used
-            for validation instead of `validation_split`, so that everything can be chosen on them; 0 for none.
+        fold: which part of the training split, 0 to `folds` - 1, is held back and validated on instead of
+            `validation_split`, so that everything can be chosen there: whole blocks of neighbouring recordings, see
+            `keras_sge.data.splits`; null trains on all of the split. folds: into how many parts it is cut, 2 to 8.
         mix_synthetic: videos of the built-in set mixed into the training split of `path`.
         background: a folder of videos in which nothing is to be detected; null for none.
         background_windows: windows cut from them and mixed into the training split of `path`.
@@ -61,7 +103,8 @@ class DataConfig:
     path: str | None = None
     train_split: str = "train"
     validation_split: str = "val"
-    development_sources: int = 0
+    fold: int | None = None
+    folds: int = 4
     mix_synthetic: int = 0
     background: str | None = None
     background_windows: int = 100
@@ -71,11 +114,19 @@ class DataConfig:
     cache_gb: float = 4.0
 
     def __post_init__(self):
-        for name in ("development_sources", "mix_synthetic"):
-            if getattr(self, name) < 0:
-                raise InputError(f"data.{name} must not be below 0. Received: {getattr(self, name)}")
+        if not 2 <= self.folds <= BLOCKS:
+            raise InputError(f"data.folds must be from 2 to {BLOCKS}. Received: {self.folds}")
+        if self.fold is not None and not 0 <= self.fold < self.folds:
+            raise InputError(f"data.fold must be from 0 to {self.folds - 1} (data.folds - 1). Received: {self.fold}")
+        if self.mix_synthetic < 0:
+            raise InputError(f"data.mix_synthetic must not be below 0. Received: {self.mix_synthetic}")
         if self.background_windows < 1:
             raise InputError(f"data.background_windows must be at least 1. Received: {self.background_windows}")
+
+    @property
+    def held_back(self) -> Fold | None:
+        """The part of the training split that is validated on; None where that is `validation_split`."""
+        return None if self.fold is None else Fold(self.fold, self.folds)
 
     def check_folders(self) -> None:
         """InputError where a folder that is named is missing: said before anything heavy is imported or read."""

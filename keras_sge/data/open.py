@@ -13,7 +13,7 @@ from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.coco_vid import CocoVid
 from keras_sge.data.formats.imagenet_vid import ImageNetVid
 from keras_sge.data.formats.mot_challenge import MotChallenge
-from keras_sge.data.splits import development_split
+from keras_sge.data.splits import fold_split
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.views import MixedVideos
 from keras_sge.progress import Progress, no_progress
@@ -96,12 +96,11 @@ def data_notes(dataset: VideoDataset, network: NetworkConfig) -> list[str]:
 
 
 def _own_videos(path: str, data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
-    if split != "train" and not data.development_sources:
+    if split != "train" and data.held_back is None:
         return open_videos(path, data.validation_split)
     videos = open_videos(path, data.train_split)
-    if data.development_sources:
-        training, development = development_split(videos, data.development_sources)
-        videos = training if split == "train" else development
+    if data.held_back is not None:
+        videos = fold_split(videos, data.held_back)[0 if split == "train" else 1]
     if split != "train":
         return videos
     mixed, size = [videos], max(network.input_size)

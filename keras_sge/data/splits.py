@@ -1,12 +1,16 @@
-"""Parts of a data set: development videos, recordings, lists of frames."""
+"""Parts of a data set: recordings, blocks of neighbouring ones and folds of blocks, lists of frames."""
 
 from __future__ import annotations
 
-import hashlib
 import re
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+
 from edge.errors import InputError
+from edge.video.pictures import natural_order
+from keras_sge.config.training import BLOCKS, Fold
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.views import VideoSubset
 
@@ -26,33 +30,47 @@ def source_name(video: str) -> str:
     return found[1] if found else video
 
 
-def development_split(dataset: VideoDataset, sources: int) -> tuple[VideoSubset, VideoSubset]:
-    """Splits by source: windows of one recording all fall on the same side.
+def video_blocks(dataset: VideoDataset) -> np.ndarray:
+    """The block of neighbouring recordings that each video belongs to: int (videos,), 0 to 7.
+
+    Recordings with neighbouring numbers often show one scene, so they stay together: the recordings of a class in the
+    natural order of their names are cut into eight runs of nearly equal length, block 0 to 7 of that class. A
+    recording's class is the most frequent one of its labels; those without an object are a class of their own.
+    """
+    counts: dict[str, np.ndarray] = {}
+    sources = [source_name(video.name) for video in dataset.videos]
+    for index, source in enumerate(sources):
+        total = counts.setdefault(source, np.zeros(len(dataset.classes), np.int64))
+        for frame in dataset.labels(index):
+            np.add.at(total, frame.classes, 1)
+    of_class: dict[int, list[str]] = defaultdict(list)
+    for source in sorted(counts, key=natural_order):
+        of_class[int(counts[source].argmax()) if counts[source].any() else -1].append(source)
+    block = {source: place * BLOCKS // len(group) for group in of_class.values() for place, source in enumerate(group)}
+    return np.array([block[source] for source in sources], np.int16)
+
+
+def fold_split(dataset: VideoDataset, fold: Fold) -> tuple[VideoSubset, VideoSubset]:
+    """Splits by blocks of recordings, see `video_blocks`.
 
     Args:
-        dataset: a training split. sources: how many source videos are taken out, those whose names have the smallest
-            SHA-256, so that the choice depends neither on the machine nor on a seed.
+        dataset: the whole of a split. fold: which blocks of every class are held back.
 
     Returns:
-        What is left for training, and the development videos.
+        What is left for training, and the videos held back.
 
     Raises:
-        InputError: the data set has no more than `sources` sources.
+        InputError: the data set has so few recordings that one of the two would be empty.
     """
-    names = sorted(
-        {source_name(video.name) for video in dataset.videos},
-        key=lambda name: hashlib.sha256(name.encode()).hexdigest(),
-    )
-    if len(names) <= sources:
+    held_back = np.isin(video_blocks(dataset), list(fold.blocks))
+    if held_back.all() or not held_back.any():
+        sources = len({source_name(video.name) for video in dataset.videos})
         raise InputError(
-            f"a development split takes {sources} source videos out and must leave at least one; the data set has "
-            f"{len(names)}. Ask for fewer: data.development_sources=0 takes none."
+            f"fold {fold} would hold {'all' if held_back.all() else 'none'} of the data set's {sources} recordings "
+            "back. Expected some on either side: take another fold, or fewer, or none (data.fold=null)."
         )
-    development = set(names[:sources])
-    sides: list[list[int]] = [[], []]
-    for index, video in enumerate(dataset.videos):
-        sides[source_name(video.name) in development].append(index)
-    return VideoSubset(dataset, sides[False]), VideoSubset(dataset, sides[True])
+    training, development = (VideoSubset(dataset, np.flatnonzero(side).tolist()) for side in (~held_back, held_back))
+    return training, development
 
 
 def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:

@@ -17,13 +17,20 @@ from edge.errors import InputError
 from edge.results import Detection
 from keras_sge.data import VideoDataset
 from keras_sge.data.motion import motion_iou
-from keras_sge.data.splits import source_name
+from keras_sge.data.splits import source_name, video_blocks
 from keras_sge.evaluation.averaging import AveragedDetector
 from keras_sge.evaluation.matches import match, mean_of_numbers
 from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1, coco_figures, error_breakdown
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
 from keras_sge.evaluation.records import DetectionRecords
-from keras_sge.evaluation.splits import SPLIT_PROTOCOL, frame_index_figures, motion_figures, weighted_motion_figures
+from keras_sge.evaluation.splits import (
+    SPLIT_PROTOCOL,
+    block_figures,
+    frame_index_figures,
+    motion_figures,
+    spread,
+    weighted_motion_figures,
+)
 from keras_sge.progress import Progress, no_progress
 
 Figures = dict[str, float | None]
@@ -74,8 +81,10 @@ def record_detections(
             f"the data set's classes differ from the model's. Data set: {', '.join(dataset.classes)}; model: "
             f"{', '.join(detector.labels)}. Name the data set with --data DIR; the built-in one has its own classes."
         )
+    # Of the whole split, of which a fold holds some.
+    blocks = {video.id: block for video, block in zip(dataset.videos, video_blocks(dataset).tolist(), strict=True)}
     dataset = protocol.videos(dataset)
-    choice = FrameChoice(protocol.frames, dataset, part=protocol.development is not None)
+    choice = FrameChoice(protocol.frames, dataset, part=protocol.fold is not None)
     class_of = np.array([detector.labels.index(name) for name in dataset.classes], np.int16)
     runner: Any = detector
     if protocol.average_scores:
@@ -122,6 +131,8 @@ def record_detections(
         video_ids=np.array([video.id for video in dataset.videos], np.int64),
         video_names=tuple(video.name for video in dataset.videos),
         sources=tuple(source_name(video.name) for video in dataset.videos),
+        blocks=np.array([blocks[video.id] for video in dataset.videos], np.int16),
+        fps=np.array([video.fps for video in dataset.videos], np.float32),
         degrade=protocol.degrade,
         protocol=protocol.text(detector.metadata),
         runtime=f"{detector.runtime.name} {detector.runtime.version}",
@@ -134,6 +145,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
     matches, classes = match(frames), len(records.labels)
     ap50 = [matches.average_precision(index) for index in range(classes)]
     best = best_f1(matches)
+    by_block = block_figures(matches, classes, records.blocks[records.videos])
     boxes = np.bincount(matches.object_classes, minlength=classes)
     return EvaluationResult(
         map50=mean_of_numbers(ap50),
@@ -144,6 +156,8 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         protocol=f"AP at IoU 0.5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
         f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
         runtime=records.runtime,
+        map50_by_block=_numbers(by_block),
+        map50_spread=_numbers(spread(by_block)),
         coco=_numbers(coco_figures(frames, classes)),
         motion=_numbers(motion_figures(matches, classes, records.true_motion)),
         motion_weighted=_numbers(weighted_motion_figures(matches, frames, classes, records.true_motion)),
@@ -165,6 +179,7 @@ class EvaluationResult:
         unlabelled: frames that were run and not scored, because nobody has labelled them.
         ignored: regions, such as COCO's crowds, in which detections are neither right nor wrong.
         protocol: how the figures were made. runtime: what ran the network.
+        map50_by_block: mAP@0.5 of the clips of each block of recordings. map50_spread: see `spread`.
         coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
         best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
     """
@@ -176,6 +191,8 @@ class EvaluationResult:
     clips: int
     protocol: str
     runtime: str
+    map50_by_block: Figures = field(default_factory=dict)
+    map50_spread: Figures = field(default_factory=dict)
     coco: Figures = field(default_factory=dict)
     motion: Figures = field(default_factory=dict)
     motion_weighted: Figures = field(default_factory=dict)
@@ -190,8 +207,9 @@ class EvaluationResult:
         rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
         for name, value in self.ap50.items():
             rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
-        rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}** |")
+        rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}**{self._spread_text()} |")
         for title, figures in (
+            ("mAP@0.5 by block", self.map50_by_block),
             ("COCO", self.coco),
             ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
@@ -205,6 +223,10 @@ class EvaluationResult:
                 "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
             )
         return "\n".join(rows)
+
+    def _spread_text(self) -> str:
+        low, high, deviation = (self.map50_spread.get(name) for name in ("smallest", "largest", "std"))
+        return "" if None in (low, high, deviation) else f" +- {deviation:.3f} over blocks, {low:.3f} to {high:.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON takes them; None stands for what could not be measured."""

@@ -171,7 +171,7 @@ def _check_pair(a: DetectionRecords, b: DetectionRecords) -> None:
     if differing:
         raise InputError(
             f"the two records differ in their {', '.join(differing)}, so that their figures cannot be paired. Evaluate "
-            "both models with the same data and the same --split, --development, --degrade and --frames."
+            "both models with the same data and the same --split, --fold, --degrade and --frames."
         )
 
 

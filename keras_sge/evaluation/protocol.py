@@ -10,9 +10,10 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.metadata import Metadata
+from keras_sge.config import Fold
 from keras_sge.data import FrameLabels, VideoDataset
 from keras_sge.data.augmentation import KINDS, Degradation
-from keras_sge.data.splits import development_split, read_frame_list
+from keras_sge.data.splits import fold_split, read_frame_list
 from keras_sge.data.views import DegradedVideos
 
 # Of each video, in the reference frame list of ImageNet VID.
@@ -39,7 +40,7 @@ class Protocol:
 
     Attributes:
         data: name of the data set and the split, for `text` only.
-        development: only this many source videos, those that `development_split` takes out; None for all.
+        fold: only the recordings that it holds back, see `keras_sge.data.splits`; None for all.
         degrade: seed of `DegradedVideos`, None for the frames as they are.
         frames: which are scored: `all`, `reference` or the path of a frame list, see `FrameChoice`.
         reset_every_frame: the network's state is reset before each frame instead of each clip.
@@ -50,15 +51,13 @@ class Protocol:
     """
 
     data: str = ""
-    development: int | None = None
+    fold: Fold | None = None
     degrade: int | None = None
     frames: str = "all"
     reset_every_frame: bool = False
     average_scores: str | None = None
 
     def __post_init__(self) -> None:
-        if self.development is not None and self.development < 1:
-            raise InputError(f"a development split needs at least 1 source video. Received: {self.development}")
         if self.degrade is not None and self.degrade < 0:
             raise InputError(f"the seed of degraded frames must be 0 or above. Received: {self.degrade}")
         if self.average_scores not in _AVERAGES:
@@ -68,10 +67,10 @@ class Protocol:
         """The part of `dataset` that is run, degraded if it shall be.
 
         Raises:
-            InputError: `dataset` has not enough source videos.
+            InputError: `dataset` has too few recordings.
         """
-        if self.development is not None:
-            dataset = development_split(dataset, self.development)[1]
+        if self.fold is not None:
+            dataset = fold_split(dataset, self.fold)[1]
         return dataset if self.degrade is None else DegradedVideos(dataset, self.degrade)
 
     def line(self) -> str:
@@ -87,7 +86,7 @@ class Protocol:
         """What is done to get from the data set to the detections, in words."""
         parts = [
             self.data,
-            f"development split: {self.development} source videos" if self.development else "",
+            f"fold {self.fold}, held back" if self.fold else "",
             "" if self.degrade is None else _degraded(self.degrade),
             f"{self._order()}{_AVERAGES[self.average_scores]}",
             f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"

@@ -46,6 +46,8 @@ _ARRAYS = {
     "videos": (1, "iu"),
     "frame_ids": (1, "iu"),
     "video_ids": (1, "iu"),
+    "blocks": (1, "iu"),
+    "fps": (1, "f"),
     "video_names": (1, "U"),
     "sources": (1, "U"),
     "labels": (1, "U"),
@@ -82,6 +84,8 @@ class DetectionRecords(Sequence[FrameRecord]):
         unlabelled: frames that were run and not scored, because nobody has labelled them.
         videos: int32 (frames,), index into `video_ids`. frame_ids: int32 (frames,), from 0 in the video.
         video_ids, video_names, sources: of each video that was run; a source is the recording it was cut from.
+        blocks: int16, the block of recordings that each video belongs to, see `keras_sge.data.splits`, -1 where it is
+            not known. fps: float32, frames per second of each video, NaN where not known. None for none known.
         degrade: seed of the degraded frames, None for clean ones.
         protocol: what was run. runtime: what ran the network.
     """
@@ -108,11 +112,13 @@ class DetectionRecords(Sequence[FrameRecord]):
     ignored: np.ndarray = None  # type: ignore[assignment]
     ignored_classes: np.ndarray = None  # type: ignore[assignment]
     ignored_counts: np.ndarray = None  # type: ignore[assignment]
+    blocks: np.ndarray = None  # type: ignore[assignment]
+    fps: np.ndarray = None  # type: ignore[assignment]
     unlabelled: int = 0
 
     def __post_init__(self) -> None:
-        if self.ignored is None:
-            for name, array in _no_regions(len(self.counts)).items():
+        for name, array in _nothing_known(len(self.counts), len(self.video_ids)).items():
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
@@ -183,8 +189,9 @@ class DetectionRecords(Sequence[FrameRecord]):
             with np.load(path, allow_pickle=False) as archive:
                 if str(archive["format"]) != _FORMAT:
                     raise ValueError(f"its format is {str(archive['format'])!r}, expected {_FORMAT!r}")
-                # Files from before regions were ignored have none.
-                known = {"unlabelled": 0, **_no_regions(len(archive["counts"])), **archive}
+                # Files from before regions were ignored and blocks were known have none.
+                nothing = _nothing_known(len(archive["counts"]), len(archive["video_ids"]))
+                known = {"unlabelled": 0, **nothing, **archive}
                 values = {name: known[name] for name in _ARRAYS}
                 values |= {"protocol": current_words(str(archive["protocol"])), "runtime": str(archive["runtime"])}
                 seed, unlabelled = int(archive["degrade"]), int(known["unlabelled"])
@@ -204,8 +211,10 @@ def check_records_path(path: str | Path) -> None:
         raise InputError(f"records are written as .npz. Received: {path}")
 
 
-def _no_regions(frames: int) -> dict[str, np.ndarray]:
+def _nothing_known(frames: int, videos: int) -> dict[str, np.ndarray]:
     return {
+        "blocks": np.full(videos, -1, np.int16),
+        "fps": np.full(videos, np.nan, np.float32),
         "ignored": np.zeros((0, 4), np.float32),
         "ignored_classes": np.zeros(0, np.int16),
         "ignored_counts": np.zeros(frames, np.int32),
@@ -228,7 +237,7 @@ def _check(values: dict[str, np.ndarray]) -> None:
         ("classes", "scores"),
         ("true_classes", "true_tracks", "true_motion"),
         ("videos", "frame_ids"),
-        ("video_ids", "video_names", "sources"),
+        ("video_ids", "video_names", "sources", "blocks", "fps"),
     )
     for first, *others in groups:
         if any(len(values[other]) != len(values[first]) for other in others):

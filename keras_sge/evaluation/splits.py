@@ -1,8 +1,8 @@
-"""mAP of parts of a data set: by speed of the objects, by position in the clip."""
+"""mAP of parts of a data set: by speed of the objects, by position in the clip, by block of recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,9 @@ SPLIT_PROTOCOL = (
     "motion IoU of an object at t is its mean IoU with its track at t-10..t+10, slow > 0.9, medium 0.7-0.9, fast < "
     "0.7, objects of other speeds ignored; motion: every false positive counts; motion_weighted: a false positive "
     "nearest to an ignored object does not count, one in a frame without its class counts by the share of objects of "
-    "that speed (MEGA's code); frame_index: only frames of that position in their clip, counted from 1"
+    "that speed (MEGA's code); frame_index: only frames of that position in their clip, counted from 1; block: the "
+    "recordings of a class in order of their numbers, cut into eight runs, mAP of the clips of one run of every class; "
+    "std over blocks is that of a sample"
 )
 
 
@@ -77,6 +79,31 @@ def frame_index_figures(matches: Matches, classes: int, frame_ids: np.ndarray) -
         name: matches.mean_average_precision(classes, frames=(frame_ids + 1 >= first) & (frame_ids + 1 <= last))
         for name, (first, last) in _POSITIONS.items()
     }
+
+
+def block_figures(matches: Matches, classes: int, blocks: np.ndarray) -> dict[str, float]:
+    """mAP@0.5 of the frames of each block of recordings, in the order of their numbers.
+
+    Args:
+        blocks: int (frames,), see `keras_sge.data.splits.video_blocks`; -1 where it is not known.
+    """
+    known = np.unique(blocks[blocks >= 0]).tolist()
+    return {str(block): matches.mean_average_precision(classes, frames=blocks == block) for block in known}
+
+
+def spread(figures: Mapping[str, float]) -> dict[str, float]:
+    """How much a figure differs from block to block.
+
+    Args:
+        figures: by block, NaN where there is nothing to measure.
+
+    Returns:
+        `std`, the standard deviation of a sample, `smallest` and `largest`; empty for fewer than two numbers.
+    """
+    values = [value for value in figures.values() if not np.isnan(value)]
+    if len(values) < 2:
+        return {}
+    return {"std": float(np.std(values, ddof=1)), "smallest": min(values), "largest": max(values)}
 
 
 def _overlap_by_speed(

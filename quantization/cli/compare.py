@@ -7,7 +7,7 @@ import argparse
 HELP = "compare files of one network: size, time, mAP, memory over time, layers"
 EPILOG = """examples:
   sge compare float32.tflite float16.tflite int8.tflite --data data/sky --split val --out report
-  sge compare float32.tflite int8.tflite --data data/sky --split train --development 12 --out report
+  sge compare float32.tflite int8.tflite --data data/sky --split train --fold 0/4 --out report
   sge compare float32.tflite int8.tflite --data data/sky --frames 10000 --out report  ten laps without a reset
   sge compare float32.tflite int8.tflite --data data/sky --tflite-runtime .venv-tflite/bin/python --out report
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="a data set's directory")
     parser.add_argument("--split", default="val", metavar="NAME", help="default: val")
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
-    parser.add_argument("--development", type=int, metavar="N", help="only the N source videos kept for development")
+    parser.add_argument("--fold", metavar="K/N", help="only the recordings that fold K of N holds back")
     parser.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
     parser.add_argument(
         "--frames",
@@ -50,13 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     need_packages("tqdm", "matplotlib")
     check_folder(arguments.out)
 
+    from keras_sge.config import Fold
     from keras_sge.data.open import open_videos
     from keras_sge.evaluation import Protocol
     from keras_sge.progress import progress_bar
     from quantization import compare_files
 
     data = Path(arguments.data).resolve().name
-    protocol = Protocol(f"{data}, {arguments.split}", arguments.development, arguments.degrade)
+    protocol = Protocol(f"{data}, {arguments.split}", Fold.parse(arguments.fold), arguments.degrade)
     comparison = compare_files(
         arguments.models,
         open_videos(arguments.data, arguments.split),
@@ -81,7 +82,7 @@ def _command(arguments: argparse.Namespace, data: str) -> str:
     from pathlib import Path
 
     words = ["sge compare", *(Path(model).name for model in arguments.models), f"--data {data}"]
-    for name in ("split", "development", "degrade", "frames", "agreement_frames", "rounds", "threads"):
+    for name in ("split", "fold", "degrade", "frames", "agreement_frames", "rounds", "threads"):
         if getattr(arguments, name) is not None:
             words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
     return " ".join(words)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_sge.cli.own_data import evaluate_command, print_next, take_own_data
+from keras_sge.config import Fold
 from keras_sge.config.run_folder import run_data
 from quantization.cli.tensorflow_backend import need_tensorflow
 
@@ -54,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "nothing)",
     )
     rounded.add_argument("--split", metavar="NAME", help="the data set's split (default: the run's, or train)")
-    rounded.add_argument(
-        "--development", type=int, metavar="N", help="leave out the N source videos kept for development"
-    )
+    rounded.add_argument("--fold", metavar="K/N", help="leave out the recordings that fold K of N holds back")
     rounded.add_argument(
         "--calibration-clips", type=int, default=32, metavar="N", help="videos, up to 30 frames of each (default: 32)"
     )
@@ -76,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.precision not in PRECISIONS:
         raise InputError(f"--precision must be one of {', '.join(PRECISIONS)}. Received: {arguments.precision}")
+    arguments.fold = Fold.parse(arguments.fold)
     _check_calibration_options(arguments)
     recipe = recipe_named(_recipe_name(arguments))
     check_file_name(arguments.out, recipe)
@@ -104,8 +104,8 @@ def _check_calibration_options(arguments: argparse.Namespace) -> None:
         raise InputError("--calibrate goes with --precision float16, dynamic and int8. Received: float32")
     if arguments.float_io and arguments.precision != "int8":
         raise InputError(f"--float-io goes with --precision int8. Received: {arguments.precision}")
-    if arguments.development and not arguments.calibrate:
-        raise InputError("--development leaves videos of --calibrate DIR out; give a DIR with it.")
+    if arguments.fold and not arguments.calibrate:
+        raise InputError("--fold leaves videos of --calibrate DIR out; give a DIR with it.")
     if arguments.precision == "int8" and arguments.entropy != "host":
         raise InputError("--entropy graph has float operators inside, int8 files have none. Leave it out.")
 
@@ -128,14 +128,14 @@ def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) 
 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
     from keras_sge.data import open_videos
-    from keras_sge.data.splits import development_split
+    from keras_sge.data.splits import fold_split
     from quantization import CalibrationSource
 
     if not arguments.calibrate:
         return CalibrationSource.synthetic(clip_model.config, arguments.calibration_clips, arguments.seed)
     videos = open_videos(arguments.calibrate, arguments.split)
     name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
-    if arguments.development:
-        videos = development_split(videos, arguments.development)[0]
-        name += f" without {arguments.development} development sources"
+    if arguments.fold:
+        videos = fold_split(videos, arguments.fold)[0]
+        name += f" without fold {arguments.fold}"
     return CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)

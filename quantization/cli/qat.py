@@ -107,7 +107,8 @@ def _config(arguments: argparse.Namespace, folder: Path) -> Config:
             path=own.path,
             train_split=own.train_split,
             validation_split=own.validation_split,
-            development_sources=own.development_sources,
+            fold=own.fold,
+            folds=own.folds,
         )
         return dataclasses.replace(config, data=data)
     return config
