@@ -98,6 +98,16 @@ def test_validation_clips_are_others_than_those_of_training(sky):
     assert not np.array_equal(loader(sky, augment=False)[0][0]["image"], loader(sky)[0][0]["image"])
 
 
+def test_a_gray_clip_has_lost_its_colors_in_every_frame():
+    colors = np.broadcast_to(np.uint8([40, 120, 220]), (6, 64, 80, 3)).copy()
+    dataset = Memory([colors], [(20, 24, 44, 40)], [0])
+    colorful, gray = (
+        loader(dataset, augmentation=AugmentationConfig(gray=share, color=0.0))[0][0]["image"] for share in (0.0, 1.0)
+    )
+    assert np.ptp(colorful, axis=-1).min() > 1
+    assert np.ptp(gray, axis=-1).max() == 0
+
+
 def test_a_still_clip_stays_still_under_augmentation():
     rng = np.random.default_rng(0)
     frame = cv2.GaussianBlur(rng.integers(0, 256, (64, 80, 3), np.uint8), (0, 0), 2)

@@ -11,7 +11,7 @@ from keras_sge.config import DataConfig, Fold, NetworkConfig
 from keras_sge.data import FrameLabels, Video, VideoDataset, data_notes, open_dataset, write_coco_vid
 from keras_sge.data.augmentation import KINDS, Degradation
 from keras_sge.data.formats.backgrounds import BackgroundVideos
-from keras_sge.data.splits import fold_split, source_name, video_blocks
+from keras_sge.data.splits import apart_from, fold_split, source_name, video_blocks
 from keras_sge.data.views import CachedVideos, DegradedVideos, MixedVideos, PickedFrames, VideoSubset
 
 
@@ -299,3 +299,23 @@ def test_a_configuration_mixes_background_into_training_only(street, tmp_path):
     names = [video.name for video in open_dataset(config, network, "train").videos]
     assert names[:2] == ["a", "b"] and len(names) == 5
     assert [video.name for video in open_dataset(config, network, "val").videos] == ["c"]
+
+
+def test_clips_of_recordings_held_back_and_of_their_neighbours_are_left_out():
+    held_back = Numbered(["V_A_004_0", "V_A_004_1", "V_A_007_0", "V_B_001_0"])
+    names = ["V_A_003+w1", "V_A_005+w2", "V_A_008+V_B_002+p3", "V_A_001+V_B_001+p4", "images/5+V_C_005+p5"]
+    kept = apart_from(Numbered(names), held_back)
+    assert [video.name for video in kept.videos] == [names[0], names[2], names[4]]
+    with pytest.raises(InputError, match=r"data\.mix"):
+        apart_from(Numbered(["V_A_006+w1"]), held_back)
+
+
+def test_more_data_sets_are_mixed_into_the_training_split_only(tmp_path):
+    names = [f"V_A_{number:03d}_0" for number in range(8)]
+    write_coco_vid(Numbered(names, classes=("bird",)), tmp_path / "base", "train")
+    write_coco_vid(Numbered(["V_A_000+w0", "V_A_005+w1"], classes=("bird",)), tmp_path / "more", "train")
+    data = DataConfig(path=str(tmp_path / "base"), fold=0, mix=(str(tmp_path / "more"),))
+    network = NetworkConfig(name="single", classes=("bird",))
+    training, development = (open_dataset(data, network, split) for split in ("train", "val"))
+    assert [video.name for video in training.videos] == [*names[2:], "V_A_005+w1"]
+    assert [video.name for video in development.videos] == names[:2]

@@ -21,6 +21,7 @@ class AugmentationConfig:
         zoom: smallest and largest scale; below 1 the frame shrinks into a border of repeated pixels.
         shift: largest displacement, as a fraction of the frame's side.
         color: strength of brightness, contrast, saturation and gamma changes; 0 for none.
+        gray: probability that a clip loses its colors.
         blur: largest standard deviation of a Gaussian blur, in pixels of the network's input; 0 for none.
         drop: probability that a frame of the clip is lost; the clip then goes on with the next one.
         degrade: probability, drawn for every frame of its own, that a frame is degraded by motion blur, defocus, noise,
@@ -31,6 +32,7 @@ class AugmentationConfig:
     zoom: tuple[float, float] = (0.8, 1.3)
     shift: float = 0.15
     color: float = 0.3
+    gray: float = 0.0
     blur: float = 0.0
     drop: float = 0.0
     degrade: float = 0.0
@@ -38,7 +40,7 @@ class AugmentationConfig:
     def __post_init__(self):
         if not 0 < self.zoom[0] <= self.zoom[1]:
             raise InputError(f"training.augmentation.zoom must be two ascending numbers above 0. Received: {self.zoom}")
-        for name, limit in (("flip", 1), ("shift", 1), ("color", 1), ("blur", 8), ("drop", 0.5), ("degrade", 1)):
+        for name, limit in (("flip", 1), ("shift", 1), ("color", 1), ("gray", 1), ("blur", 8), ("drop", 0.5), ("degrade", 1)):
             if not 0 <= getattr(self, name) <= limit:
                 raise InputError(
                     f"training.augmentation.{name} must be from 0 to {limit}. Received: {getattr(self, name)}"
@@ -94,6 +96,9 @@ class DataConfig:
             `validation_split`, so that everything can be chosen there: whole blocks of neighbouring recordings, see
             `keras_sge.data.splits`; null trains on all of the split. folds: into how many parts it is cut, 2 to 8.
         mix_synthetic: videos of the built-in set mixed into the training split of `path`.
+        mix: more data sets, their split `train` mixed into the training split of `path`, such as `sge data paste` and
+            `sge data windows` write them; clips of a recording that the fold holds back, or of one numbered between
+            two of those, are left out.
         background: a folder of videos in which nothing is to be detected; null for none.
         background_windows: windows cut from them and mixed into the training split of `path`.
         videos, validation_videos, frames: size of the synthetic set: videos of each split, frames of a video.
@@ -106,6 +111,7 @@ class DataConfig:
     fold: int | None = None
     folds: int = 4
     mix_synthetic: int = 0
+    mix: tuple[str, ...] = ()
     background: str | None = None
     background_windows: int = 100
     videos: int = 2000
@@ -130,8 +136,8 @@ class DataConfig:
 
     def check_folders(self) -> None:
         """InputError where a folder that is named is missing: said before anything heavy is imported or read."""
-        for key in ("path", "background"):
-            folder = getattr(self, key)
+        folders = [("path", self.path), ("background", self.background), *(("mix", folder) for folder in self.mix)]
+        for key, folder in folders:
             if folder is not None and not Path(folder).is_dir():
                 raise InputError(
                     f"no data set in {folder}, which is no folder (data.{key}). Name another with --set data.{key}=DIR."

@@ -26,12 +26,14 @@ class ClipTransform:
         flip: whether left and right change places.
         table: uint8 (1, 256, 3), the new value of every B, G, R value; None for no change.
         blur: standard deviation of a Gaussian blur of the result, in pixels; 0 for none.
+        gray: whether colors are lost.
     """
 
     window: tuple[int, int, int, int]
     flip: bool = False
     table: np.ndarray | None = None
     blur: float = 0.0
+    gray: bool = False
 
     def frame(self, frame: np.ndarray, height: int, width: int) -> np.ndarray:
         """uint8 (h, w, 3) -> uint8 (height, width, 3); outside the frame its border pixels are repeated."""
@@ -44,6 +46,8 @@ class ClipTransform:
         result = resize_frame(cut, height, width)
         if self.table is not None:
             result = cv2.LUT(result, self.table)
+        if self.gray:
+            result = cv2.cvtColor(cv2.cvtColor(result, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
         if self.blur:
             result = cv2.GaussianBlur(result, (0, 0), self.blur)
         return cv2.flip(result, 1) if self.flip else np.ascontiguousarray(result)
@@ -83,7 +87,8 @@ def random_transform(config: AugmentationConfig, width: int, height: int, rng: n
     table = _color_table(config.color, rng) if config.color else None
     # Sharp clips stay the most frequent ones.
     blur = max(0.0, rng.uniform(-config.blur, config.blur)) if config.blur else 0.0
-    return ClipTransform(window, flip, table, blur)
+    gray = bool(config.gray and rng.random() < config.gray)
+    return ClipTransform(window, flip, table, blur, gray)
 
 
 def training_degradation(config: AugmentationConfig, rng: np.random.Generator) -> Degradation | None:

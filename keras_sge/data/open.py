@@ -13,7 +13,7 @@ from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.coco_vid import CocoVid
 from keras_sge.data.formats.imagenet_vid import ImageNetVid
 from keras_sge.data.formats.mot_challenge import MotChallenge
-from keras_sge.data.splits import fold_split
+from keras_sge.data.splits import apart_from, fold_split
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.views import MixedVideos
 from keras_sge.progress import Progress, no_progress
@@ -99,11 +99,15 @@ def _own_videos(path: str, data: DataConfig, network: NetworkConfig, split: str)
     if split != "train" and data.held_back is None:
         return open_videos(path, data.validation_split)
     videos = open_videos(path, data.train_split)
+    held_back = None
     if data.held_back is not None:
-        videos = fold_split(videos, data.held_back)[0 if split == "train" else 1]
+        videos, held_back = fold_split(videos, data.held_back)
     if split != "train":
-        return videos
+        return held_back or videos
     mixed, size = [videos], max(network.input_size)
+    for folder in data.mix:
+        more = open_videos(folder, "train")
+        mixed.append(apart_from(more, held_back) if held_back else more)
     if data.mix_synthetic:
         mixed.append(synthetic_split("train", size, data.mix_synthetic, data.frames))
     if data.background is not None:

@@ -73,6 +73,45 @@ def fold_split(dataset: VideoDataset, fold: Fold) -> tuple[VideoSubset, VideoSub
     return training, development
 
 
+def apart_from(dataset: VideoDataset, held_back: VideoDataset) -> VideoSubset:
+    """The videos of `dataset` that show nothing of recordings held back, nor of those numbered between them.
+
+    Names joined by `+`, as of pasted clips, are of several recordings. Of two names that differ in their last number
+    only, such as `V_BIRD_004` and `V_BIRD_011`, those with numbers between are neighbours: they may show the same scene.
+
+    Args:
+        dataset: more training videos. held_back: of the fold.
+
+    Raises:
+        InputError: nothing would be left.
+    """
+    ranges: dict[str, tuple[int, int]] = {}
+    names = {source_name(video.name) for video in held_back.videos}
+    for stem, number in filter(None, map(_numbered, names)):
+        low, high = ranges.get(stem, (number, number))
+        ranges[stem] = min(low, number), max(high, number)
+
+    def held(name: str) -> bool:
+        stem, number = _numbered(name) or ("", 0)
+        low, high = ranges.get(stem, (1, 0))
+        return name in names or low <= number <= high
+
+    kept = [
+        index
+        for index, video in enumerate(dataset.videos)
+        if not any(held(source_name(part)) for part in video.name.split("+"))
+    ]
+    if not kept:
+        raise InputError("every video of a data set that is mixed in (data.mix) shows a recording that is held back.")
+    return VideoSubset(dataset, kept)
+
+
+def _numbered(name: str) -> tuple[str, int] | None:
+    """A name without the number at its end, and the number."""
+    found = re.fullmatch(r"(.*?)(\d+)", name)
+    return (found[1], int(found[2])) if found else None
+
+
 def read_frame_list(path: str | Path) -> dict[str, list[int] | None]:
     """Reads one list. Every line has the same one of these forms:
 
