@@ -40,7 +40,8 @@ class AugmentationConfig:
     def __post_init__(self):
         if not 0 < self.zoom[0] <= self.zoom[1]:
             raise InputError(f"training.augmentation.zoom must be two ascending numbers above 0. Received: {self.zoom}")
-        for name, limit in (("flip", 1), ("shift", 1), ("color", 1), ("gray", 1), ("blur", 8), ("drop", 0.5), ("degrade", 1)):
+        limits = {"flip": 1, "shift": 1, "color": 1, "gray": 1, "blur": 8, "drop": 0.5, "degrade": 1}
+        for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise InputError(
                     f"training.augmentation.{name} must be from 0 to {limit}. Received: {getattr(self, name)}"

@@ -76,8 +76,8 @@ def fold_split(dataset: VideoDataset, fold: Fold) -> tuple[VideoSubset, VideoSub
 def apart_from(dataset: VideoDataset, held_back: VideoDataset) -> VideoSubset:
     """The videos of `dataset` that show nothing of recordings held back, nor of those numbered between them.
 
-    Names joined by `+`, as of pasted clips, are of several recordings. Of two names that differ in their last number
-    only, such as `V_BIRD_004` and `V_BIRD_011`, those with numbers between are neighbours: they may show the same scene.
+    Names joined by `+`, as of pasted clips, are of several recordings. Between two names that differ in their last
+    number only, such as `V_BIRD_004` and `V_BIRD_011`, neighbours lie: they may show the same scene.
 
     Args:
         dataset: more training videos. held_back: of the fold.
