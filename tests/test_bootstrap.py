@@ -97,7 +97,7 @@ def other_truth(frames):
 
 CHANGES = {
     "classes": {"labels": ("ant", "bee", "dog")},
-    "degraded frames": {"degrade": 1},
+    "degraded frames": {"degrade": "bursts:1"},
     "videos": {"video_names": tuple("uvwxyz")},
     "scored frames": {"frame_ids": np.arange(sum(LENGTHS), dtype=np.int32)},
 }
@@ -131,7 +131,7 @@ def test_what_cannot_be_resampled_is_refused(pair):
 
 
 def test_records_come_back_as_they_were(pair, tmp_path):
-    for records in (records_of(pair[0], LENGTHS, SOURCES, degrade=7), records_of([record()])):
+    for records in (records_of(pair[0], LENGTHS, SOURCES, degrade="singly:7"), records_of([record()])):
         records.save(tmp_path / "a.npz")
         back = DetectionRecords.load(tmp_path / "a.npz")
         for field in dataclasses.fields(records):

@@ -279,6 +279,24 @@ def test_degraded_frames_are_drawn_one_by_one_and_keep_their_objects():
         np.testing.assert_array_equal(clean[1][key], degraded[1][key])
 
 
+def test_clips_are_degraded_in_bursts_or_as_a_whole_by_equal_chances():
+    def degraded(**settings):
+        augmentation = AugmentationConfig(degrade=0.2, **settings)
+        batch = loader(still(), augment=True, steps=1, batch_size=60, clip_length=12, augmentation=augmentation)[0]
+        clean = loader(still(), augment=True, steps=1, batch_size=60, clip_length=12)[0]
+        return (batch[0]["image"] != clean[0]["image"]).any(axis=(2, 3, 4))
+
+    # Blocks may lie where the frame is black.
+    assert degraded(damage=("all",)).mean() > 0.9
+    bursts = degraded(damage=("bursts",))
+    # Bursts do not end at each frame, and many a clip has none at all or nothing else.
+    assert 0.3 < bursts.mean() < 0.7 and (np.diff(bursts, axis=1) != 0).mean() < 0.25
+    shares = degraded(damage=("singly", "all", "all")).mean(axis=1)
+    assert 0.45 < (shares > 0.7).mean() < 0.85 and 0 < shares[shares <= 0.7].mean() < 0.4
+    # The default is what it was: nothing more is drawn.
+    np.testing.assert_array_equal(degraded(), degraded(damage=("singly",)))
+
+
 def test_lost_frames_are_made_up_for_while_the_video_goes_on():
     frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((64, 64, 3), np.uint8)
     dataset = Memory([frames], [(20, 24, 44, 40)], [0])

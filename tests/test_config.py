@@ -130,6 +130,8 @@ def test_wrong_types_are_named(tmp_path, override, words):
         ("training.learning_rate=0", ["training.learning_rate"]),
         ("training.augmentation.flip=2", ["training.augmentation.flip", "2"]),
         ("training.augmentation.zoom=[2, 1]", ["training.augmentation.zoom"]),
+        ("training.augmentation.damage=[often]", ["training.augmentation.damage", "singly, bursts, all", "often"]),
+        ("training.augmentation.damage=[]", ["training.augmentation.damage", "at least"]),
         ("data.fold=4", ["data.fold", "0 to 3", "4"]),
         ("data.folds=9", ["data.folds", "2 to 8", "9"]),
     ],

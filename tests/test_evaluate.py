@@ -313,8 +313,8 @@ def test_a_fold_and_degraded_frames_are_what_the_protocol_says():
     dataset = Frames(*["1" * 12] * 4, names=["V_A_1_1", "V_A_1_2", "V_A_2_1", "V_A_3_1"])
     records, seen = run_frames(dataset, fold=Fold(0), degrade=3, data="made, val")
     assert len(set(records.sources)) == 1 and len(records) == 12 * len(records.video_names)
-    assert records.protocol.startswith("made, val; fold 0/4, held back; degraded frames, seed 3")
-    assert records.degrade == 3 and seen != run_frames(dataset, fold=Fold(0))[1]
+    assert records.protocol.startswith("made, val; fold 0/4, held back; degraded frames, singly, seed 3")
+    assert records.degrade == "singly:3" and seen != run_frames(dataset, fold=Fold(0))[1]
     assert run_frames(dataset)[0].degrade is None
 
 

@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
-    options = "--degrade 1 --reset-every-frame --average-scores track --frames reference"
+    options = "--degrade bursts:1 --reset-every-frame --average-scores track --frames reference"
     files = "--json x.json --records x.npz --pictures pictures"
     command = ["evaluate", str(tiny_tflite), "--data", str(tiny_coco), *options.split(), *files.split()]
     assert main(command) == 0
@@ -30,14 +30,14 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
     records = DetectionRecords.load("x.npz")
     for word in (
         "val",
-        "degraded frames, seed 1",
+        "degraded frames, bursts, seed 1: half of them, in runs",
         "reset before each frame",
         "of a track",
         "first <= 20",
         "pycocotools",
     ):
         assert word in document["protocol"], word
-    assert records.degrade == 1 and records.protocol in document["protocol"]
+    assert records.degrade == "bursts:1" and records.protocol in document["protocol"]
     assert str(folder) not in document["protocol"] and str(tiny_coco) not in document["protocol"]
     assert {path.name for path in (folder / "pictures").iterdir()} == {
         "precision_recall.png",
@@ -48,7 +48,7 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
     assert "| **mean**" in text and "wrong class" in text
     # One line says how it was run, the whole protocol stands in the JSON.
     last = text.strip().splitlines()[-1]
-    for word in ("first <= 20", "reset before each frame", "degraded, seed 1", "averaged by track", "--verbose"):
+    for word in ("first <= 20", "reset before each frame", "degraded, bursts:1", "averaged by track", "--verbose"):
         assert word in last, word
     assert len(last.split()) < 50 and "pycocotools" not in text
     # Again, over the same files.
@@ -57,7 +57,9 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
 
 
 BAD = {
-    "a negative seed": (["--degrade", "-1"], ["-1"]),
+    "a negative seed": (["--degrade=-1"], ["-1"]),
+    "a pattern that is none": (["--degrade", "often:1"], ["singly, bursts, all", "often:1"]),
+    "a pattern without a seed": (["--degrade", "bursts"], ["PATTERN:SEED", "bursts"]),
     "a number for a fold": (["--fold", "1"], ["K/N, such as 0/4", "Received: 1"]),
     "a fold past the last": (["--fold", "4/4"], ["K from 0 to N - 1", "4/4"]),
     "more folds than blocks": (["--fold", "0/9"], ["N from 2 to 8", "0/9"]),
@@ -85,7 +87,7 @@ def test_mistakes_are_named_and_leave_nothing(name, folder, tiny_tflite, tiny_co
     assert {path.name for path in folder.iterdir()} == {"empty.txt", "list.txt"}
 
 
-@pytest.mark.parametrize("arguments", [["--average-scores", "video"], ["--degrade", "much"]])
+@pytest.mark.parametrize("arguments", [["--average-scores", "video"]])
 def test_unknown_words_exit_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "none.tflite", *arguments])

@@ -52,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the .tflite runtime (default: 2)")
     what = parser.add_argument_group("what is run")
     what.add_argument("--fold", metavar="K/N", help="of the split, only the recordings that fold K of N holds back")
-    what.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
+    what.add_argument(
+        "--degrade",
+        metavar="[PATTERN:]SEED",
+        help="degrade frames, drawn from SEED: singly (the default) half of them, bursts in runs, all every one",
+    )
     what.add_argument(
         "--frames",
         default="all",

@@ -10,6 +10,8 @@ from keras_sge.config.network import one_of, positive
 
 # Blocks of neighbouring recordings in a class, see `keras_sge.data.splits.video_blocks`.
 BLOCKS = 8
+# Which frames of a clip are degraded, see `keras_sge.data.degradation.Degradation`.
+DAMAGE_PATTERNS = ("singly", "bursts", "all")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class AugmentationConfig:
         blur: largest standard deviation of a Gaussian blur, in pixels of the network's input; 0 for none.
         drop: probability that a frame of the clip is lost; the clip then goes on with the next one.
         degrade: probability, drawn for every frame of its own, that a frame is degraded by motion blur, defocus, noise,
-            black blocks or low resolution (`keras_sge.data.augmentation`).
+            black blocks or low resolution (`keras_sge.data.degradation`), in clips whose frames are degraded singly.
+        damage: which frames of a clip: `singly` as `degrade` says, half of them in `bursts` of one damage, or `all`.
+            Each entry is equally likely, one that stands twice is twice as likely.
     """
 
     flip: float = 0.5
@@ -36,6 +40,7 @@ class AugmentationConfig:
     blur: float = 0.0
     drop: float = 0.0
     degrade: float = 0.0
+    damage: tuple[str, ...] = ("singly",)
 
     def __post_init__(self):
         if not 0 < self.zoom[0] <= self.zoom[1]:
@@ -46,6 +51,10 @@ class AugmentationConfig:
                 raise InputError(
                     f"training.augmentation.{name} must be from 0 to {limit}. Received: {getattr(self, name)}"
                 )
+        if not self.damage:
+            raise InputError("training.augmentation.damage must name a pattern at least. Received: none")
+        for pattern in self.damage:
+            one_of("training.augmentation.damage", pattern, DAMAGE_PATTERNS)
 
 
 @dataclass(frozen=True)

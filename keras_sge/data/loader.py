@@ -11,8 +11,9 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from keras_sge.boxes import IGNORED, LabelEncoder, anchor_maps
 from keras_sge.config import NetworkConfig, TrainingConfig
-from keras_sge.data.augmentation import random_transform, training_degradation, whole_frame
+from keras_sge.data.augmentation import random_transform, whole_frame
 from keras_sge.data.dataset import Video, VideoDataset
+from keras_sge.data.degradation import training_degradation
 from keras_sge.models.step_model import entropy_settings
 
 
@@ -97,7 +98,9 @@ class ClipLoader(keras.utils.PyDataset):
         labels = self.dataset.labels(video_index)
         images = [transform.frame(clip[position - start], height, width) for position in positions]
         if degradation:
-            images = [degradation.apply(image, rng)[0] for image in images]
+            plan = degradation.plan(len(images), rng)
+            key = [] if plan is None else [int(rng.integers(2**32))]
+            images = degradation.degrade(images, [rng] * len(images), plan, key)
         missing = training.clip_length - len(images)
         images += images[-1:] * missing
         inputs = {"image": normalize(np.stack(images))}

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.errors import InputError
-from keras_sge.data.augmentation import Degradation
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.degradation import Degradation
 
 
 class VideoSubset(VideoDataset):
@@ -178,8 +178,9 @@ class CachedVideos(VideoDataset):
 class DegradedVideos(VideoDataset):
     """A data set whose frames are degraded, the same ones in the same way for every model that is measured.
 
-    The numbers for a frame come from `numpy.random.default_rng([seed, video id, frame id])`, so they depend neither on
-    the order of reading nor on what else is in the set.
+    The numbers for a frame come from `numpy.random.default_rng([seed, video id, frame id])`, the plan of a video's
+    bursts from `[seed, video id, 0, 1]`, and what the frames of burst b share from `[seed, video id, b, 2]`: all of it
+    depends neither on the order of reading nor on what else is in the set.
 
     Args:
         dataset: the clean videos. seed: 0 or above. degradation: what is done to the frames.
@@ -196,8 +197,11 @@ class DegradedVideos(VideoDataset):
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         video = self.videos[index].id
         frames = self.dataset.read(index, start, stop)
-        rngs = (np.random.default_rng([self.seed, video, start + offset]) for offset in range(len(frames)))
-        return np.stack([self.degradation.apply(frame, rng)[0] for frame, rng in zip(frames, rngs, strict=True)])
+        key, numbers = [self.seed, video], range(start, start + len(frames))
+        plan = self.degradation.plan(self.videos[index].length, np.random.default_rng([*key, 0, 1]))
+        rngs = (np.random.default_rng([*key, number]) for number in numbers)
+        part = None if plan is None else plan[start : start + len(frames)]
+        return np.stack(self.degradation.degrade(frames, rngs, part, key))
 
 
 def _cut(video: Video, frames: Sequence[int]) -> Video:

@@ -133,7 +133,7 @@ def record_detections(
         sources=tuple(source_name(video.name) for video in dataset.videos),
         blocks=np.array([blocks[video.id] for video in dataset.videos], np.int16),
         fps=np.array([video.fps for video in dataset.videos], np.float32),
-        degrade=protocol.degrade,
+        degrade=None if protocol.degrade is None else str(protocol.degrade),
         protocol=protocol.text(detector.metadata),
         runtime=f"{detector.runtime.name} {detector.runtime.version}",
     )

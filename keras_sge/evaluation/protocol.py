@@ -12,7 +12,7 @@ from edge.errors import InputError
 from edge.metadata import Metadata
 from keras_sge.config import Fold
 from keras_sge.data import FrameLabels, VideoDataset
-from keras_sge.data.augmentation import KINDS, Degradation
+from keras_sge.data.degradation import BURST_FRAMES, KINDS, Damage, Degradation
 from keras_sge.data.splits import fold_split, read_frame_list
 from keras_sge.data.views import DegradedVideos
 
@@ -41,7 +41,8 @@ class Protocol:
     Attributes:
         data: name of the data set and the split, for `text` only.
         fold: only the recordings that it holds back, see `keras_sge.data.splits`; None for all.
-        degrade: seed of `DegradedVideos`, None for the frames as they are.
+        degrade: which frames are degraded how, `PATTERN:SEED` or a seed alone for frames degraded singly, see
+            `keras_sge.data.degradation`; None for the frames as they are.
         frames: which are scored: `all`, `reference` or the path of a frame list, see `FrameChoice`.
         reset_every_frame: the network's state is reset before each frame instead of each clip.
         average_scores: causal averaging of class scores, `clip` (`ClipAverager`), `track` (`TrackAverager`) or None.
@@ -52,14 +53,14 @@ class Protocol:
 
     data: str = ""
     fold: Fold | None = None
-    degrade: int | None = None
+    degrade: str | int | None = None
     frames: str = "all"
     reset_every_frame: bool = False
     average_scores: str | None = None
 
     def __post_init__(self) -> None:
-        if self.degrade is not None and self.degrade < 0:
-            raise InputError(f"the seed of degraded frames must be 0 or above. Received: {self.degrade}")
+        if self.degrade is not None:
+            object.__setattr__(self, "degrade", str(Damage.parse(self.degrade)))
         if self.average_scores not in _AVERAGES:
             raise InputError(f"scores are averaged over a clip or a track. Received: {self.average_scores}")
 
@@ -71,13 +72,16 @@ class Protocol:
         """
         if self.fold is not None:
             dataset = fold_split(dataset, self.fold)[1]
-        return dataset if self.degrade is None else DegradedVideos(dataset, self.degrade)
+        if self.degrade is None:
+            return dataset
+        damage = Damage.parse(self.degrade)
+        return DegradedVideos(dataset, damage.seed, Degradation(pattern=damage.pattern))
 
     def line(self) -> str:
         """What is run, in a few words; `text` says all of it."""
         parts = [
             self._order(),
-            "" if self.degrade is None else f"frames degraded, seed {self.degrade}",
+            "" if self.degrade is None else f"frames degraded, {self.degrade}",
             f"scores averaged by {self.average_scores}" if self.average_scores else "",
         ]
         return "; ".join(part for part in parts if part)
@@ -157,6 +161,11 @@ def current_words(protocol: str) -> str:
     return protocol
 
 
-def _degraded(seed: int) -> str:
-    probability = Degradation().probability
-    return f"degraded frames, seed {seed}: each with probability {probability:g} by one of {', '.join(KINDS)}"
+def _degraded(degrade: str | int) -> str:
+    damage = Damage.parse(degrade)
+    which = {
+        "singly": f"each with probability {Degradation().probability:g}",
+        "bursts": f"half of them, in runs of geometric lengths of mean {BURST_FRAMES}, one damage a run,",
+        "all": "every one",
+    }[damage.pattern]
+    return f"degraded frames, {damage.pattern}, seed {damage.seed}: {which} by one of {', '.join(KINDS)}"

@@ -86,7 +86,7 @@ class DetectionRecords(Sequence[FrameRecord]):
         video_ids, video_names, sources: of each video that was run; a source is the recording it was cut from.
         blocks: int16, the block of recordings that each video belongs to, see `keras_sge.data.splits`, -1 where it is
             not known. fps: float32, frames per second of each video, NaN where not known. None for none known.
-        degrade: seed of the degraded frames, None for clean ones.
+        degrade: `PATTERN:SEED` of the degraded frames, see `keras_sge.data.degradation`, None for clean ones.
         protocol: what was run. runtime: what ran the network.
     """
 
@@ -105,7 +105,7 @@ class DetectionRecords(Sequence[FrameRecord]):
     video_ids: np.ndarray
     video_names: tuple[str, ...]
     sources: tuple[str, ...]
-    degrade: int | None
+    degrade: str | None
     protocol: str
     runtime: str
     # None becomes arrays without an entry.
@@ -163,7 +163,7 @@ class DetectionRecords(Sequence[FrameRecord]):
             np.savez_compressed(
                 temporary,
                 format=_FORMAT,
-                degrade=-1 if self.degrade is None else self.degrade,
+                degrade=self.degrade or "",
                 protocol=self.protocol,
                 runtime=self.runtime,
                 unlabelled=self.unlabelled,
@@ -194,7 +194,7 @@ class DetectionRecords(Sequence[FrameRecord]):
                 known = {"unlabelled": 0, **nothing, **archive}
                 values = {name: known[name] for name in _ARRAYS}
                 values |= {"protocol": current_words(str(archive["protocol"])), "runtime": str(archive["runtime"])}
-                seed, unlabelled = int(archive["degrade"]), int(known["unlabelled"])
+                degrade, unlabelled = _degrade(archive["degrade"]), int(known["unlabelled"])
             _check(values)
         except _DAMAGE as error:
             raise InputError(
@@ -202,7 +202,14 @@ class DetectionRecords(Sequence[FrameRecord]):
                 "write it again."
             ) from error
         values |= {name: tuple(values[name].tolist()) for name in ("labels", "video_names", "sources")}
-        return cls(**values, degrade=None if seed < 0 else seed, unlabelled=unlabelled)
+        return cls(**values, degrade=degrade, unlabelled=unlabelled)
+
+
+def _degrade(value: np.ndarray) -> str | None:
+    """What `save` wrote; former files have a seed, -1 for none."""
+    if value.dtype.kind == "U":
+        return str(value) or None
+    return f"singly:{int(value)}" if value >= 0 else None
 
 
 def check_records_path(path: str | Path) -> None:

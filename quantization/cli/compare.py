@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="val", metavar="NAME", help="default: val")
     parser.add_argument("--out", required=True, metavar="DIR", help="the report's folder")
     parser.add_argument("--fold", metavar="K/N", help="only the recordings that fold K of N holds back")
-    parser.add_argument("--degrade", type=int, metavar="SEED", help="degrade half of the frames, drawn from SEED")
+    parser.add_argument(
+        "--degrade", metavar="[PATTERN:]SEED", help="degrade frames: singly, bursts or all, see sge evaluate"
+    )
     parser.add_argument(
         "--frames",
         type=int,
