@@ -9,7 +9,7 @@ from edge.errors import InputError
 from edge.metadata import Metadata
 from quantization.graph import CONTROL_FLOW, VARIABLES, Graph, graph_of
 
-# One step of a state that a tanh bounds; 0 is raw 0, so a fresh state is all zeros.
+# One step of a state that a tanh bounds; 0 is raw 0, so a fresh state is all zeros. A correction GRU's has its own scale.
 STATE_SCALE, STATE_ZERO_POINT = 1 / 128, 0
 STATE_RANGE = (-128 * STATE_SCALE, 127 * STATE_SCALE)
 IMAGE_SCALE, IMAGE_ZERO_POINT = 1 / 127.5, 0
@@ -22,12 +22,23 @@ _CROSSINGS = ("QUANTIZE", "DEQUANTIZE")
 _REFUSED = ("LOG", *CONTROL_FLOW, *VARIABLES)
 
 
-def int8_metadata(metadata: Metadata, float_io: bool = False) -> Metadata:
-    """The metadata of a float step as that of its int8 file; with `float_io` the states keep float32."""
+def int8_metadata(metadata: Metadata, scales: Mapping[str, float], float_io: bool = False) -> Metadata:
+    """The metadata of a float step as that of its int8 file.
+
+    Args:
+        metadata: of the float step. scales: one step of each state that is no `STATE_SCALE`, by its input's name.
+        float_io: whether the states keep float32.
+    """
     states = metadata.states
     if not float_io:
         states = tuple(
-            dataclasses.replace(state, dtype="int8", scale=STATE_SCALE, zero_point=STATE_ZERO_POINT, reset=0)
+            dataclasses.replace(
+                state,
+                dtype="int8",
+                scale=scales.get(state.input, STATE_SCALE),
+                zero_point=STATE_ZERO_POINT,
+                reset=0,
+            )
             for state in states
         )
     return dataclasses.replace(metadata, precision="int8", states=states)
