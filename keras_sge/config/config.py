@@ -25,6 +25,13 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     qat: QatConfig = field(default_factory=QatConfig)
 
+    def __post_init__(self):
+        if self.training.freeze_detector and not self.network.recurrent:
+            raise InputError(
+                "training.freeze_detector trains the memory alone, and the network has none. Set network.memory, or "
+                "training.freeze_detector=false."
+            )
+
 
 def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Config:
     """Reads a configuration.

@@ -171,10 +171,11 @@ def state_name(config: NetworkConfig, place: str, name: str) -> str:
     return name if len(config.memory.places) == 1 else f"{name}_{place}"
 
 
-def next_state_layer(state: str) -> str:
-    """The layer that answers the next of a GRU's state: `memory_next_state`, for `state_conv12` that of its cell."""
+def state_layer(state: str, role: str = "next_state") -> str:
+    """The layer of a role in the cell of a state: `memory_next_state` of `state`, that of `state_conv12` is
+    `memory_conv12_next_state`."""
     place = state.removeprefix("state").removeprefix("_")
-    return MEMORY_PREFIX + (f"{place}_next_state" if place else "next_state")
+    return MEMORY_PREFIX + (f"{place}_{role}" if place else role)
 
 
 def detection_maps(config: NetworkConfig) -> tuple[str, ...]:
