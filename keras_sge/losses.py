@@ -25,12 +25,10 @@ def frame_weights(late_weight, frames):
 
 
 def _sum_by_clip(by_frame, late_weight):
-    """(batch, frames) or (batch,) to (batch,): the sum over a clip's frames, weighted where there is a weight."""
-    if len(by_frame.shape) == 1:
-        return by_frame
+    """(batch, ...) to (batch,): the sum over a clip's frames, of (batch, frames) weighted where there is a weight."""
     if late_weight is not None:
         by_frame = by_frame * ops.cast(frame_weights(late_weight, by_frame.shape[1]), by_frame.dtype)
-    return ops.sum(by_frame, axis=1)
+    return ops.sum(ops.reshape(by_frame, (ops.shape(by_frame)[0], -1)), axis=-1)
 
 
 @keras.saving.register_keras_serializable("keras_sge")

@@ -149,6 +149,39 @@ def pass_through_weights(
     return _PASS_THROUGH[config.memory.kind](values, reduction)
 
 
+def correction_weights(
+    model: keras.Model, place: str, mean: np.ndarray, covariance: np.ndarray
+) -> tuple[Weights, float]:
+    """First weights, by `layer/weight`, of a correction GRU: its squeeze S keeps the principal components of the map.
+
+    All components are divided by one scalar, so that their mean variance is 1; E is the way back. The keep gate hardly
+    sees anything yet: its bias decides.
+
+    Args:
+        model: a clip or step model. place: one of `config.memory.places`.
+        mean, covariance: of the map's features, (channels,) and (channels, channels).
+
+    Returns:
+        The weights, and the share of the features' variance that the components keep.
+    """
+    config, prefix = model.config, memory_prefix(model.config, place)
+    variances, components = np.linalg.eigh(covariance)
+    kept = np.arange(len(mean))[::-1][: memory_filters(config, place)]
+    scale = np.sqrt(max(variances[kept].mean(), np.finfo(np.float32).tiny))
+    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale
+    weights = {
+        f"{prefix}squeeze/kernel": squeeze[None, None],
+        f"{prefix}squeeze/bias": -mean @ squeeze,
+        f"{prefix}restore/kernel": restore[None, None],
+    }
+    for weight in model.weights:
+        name = weight_name(weight)
+        if name.startswith(f"{prefix}keep_") and name.endswith("_pointwise/kernel"):
+            weights[name] = _QUIET * keras.ops.convert_to_numpy(weight)
+    share = variances[kept].sum() / max(variances.sum(), np.finfo(np.float32).tiny)
+    return {name: value.astype(np.float32) for name, value in weights.items()}, float(share)
+
+
 def _separable_gru(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) -> Weights:
     return {
         **_candidate(values, "candidate_x_pointwise", reduction),
