@@ -42,7 +42,9 @@ def correction_gru_parts(
             replaced = {name: value for name, value in first.items() if use_bias or not name.startswith("bias")}
             parts[f"{role}_{side}_depthwise"] = depthwise(f"{role}_{side}_depthwise")
             parts[f"{role}_{side}_pointwise"] = pointwise(f"{role}_{side}_pointwise", use_bias, **replaced)
-        parts[f"{role}_sum"] = layers.Add(name=f"{prefix}{role}_sum")
+            # Two at a time: a sum of three is an operator that integers and GPUs do not have.
+            if side != "x":
+                parts[f"{role}_{side}_sum"] = layers.Add(name=f"{prefix}{role}_{side}_sum")
         parts[role] = layers.Activation("tanh" if role == "candidate" else "sigmoid", name=prefix + role)
     for role in ("above", "below"):
         parts[f"{role}_difference"] = layers.Subtract(name=f"{prefix}{role}_difference")
@@ -85,10 +87,11 @@ def correction_gru_step(parts: dict[str, Any], s: Any, h: Any) -> Any:
     """
 
     def gate(role, **sides):
-        seen = [
-            parts[f"{role}_{side}_pointwise"](parts[f"{role}_{side}_depthwise"](value)) for side, value in sides.items()
-        ]
-        return parts[role](parts[f"{role}_sum"](seen))
+        total = None
+        for side, value in sides.items():
+            seen = parts[f"{role}_{side}_pointwise"](parts[f"{role}_{side}_depthwise"](value))
+            total = seen if total is None else parts[f"{role}_{side}_sum"]([total, seen])
+        return parts[role](total)
 
     above = parts["above"](parts["above_difference"]([s, h]))
     below = parts["below"](parts["below_difference"]([h, s]))
