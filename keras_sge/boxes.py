@@ -30,9 +30,9 @@ def map_size(config: NetworkConfig, stride: int) -> tuple[int, int]:
     return -(-height // stride), -(-width // stride)
 
 
-def memory_map_size(config: NetworkConfig) -> tuple[int, int]:
-    """Rows and columns of the memory's states, of the map that it stands behind."""
-    return map_size(config, map_stride(config.memory.attach_to))
+def memory_map_size(config: NetworkConfig, place: str) -> tuple[int, int]:
+    """Rows and columns of the states of the memory's cell at `place`, one of `config.memory.places`."""
+    return map_size(config, map_stride(place))
 
 
 def attention_map_size(config: NetworkConfig) -> tuple[int, int]:

@@ -6,9 +6,29 @@ import keras
 from keras import ops
 
 
-def multibox_loss(negatives_per_positive=3.0):
-    """Both halves, keyed by the network's outputs, as `model.compile(loss=...)` takes them."""
-    return {"boxes": BoxLoss(), "scores": ClassLoss(negatives_per_positive)}
+def multibox_loss(negatives_per_positive=3.0, late_weight=None):
+    """Both halves, keyed by the network's outputs, as `model.compile(loss=...)` takes them; see `ClassLoss`."""
+    return {
+        "boxes": BoxLoss(late_weight=late_weight),
+        "scores": ClassLoss(negatives_per_positive, late_weight=late_weight),
+    }
+
+
+def frame_weights(late_weight, frames):
+    """Weights of a clip's frames: they rise linearly, the last is `late_weight` times the first, their mean is 1.
+
+    Args:
+        late_weight: above 0. frames: how many there are.
+    """
+    weights = ops.linspace(1.0, late_weight, frames)
+    return weights / ops.mean(weights)
+
+
+def _sum_by_clip(by_frame, late_weight):
+    """(batch, ...) to (batch,): the sum over a clip's frames, of (batch, frames) weighted where there is a weight."""
+    if late_weight is not None:
+        by_frame = by_frame * ops.cast(frame_weights(late_weight, by_frame.shape[1]), by_frame.dtype)
+    return ops.sum(ops.reshape(by_frame, (ops.shape(by_frame)[0], -1)), axis=-1)
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -18,18 +38,25 @@ class BoxLoss(keras.losses.Loss):
     `y_true` is (batch, ..., anchors, 5): codes and a weight that is 1 at such anchors; `y_pred` is
     (batch, ..., anchors, 4). The value is the sum over the batch divided by the number of such anchors in it, 0 when
     there is none.
+
+    Args:
+        late_weight: as for `ClassLoss`.
     """
 
-    def __init__(self, name="box_loss", **kwargs):
+    def __init__(self, late_weight=None, name="box_loss", **kwargs):
         super().__init__(name=name, **kwargs)
+        self.late_weight = late_weight
 
     def call(self, y_true, y_pred):
         weight = y_true[..., 4]
         error = ops.abs(y_true[..., :4] - y_pred)
         smooth = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5), axis=-1) * weight
-        per_clip = ops.sum(ops.reshape(smooth, (ops.shape(smooth)[0], -1)), axis=-1)
+        per_clip = _sum_by_clip(ops.sum(smooth, axis=-1), self.late_weight)
         # Keras takes the mean over the batch; SSD divides by the batch's matched anchors.
         return per_clip * ops.cast(ops.shape(per_clip)[0], per_clip.dtype) / ops.maximum(ops.sum(weight), 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "late_weight": self.late_weight}
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -44,10 +71,13 @@ class ClassLoss(keras.losses.Loss):
     Args:
         negatives_per_positive: 3 in SSD.
         minimum_negatives: kept per frame at least, so that empty frames teach too.
+        late_weight: of clips of known length, (batch, frames, anchors), how much more the last frame weighs than the
+            first, see `frame_weights`; None for the same weight in all.
     """
 
-    def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, name="class_loss", **kwargs):
+    def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, late_weight=None, name="class_loss", **kwargs):
         super().__init__(name=name, **kwargs)
+        self.late_weight = late_weight
         self.negatives_per_positive = negatives_per_positive
         self.minimum_negatives = minimum_negatives
 
@@ -66,7 +96,8 @@ class ClassLoss(keras.losses.Loss):
         rank = ops.argsort(ops.argsort(-hardness, axis=-1), axis=-1)
         mined = ops.cast(ops.logical_and(background, rank < wanted[:, None]), loss.dtype)
 
-        per_clip = ops.sum(ops.reshape(loss * (positive + mined), (ops.shape(y_pred)[0], -1)), axis=-1)
+        by_frame = ops.reshape(ops.sum(loss * (positive + mined), axis=-1), ops.shape(y_pred)[:-2])
+        per_clip = _sum_by_clip(by_frame, self.late_weight)
         matched = ops.maximum(ops.sum(positive), 1.0)
         return per_clip * ops.cast(ops.shape(per_clip)[0], per_clip.dtype) / matched
 
@@ -75,4 +106,5 @@ class ClassLoss(keras.losses.Loss):
             **super().get_config(),
             "negatives_per_positive": self.negatives_per_positive,
             "minimum_negatives": self.minimum_negatives,
+            "late_weight": self.late_weight,
         }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 from edge.errors import InputError
 from edge.metadata import Metadata
 from quantization.graph import CONTROL_FLOW, VARIABLES, Graph, graph_of
 
-# One step of a state that a tanh bounds; 0 is raw 0, so a fresh state is all zeros.
+# One step of a state within -1 .. 1, and at least of any; 0 is raw 0, so a fresh state is all zeros.
 STATE_SCALE, STATE_ZERO_POINT = 1 / 128, 0
 STATE_RANGE = (-128 * STATE_SCALE, 127 * STATE_SCALE)
 IMAGE_SCALE, IMAGE_ZERO_POINT = 1 / 127.5, 0
@@ -22,12 +23,23 @@ _CROSSINGS = ("QUANTIZE", "DEQUANTIZE")
 _REFUSED = ("LOG", *CONTROL_FLOW, *VARIABLES)
 
 
-def int8_metadata(metadata: Metadata, float_io: bool = False) -> Metadata:
-    """The metadata of a float step as that of its int8 file; with `float_io` the states keep float32."""
+def int8_metadata(metadata: Metadata, scales: Mapping[str, float], float_io: bool = False) -> Metadata:
+    """The metadata of a float step as that of its int8 file.
+
+    Args:
+        metadata: of the float step. scales: of the states by their inputs' names, `STATE_SCALE` where missing.
+        float_io: whether the states keep float32.
+    """
     states = metadata.states
     if not float_io:
         states = tuple(
-            dataclasses.replace(state, dtype="int8", scale=STATE_SCALE, zero_point=STATE_ZERO_POINT, reset=0)
+            dataclasses.replace(
+                state,
+                dtype="int8",
+                scale=scales.get(state.input, STATE_SCALE),
+                zero_point=STATE_ZERO_POINT,
+                reset=0,
+            )
             for state in states
         )
     return dataclasses.replace(metadata, precision="int8", states=states)
@@ -36,8 +48,8 @@ def int8_metadata(metadata: Metadata, float_io: bool = False) -> Metadata:
 def check_state_contract(flatbuffer: bytes, metadata: Metadata) -> None:
     """Refuses an int8 file whose state bytes could not go straight back in, or that is not integer throughout.
 
-    Both ends of every state have scale 1/128 and zero point 0, `image` has 1/127.5 and 0, `attention` is int8; no
-    tensor is float but inputs and outputs, and those only in a file that takes its `image` as float32.
+    Both ends of every state have the metadata's scale and zero point 0, `image` has 1/127.5 and 0, `attention` is int8;
+    no tensor is float but inputs and outputs, and those only in a file that takes its `image` as float32.
 
     Args:
         flatbuffer: without metadata.
@@ -67,8 +79,11 @@ def check_state_contract(flatbuffer: bytes, metadata: Metadata) -> None:
 
     check("image", graph.inputs["image"], IMAGE_SCALE, IMAGE_ZERO_POINT)
     for state in metadata.states:
-        check(state.input, graph.inputs[state.input], STATE_SCALE, STATE_ZERO_POINT)
-        check(state.output, graph.outputs[state.output], STATE_SCALE, STATE_ZERO_POINT)
+        start, end = graph.inputs[state.input], graph.outputs[state.output]
+        # A float state has no scale in the metadata: its two ends still have one and the same.
+        scale = state.scale or graph.tensors[0][inner.get(start, start)].scale
+        check(state.input, start, scale, STATE_ZERO_POINT)
+        check(state.output, end, scale, STATE_ZERO_POINT)
 
 
 def _check_operators(graph: Graph, float_io: bool) -> None:

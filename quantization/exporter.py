@@ -23,7 +23,7 @@ from quantization.bias_correction import corrected
 from quantization.calibration import Calibration, CalibrationSource, calibrate
 from quantization.contract import check_state_contract, int8_metadata
 from quantization.convert import convert, convert_int8
-from quantization.int8 import Ranges, check_bounded_memory
+from quantization.int8 import Ranges, check_bounded_memory, state_scales
 from quantization.recipes import check_file_name, recipe_named
 from quantization.validation import Validation, validate
 
@@ -124,7 +124,11 @@ class Exporter:
         if self.validation is not None:
             facts |= self.validation.facts()
         metadata = dataclasses.replace(self._step_metadata, details=facts)
-        return int8_metadata(metadata, self.recipe.float_io) if self.recipe.is_int8 else metadata
+        if not self.recipe.is_int8:
+            return metadata
+        ranges = self._ranges if self.calibration is None else self.calibration.ranges
+        scales = state_scales([state.input for state in metadata.states], ranges or {})
+        return int8_metadata(metadata, scales, self.recipe.float_io)
 
     def calibrate(self, source: CalibrationSource | None = None, progress: Progress = no_progress) -> Calibration:
         """Rolls the network along clips as a device would.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 import tensorflow as tf
 
 from edge.errors import InputError
 from keras_sge.config import NetworkConfig
-from keras_sge.models.step_model import state_tensors
+from keras_sge.models.memory import MEMORY_KINDS
+from keras_sge.models.topology import state_layer
 from quantization.contract import STATE_RANGE
 
 # (low, high) by layer name.
@@ -17,7 +18,7 @@ Ranges = dict[str, tuple[float, float]]
 
 # 256 steps from 0, as TFLite's kernels give them to a sigmoid whatever the data.
 _SIGMOID_RANGE = (0.0, 255 / 256)
-INPUT_RANGES = {"image": (-1.0, 1.0), "attention": _SIGMOID_RANGE, "state": STATE_RANGE}
+INPUT_RANGES = {"image": (-1.0, 1.0), "attention": _SIGMOID_RANGE}
 _ACTIVATION_RANGES = {"tanh": STATE_RANGE, "sigmoid": _SIGMOID_RANGE}
 # Beyond these inputs they stand at their last int8 value: a wider range in front of them is steps thrown away.
 _ACTIVATION_LIMITS = {"tanh": 3.25, "sigmoid": 6.25}
@@ -41,11 +42,21 @@ def check_bounded_memory(config: NetworkConfig) -> None:
         InputError: the memory is an LSTM's.
     """
     memory = config.memory
-    if memory is not None and any(state.input != "state" for state in state_tensors(config)):
+    if memory is not None and len(MEMORY_KINDS[memory.kind].states) > 1:
         raise InputError(
             "int8 is for GRU memories, whose one state a tanh bounds. Received: network.memory.kind="
             f"{memory.kind}. Export it as float32, float16 or dynamic."
         )
+
+
+def input_ranges(inputs: Iterable[str], ranges: Mapping[str, tuple[float, float]]) -> Ranges:
+    """(low, high) of a step's inputs by name; a state has the range of its next state, a tanh's where that has none."""
+    return {name: INPUT_RANGES.get(name) or ranges.get(state_layer(name), STATE_RANGE) for name in inputs}
+
+
+def state_scales(inputs: Iterable[str], ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """One step of each state whose range is known, by the name of its input."""
+    return {name: -ranges[state_layer(name)][0] / 128 for name in inputs if state_layer(name) in ranges}
 
 
 def quantized_layers(step: keras.Model) -> list[keras.layers.Layer]:
@@ -61,8 +72,8 @@ def quantized_layers(step: keras.Model) -> list[keras.layers.Layer]:
 
 
 def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -> Ranges:
-    """The ranges that quantized layers get: fixed for a sigmoid, a tanh and the next state, limited in front of a
-    sigmoid and a tanh, and else what was seen.
+    """The ranges that quantized layers get: fixed for a sigmoid and a tanh, limited in front of them, symmetric and at
+    least that of a tanh for a next state, which most memories never leave, and else what was seen.
 
     Args:
         step: from `step_model_from`.
@@ -71,15 +82,16 @@ def settled_ranges(step: keras.Model, seen: Mapping[str, tuple[float, float]]) -
     activations = [layer for layer in step.layers if isinstance(layer, keras.layers.Activation)]
     fixed = {layer.name: _ACTIVATION_RANGES.get(layer.activation.__name__) for layer in activations}
     limits = {id(layer.input): _ACTIVATION_LIMITS.get(layer.activation.__name__) for layer in activations}
-    next_state = step.output.get("next_state")
+    next_states = {id(tensor) for name, tensor in step.output.items() if name.startswith("next_")}
     ranges = {}
     for layer in quantized_layers(step):
         low, high = seen[layer.name]
         high = max(high, low + _LEAST_RANGE)
         limit = limits.get(id(layer.output)) or max(-low, high)
         ranges[layer.name] = fixed.get(layer.name) or (max(low, -limit), min(high, limit))
-        if layer.output is next_state:
-            ranges[layer.name] = STATE_RANGE
+        if id(layer.output) in next_states:
+            largest = max(1.0, -low, high)
+            ranges[layer.name] = (largest * STATE_RANGE[0], largest * STATE_RANGE[1])
     return ranges
 
 
@@ -98,8 +110,9 @@ def quantized_step(step: keras.Model, ranges: Mapping[str, tuple[float, float]])
 
     rounded = keras.models.clone_model(step, clone_function=lambda layer: layer, call_function=call)
     inputs = {tensor.name: keras.Input(batch_shape=tensor.shape, name=tensor.name) for tensor in step.inputs}
+    limits = input_ranges(inputs, ranges)
     outputs = rounded(
-        {name: FakeQuantize(*INPUT_RANGES[name], name=f"{name}_int8")(tensor) for name, tensor in inputs.items()}
+        {name: FakeQuantize(*limits[name], name=f"{name}_int8")(tensor) for name, tensor in inputs.items()}
     )
     return keras.Model(inputs, outputs, name=step.name)
 

@@ -14,7 +14,7 @@ from edge.errors import InputError
 from edge.metadata import read_model
 from edge.runtimes.litert import Runtime
 from keras_sge.cli.main import main
-from keras_sge.config import MemoryConfig, config_to_dict, load_config
+from keras_sge.config import MemoryConfig, ReductionConfig, config_to_dict, load_config
 from keras_sge.data import SyntheticSky
 
 keras = pytest.importorskip("keras")
@@ -37,6 +37,10 @@ NETWORKS = {
     "memory": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh"), "top_down": True},
     "gate": {"memory": MemoryConfig(filters=120, squeeze="gate"), "entropy": None},
     "reduction": {"memory": MemoryConfig(kind="reduction", filters=120), "entropy": None},
+    "corrections": {
+        "memory": MemoryConfig("correction_gru", 120, attach_to=("conv12", "conv13")),
+        "reduction": ReductionConfig(120),
+    },
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "learning_rate": 1e-3}
 
@@ -49,7 +53,7 @@ def tensors(clip):
     return {name: tf.constant(value) for name, value in clip.items()}
 
 
-@pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "reduction"])
+@pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "reduction", "corrections"])
 def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     clip = random_clip(net.config, 4, batch=2)
@@ -62,12 +66,12 @@ def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, mon
     some_range = {layer.name: (-1.0, 1.0) for layer in twin.layers if layer.name.endswith(("_relu", "boxes"))}
     graph = ClipGraph(twins.quantized_twin(twin, some_range), backprop_window=2)
     values = graph.values(tensors(clip))
-    state = {} if graph.state_shape is None else {"state": tf.zeros((2, *graph.state_shape))}
+    states = {name: tf.zeros((2, *shape)) for name, shape in graph.state_shapes.items()}
     for name in ("boxes", "scores"):
         np.testing.assert_allclose(values[name], expected[name], atol=1e-5 * np.abs(expected[name]).max())
     for frame in range(4):
-        outputs = graph.step({**{name: value[:, frame] for name, value in tensors(clip).items()}, **state})
-        state = {"state": outputs.pop("next_state")} if state else {}
+        outputs = graph.step({**{name: value[:, frame] for name, value in tensors(clip).items()}, **states})
+        states = {name: outputs.pop(f"next_{name}") for name in states}
         for name, value in outputs.items():
             np.testing.assert_allclose(value, expected[name][:, frame], atol=1e-5 * np.abs(expected[name]).max())
 
@@ -173,7 +177,7 @@ def test_the_file_equals_the_twin_within_a_few_steps(setting, finished):
     for value, end in ((-2.0, -128 / 127.5), (2.0, 127 / 127.5)):
         np.testing.assert_allclose(twin.get_layer("quant_image_in")(tf.fill((1, 64, 64, 3), value)), end, rtol=1e-6)
     graph = ClipGraph(twin)
-    clip, state = random_clip(config, 8), np.zeros((1, *graph.state_shape), np.float32)
+    clip, state = random_clip(config, 8), np.zeros((1, *graph.state_shapes["state"]), np.float32)
     raw = {"state": np.zeros(state.shape, np.int8)}
     for frame in range(8):
         image = np.rint(clip["image"][:, frame] * 127.5)

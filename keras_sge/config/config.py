@@ -25,6 +25,13 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     qat: QatConfig = field(default_factory=QatConfig)
 
+    def __post_init__(self):
+        if self.training.freeze_detector and not self.network.recurrent:
+            raise InputError(
+                "training.freeze_detector trains the memory alone, and the network has none. Set network.memory, or "
+                "training.freeze_detector=false."
+            )
+
 
 def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Config:
     """Reads a configuration.
@@ -130,7 +137,10 @@ def validate(kind: Any, value: Any, key: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
-        return validate(next(a for a in arguments if a is not type(None)), value, key)
+        given = [argument for argument in arguments if argument is not type(None)]
+        # Of text or a list of texts, what was given decides.
+        lists = isinstance(value, (list, tuple))
+        return validate(next((a for a in given if lists == (typing.get_origin(a) is tuple)), given[0]), value, key)
     if dataclasses.is_dataclass(kind):
         return _validate_mapping(kind, value, key)
     if origin is tuple:

@@ -89,7 +89,7 @@ class AnchorConfig:
             raise InputError(f"network.anchors.ratios must be above 1. Received: {list(self.ratios)}")
 
 
-KINDS = ("squeezed_gru", "reduction", "lstm", "gru", "conv_gru", "bottleneck_lstm")
+KINDS = ("squeezed_gru", "reduction", "lstm", "gru", "conv_gru", "bottleneck_lstm", "correction_gru")
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,15 @@ class MemoryConfig:
 
     Attributes:
         kind: `squeezed_gru`; `lstm` and `gru`, depthwise separable, as the paper's Table 1 counts them (with filters
-            1024); `conv_gru`; `bottleneck_lstm`, Liu & Zhu's; or `reduction`: the Squeezed GRU's 1x1 alone, without
+            1024); `conv_gru`; `bottleneck_lstm`, Liu & Zhu's; `correction_gru`, which corrects its map and keeps the
+            map's channels (`keras_sge.layers.CorrectionGRUCell`); or `reduction`: the Squeezed GRU's 1x1 alone, without
             a state. A network with the reduction is the fair single-frame twin of one with a memory, and the memory can
             join it later (`keras_sge.training.start`).
-        filters: hidden channels at alpha 1; scaled by alpha. Elsewhere than on conv13 at most the map's channels.
+        filters: hidden channels at alpha 1; scaled by alpha. At most the map's channels, but where the output takes
+            conv13's place.
         attach_to: the map behind which it stands, one of `MAPS`: `conv13`, where its output takes the map's
-            place; on others a 1x1 brings its output back to the map's channels, to which it is added.
+            place; on others, and of a `correction_gru` everywhere, a 1x1 brings its output back to the map's channels,
+            to which it is added. A `correction_gru` takes a list of maps too, with a cell and a state for each.
         squeeze: where a Squeezed GRU reduces channels, `input` or `gate` (see `keras_sge.layers.SqueezedGRUCell`).
         squeeze_activation: of the reduction in front of its gates: `linear` as in the paper's equations, or `tanh`,
             which keeps what enters the gates within the range of the state, so that they start and stay off saturation.
@@ -113,7 +116,17 @@ class MemoryConfig:
     filters: int = 256
     squeeze: str = "input"
     squeeze_activation: str = "linear"
-    attach_to: str = "conv13"
+    attach_to: str | tuple[str, ...] = "conv13"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The maps behind which there is a cell, in the order of the network."""
+        return (self.attach_to,) if isinstance(self.attach_to, str) else self.attach_to
+
+    @property
+    def replaces_conv13(self) -> bool:
+        """Whether its output takes conv13's place and makes a reduction of its own; else it is added to its map."""
+        return self.kind != "correction_gru" and self.attach_to == "conv13"
 
     def __post_init__(self):
         one_of("network.memory.kind", self.kind, KINDS)
@@ -130,7 +143,20 @@ class MemoryConfig:
                 f"network.memory.kind {self.kind}."
             )
         positive("network.memory.filters", self.filters)
-        check_map("network.memory.attach_to", self.attach_to)
+        for name in self.places:
+            check_map("network.memory.attach_to", name)
+        if not isinstance(self.attach_to, str):
+            ordered = [name for name in MAPS if name in self.attach_to]
+            if list(self.attach_to) != ordered or len(ordered) < 2:
+                raise InputError(
+                    "network.memory.attach_to is one map, or a list of two or more in the order of the network: "
+                    f"{', '.join(MAPS)}. Received: {list(self.attach_to)}"
+                )
+            if self.kind != "correction_gru":
+                raise InputError(
+                    "network.memory.attach_to is a list only for network.memory.kind correction_gru. Received: "
+                    f"{list(self.attach_to)} with kind {self.kind}"
+                )
         if self.kind == "reduction" and self.attach_to != "conv13":
             raise InputError(f"network.memory.attach_to must be conv13 for a reduction. Received: {self.attach_to!r}")
 
@@ -163,10 +189,10 @@ class EntropyConfig:
 
 @dataclass(frozen=True)
 class ReductionConfig:
-    """A 1x1 reduction of conv13 that stays where it is when the memory stands elsewhere.
+    """A 1x1 reduction of conv13 that stays where it is when the memory stands elsewhere or corrects conv13.
 
-    A memory on conv13 has a reduction of its own, or is one (`memory.kind: reduction`); from a network trained so, this
-    one takes its weights over.
+    A memory in conv13's place has a reduction of its own, or is one (`memory.kind: reduction`); from a network trained
+    so, this one takes its weights over.
 
     Attributes:
         filters: channels at alpha 1; scaled by alpha. activation: `tanh` or `linear`.
@@ -198,7 +224,7 @@ class NetworkConfig:
             not in the paper.
         box_voting: whether detections are moved by the boxes that they suppress (`edge.boxes.vote`), outside the
             network; `sge export --box-voting` can still decide it.
-        reduction: a 1x1 reduction of conv13 for networks whose memory is not there; null for none.
+        reduction: a 1x1 reduction of conv13 for networks whose memory does not take its place; null for none.
     """
 
     name: str
@@ -249,20 +275,22 @@ class NetworkConfig:
                 f"({'conv6, ' * self.finer_map}conv12, conv13 and {len(self.extras)} extras). "
                 f"Received: {len(self.anchors.sizes)}"
             )
-        for name, part in (("memory", self.memory), ("entropy", self.entropy)):
-            if part is not None and feature_map_number(part.attach_to) > len(self.extras):
+        used = [("memory", place) for place in (self.memory.places if self.memory else ())]
+        used += [("entropy", self.entropy.attach_to)] if self.entropy else []
+        for name, place in used:
+            if feature_map_number(place) > len(self.extras):
                 raise InputError(
-                    f"network.{name}.attach_to is {part.attach_to}, but network.extras makes {len(self.extras)} feature"
+                    f"network.{name}.attach_to is {place}, but network.extras makes {len(self.extras)} feature"
                     " maps. Add to network.extras and network.anchors.sizes, or name another map."
                 )
-        elsewhere = self.memory is not None and self.memory.attach_to != "conv13"
+        elsewhere = self.memory is not None and not self.memory.replaces_conv13
         if self.top_down and elsewhere:
             raise InputError(
-                "network.top_down needs the memory on conv13, whose map it adds to conv12's. Received: "
-                f"network.memory.attach_to={self.memory.attach_to}"
+                "network.top_down needs a memory in conv13's place, whose map it adds to conv12's. Received: "
+                f"network.memory.attach_to={self.memory.attach_to}, network.memory.kind={self.memory.kind}"
             )
         if self.reduction is not None and self.memory is not None and not elsewhere:
             raise InputError(
-                "network.reduction is for networks whose memory is not on conv13: a memory there makes its own. "
-                "Leave network.reduction out, or set network.memory.attach_to."
+                "network.reduction is for networks whose memory does not take conv13's place: a memory there makes its "
+                "own. Leave network.reduction out, or set network.memory.attach_to."
             )

@@ -179,6 +179,9 @@ class TrainingConfig:
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
         freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset of the start throughout; on a CPU a
             step of the large network then takes about 2/3 of the time. Asks for a lower rate: docs/training.md.
+        freeze_detector: only the memory is trained: all other layers keep weights and statistics of the start.
+        late_weight: how much more a clip's last frame weighs in the loss than its first; in between the weight rises
+            linearly, with mean 1. null for the same weight in all frames.
         validation_steps: batches of the validation split looked at after each epoch, 0 for none, then no mAP either.
         evaluation_epochs: mAP on validation clips is measured every so many epochs and after the last; 0 for never.
         evaluation_frames: how many validation frames it is measured on at the most.
@@ -205,6 +208,8 @@ class TrainingConfig:
     start_layers: str = ""
     freeze_until: str | None = None
     freeze_batch_norm: bool = False
+    freeze_detector: bool = False
+    late_weight: float | None = None
     validation_steps: int = 20
     evaluation_epochs: int = 2
     evaluation_frames: int = 192
@@ -223,6 +228,8 @@ class TrainingConfig:
             raise InputError(f"training.ignore_iou must be above 0 and below 0.5, or null. Received: {self.ignore_iou}")
         if self.backprop_window is not None:
             positive("training.backprop_window", self.backprop_window)
+        if self.late_weight is not None:
+            positive("training.late_weight", self.late_weight)
         for name in ("momentum", "warmup", "average"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise InputError(f"training.{name} must be from 0 to below 1. Received: {getattr(self, name)}")

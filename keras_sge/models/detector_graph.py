@@ -1,4 +1,4 @@
-"""A feature under the entropy attention."""
+"""The network of one frame, written once over a namespace of stock layers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from keras_sge.boxes import boxes_per_cell
 from keras_sge.config import NetworkConfig
+from keras_sge.models.memory import memory_filters
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
-from keras_sge.models.topology import REDUCTION
+from keras_sge.models.topology import REDUCTION, memory_prefix
 
 
 def attended(layers: Any, x: Any, attention: Any, gain: int) -> Any:
@@ -29,7 +30,7 @@ def detector_graph(
     config: NetworkConfig,
     image: Any,
     attend: Callable[[Any], Any],
-    remember: Callable[[Any], Any],
+    remember: Callable[[Any, str], Any],
 ) -> tuple[Any, Any]:
     """Frame -> trunk -> SSD extras and heads, with attention and memory behind the maps that the configuration names.
 
@@ -37,8 +38,8 @@ def detector_graph(
         layers: `keras.layers` or `tf_keras.layers`.
         image: (batch, height, width, 3) RGB in -1 .. 1.
         attend: applied to the map at `config.entropy.attach_to`; multiplies it with the entropy attention.
-        remember: applied to the map at `config.memory.attach_to`, behind the attention if that is there too; the
-            temporal module.
+        remember: applied to the map at each of `config.memory.places`, behind the attention if that is there too, and
+            the place's name; the temporal module.
 
     Returns:
         Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
@@ -47,8 +48,8 @@ def detector_graph(
     def at(place, x):
         if config.entropy is not None and place == config.entropy.attach_to:
             x = attend(x)
-        if config.memory is not None and place == config.memory.attach_to:
-            x = remember(x) if place == "conv13" else _added(layers, x, remember(x))
+        if config.memory is not None and place in config.memory.places:
+            x = _with_memory(layers, config, place, x, remember)
         return _neck(layers, x, config) if config.reduction is not None and place == "conv13" else x
 
     conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at)
@@ -70,13 +71,22 @@ def detector_graph(
     return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
 
 
-def _added(layers: Any, x: Any, remembered: Any) -> Any:
-    """The map plus what the memory behind it knows, brought to the map's channels; at first nothing.
+def _with_memory(layers: Any, config: NetworkConfig, place: str, x: Any, remember: Callable[[Any, str], Any]) -> Any:
+    """The map behind the memory's cell: what it remembers, or the map plus what that adds to it.
 
-    So a trained network's layers behind the map go on working: they still see what they were trained on.
+    At first it adds nothing, so a trained network's layers behind the map go on working: they still see what they were
+    trained on. A correction GRU sees the map squeezed, and adds how far that is from what it remembers.
     """
-    restored = layers.Conv2D(x.shape[-1], 1, use_bias=False, kernel_initializer="zeros", name="memory_restore")
-    return layers.Add(name="memory_added")([x, restored(remembered)])
+    prefix = memory_prefix(config, place)
+    if config.memory.replaces_conv13:
+        return remember(x, place)
+    if config.memory.kind == "correction_gru":
+        seen = layers.Conv2D(memory_filters(config, place), 1, name=f"{prefix}squeeze")(x)
+        new = layers.Subtract(name=f"{prefix}change")([remember(seen, place), seen])
+    else:
+        new = remember(x, place)
+    restored = layers.Conv2D(x.shape[-1], 1, use_bias=False, kernel_initializer="zeros", name=f"{prefix}restore")(new)
+    return layers.Add(name=f"{prefix}added")([x, restored])
 
 
 def _neck(layers: Any, x: Any, config: NetworkConfig) -> Any:

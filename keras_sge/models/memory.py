@@ -14,11 +14,12 @@ from keras_sge.layers import RNN2D, SqueezedGRU2D
 from keras_sge.layers.bottleneck_lstm import BottleneckLSTMCell
 from keras_sge.layers.cells import MapCell
 from keras_sge.layers.conv_gru import ConvGRUCell
+from keras_sge.layers.correction_gru import CorrectionGRUCell
 from keras_sge.layers.gru import SeparableGRUCell
 from keras_sge.layers.lstm import SeparableLSTMCell
 from keras_sge.layers.squeezed_gru import squeezed_gru_parts, squeezed_gru_step
 from keras_sge.models.mobilenet_v1 import scaled
-from keras_sge.models.topology import MEMORY_PREFIX, layer_of, topology, weight_name
+from keras_sge.models.topology import layer_of, memory_prefix, state_name, topology, weight_name
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,33 @@ MEMORY_KINDS = {
     "gru": _of_cell(SeparableGRUCell),
     "conv_gru": _of_cell(ConvGRUCell),
     "bottleneck_lstm": _of_cell(BottleneckLSTMCell),
+    "correction_gru": _of_cell(CorrectionGRUCell),
 }
 
 
-def memory_layer(config: NetworkConfig, unroll: bool) -> RNN2D:
+def memory_states(config: NetworkConfig, place: str) -> tuple[str, ...]:
+    """Names in the step model of the states of the memory's cell at `place`; none of a reduction."""
+    return tuple(state_name(config, place, name) for name in MEMORY_KINDS[config.memory.kind].states)
+
+
+def memory_layer(config: NetworkConfig, place: str, unroll: bool) -> RNN2D:
     """The layer that returns every step's output and the last states; its weights' names are the step model's.
 
     Args:
-        config: a recurrent network. unroll: whether the loop is written out, for clips of a known length.
+        config: a recurrent network. place: one of `config.memory.places`. unroll: whether the loop is written out, for
+            clips of a known length.
     """
-    memory, filters = config.memory, memory_filters(config)
-    options = {"return_sequences": True, "return_state": True, "unroll": unroll, "name": "memory_over_time"}
+    memory, filters, prefix = config.memory, memory_filters(config, place), memory_prefix(config, place)
+    options = {"return_sequences": True, "return_state": True, "unroll": unroll, "name": f"{prefix}over_time"}
     if memory.kind == "squeezed_gru":
         return SqueezedGRU2D(
             filters,
             squeeze=memory.squeeze,
             squeeze_activation=memory.squeeze_activation,
-            cell_name="memory",
+            cell_name=prefix.rstrip("_"),
             **options,
         )
-    return RNN2D(MEMORY_KINDS[memory.kind].cell(filters, name="memory"), **options)
+    return RNN2D(MEMORY_KINDS[memory.kind].cell(filters, name=prefix.rstrip("_")), **options)
 
 
 # Biases of gates in a new memory. A GRU's update gate opens to .88: most of what it sees goes on.
@@ -84,24 +92,26 @@ _QUIET = 0.1
 Weights = dict[str, np.ndarray]
 
 
-def memory_filters(config: NetworkConfig) -> int:
-    """Hidden channels: alpha times the configured number; elsewhere than on conv13 at most the map's channels."""
+def memory_filters(config: NetworkConfig, place: str) -> int:
+    """Hidden channels at `place`: alpha times the configured number; at most the map's channels, but where the output
+    takes conv13's place."""
     memory = config.memory
-    limit = memory.filters if memory.attach_to == "conv13" else config.channels_of(memory.attach_to)
+    limit = memory.filters if memory.replaces_conv13 else config.channels_of(place)
     return scaled(min(memory.filters, limit), config.alpha)
 
 
-def memory_parts(layers: Any, config: NetworkConfig, update: str = "subtract") -> dict[str, Any]:
-    """The parts of the one-step graph's memory, see `keras_sge.layers`; a reduction is only the 1x1.
+def memory_parts(layers: Any, config: NetworkConfig, place: str, update: str = "subtract") -> dict[str, Any]:
+    """The parts of the one-step graph's cell at `place`, see `keras_sge.layers`; a reduction is only the 1x1.
 
     Args:
-        layers: `keras.layers` or `tf_keras.layers`. config: a network with a memory. update: a GRU's update's form.
+        layers: `keras.layers` or `tf_keras.layers`. config: a network with a memory. place: one of
+            `config.memory.places`. update: a GRU's update's form.
     """
     memory, options = config.memory, {}
     if memory.kind in ("squeezed_gru", "reduction"):
         options = {"squeeze": memory.squeeze, "squeeze_activation": memory.squeeze_activation}
     return MEMORY_KINDS[memory.kind].parts(
-        layers, memory_filters(config), prefix=MEMORY_PREFIX, update=update, **options
+        layers, memory_filters(config, place), prefix=memory_prefix(config, place), update=update, **options
     )
 
 
@@ -126,7 +136,7 @@ def pass_through_weights(
     memory = topology(config).of_part("memory")
     values = {name: value for name, value in values.items() if layer_of(name) in memory}
     if config.memory.kind == "squeezed_gru" and config.memory.squeeze == "input":
-        filters = memory_filters(config)
+        filters = memory_filters(config, config.memory.attach_to)
         # A linear reduction is not bounded, as a tanh is.
         unbounded = config.memory.squeeze_activation == "linear"
         return {
@@ -137,6 +147,39 @@ def pass_through_weights(
             "memory_update_x_pointwise/bias": np.full(filters, _OPEN_GATE, np.float32),
         }
     return _PASS_THROUGH[config.memory.kind](values, reduction)
+
+
+def correction_weights(
+    model: keras.Model, place: str, mean: np.ndarray, covariance: np.ndarray
+) -> tuple[Weights, float]:
+    """First weights, by `layer/weight`, of a correction GRU: its squeeze S keeps the principal components of the map.
+
+    All components are divided by one scalar, so that their mean variance is 1; E is the way back. The keep gate hardly
+    sees anything yet: its bias decides.
+
+    Args:
+        model: a clip or step model. place: one of `config.memory.places`.
+        mean, covariance: of the map's features, (channels,) and (channels, channels).
+
+    Returns:
+        The weights, and the share of the features' variance that the components keep.
+    """
+    config, prefix = model.config, memory_prefix(model.config, place)
+    variances, components = np.linalg.eigh(covariance)
+    kept = np.arange(len(mean))[::-1][: memory_filters(config, place)]
+    scale = np.sqrt(max(variances[kept].mean(), np.finfo(np.float32).tiny))
+    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale
+    weights = {
+        f"{prefix}squeeze/kernel": squeeze[None, None],
+        f"{prefix}squeeze/bias": -mean @ squeeze,
+        f"{prefix}restore/kernel": restore[None, None],
+    }
+    for weight in model.weights:
+        name = weight_name(weight)
+        if name.startswith(f"{prefix}keep_") and name.endswith("_pointwise/kernel"):
+            weights[name] = _QUIET * keras.ops.convert_to_numpy(weight)
+    share = variances[kept].sum() / max(variances.sum(), np.finfo(np.float32).tiny)
+    return {name: value.astype(np.float32) for name, value in weights.items()}, float(share)
 
 
 def _separable_gru(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) -> Weights:

@@ -14,7 +14,7 @@ from keras_sge.layers import FoldTime, UnfoldTime
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
 from keras_sge.models.memory import memory_layer, memory_parts
-from keras_sge.models.topology import topology
+from keras_sge.models.topology import memory_prefix, topology
 
 
 @keras.saving.register_keras_serializable("keras_sge")
@@ -29,6 +29,7 @@ class SGENet(keras.Model):
             goes on from window to window. None: the whole clip.
         freeze_until: trunk layers up to this one, such as `conv6`, are not trained and keep their batch statistics.
         freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset where its convolutions are trained.
+        freeze_detector: nothing but the memory is trained, and all batch norms keep their statistics.
         precision: the layers' dtype policy, such as `mixed_bfloat16`; None for the one in force.
 
     Call arguments:
@@ -47,6 +48,7 @@ class SGENet(keras.Model):
         backprop_window=None,
         freeze_batch_norm=False,
         precision=None,
+        freeze_detector=False,
         **kwargs,
     ):
         config = config if isinstance(config, NetworkConfig) else network_from_dict(config)
@@ -61,9 +63,11 @@ class SGENet(keras.Model):
         self.freeze_until = freeze_until
         self.backprop_window = backprop_window
         self.freeze_batch_norm = freeze_batch_norm
+        self.freeze_detector = freeze_detector
         self.precision = precision
         table = topology(config)
-        for name in table.frozen(freeze_until) | (table.norms("trunk") if freeze_batch_norm else set()):
+        frozen = table.frozen(freeze_until) | (table.norms("trunk") if freeze_batch_norm else set())
+        for name in frozen | (table.layers - table.of_part("memory") if freeze_detector else set()):
             self.get_layer(name).trainable = False
 
     @classmethod
@@ -77,7 +81,7 @@ class SGENet(keras.Model):
             config,
             FoldTime(name="fold_image")(image),
             attend=lambda x: cls._attend(x, inputs, config),
-            remember=lambda x: cls._remember(x, image, config, window),
+            remember=lambda x, place: cls._remember(x, place, image, config, window),
         )
         return inputs, {
             "boxes": UnfoldTime(name="clip_boxes")([boxes, image]),
@@ -90,11 +94,11 @@ class SGENet(keras.Model):
         return attended(keras.layers, x, attention, config.entropy.gain)
 
     @staticmethod
-    def _remember(x, image, config, window):
+    def _remember(x, place, image, config, window):
         if not config.recurrent:
-            return squeezed(memory_parts(keras.layers, config), x)
-        layer = memory_layer(config, unroll=image.shape[1] is not None)
-        features = UnfoldTime(name="unfold_memory")([x, image])
+            return squeezed(memory_parts(keras.layers, config, place), x)
+        layer, name = memory_layer(config, place, unroll=image.shape[1] is not None), memory_prefix(config, place)[:-1]
+        features = UnfoldTime(name=f"unfold_{name}")([x, image])
         length, states, windows = image.shape[1], None, []
         for start in range(0, length, window) if window else (0,):
             part = features[:, start : start + window] if window else features
@@ -103,7 +107,7 @@ class SGENet(keras.Model):
             states = [keras.ops.stop_gradient(state) for state in states]
             windows.append(output)
         remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
-        return FoldTime(name="fold_memory")(remembered)
+        return FoldTime(name=f"fold_{name}")(remembered)
 
     def get_config(self):
         return {
@@ -112,6 +116,7 @@ class SGENet(keras.Model):
             "freeze_until": self.freeze_until,
             "backprop_window": self.backprop_window,
             "freeze_batch_norm": self.freeze_batch_norm,
+            "freeze_detector": self.freeze_detector,
             "precision": self.precision,
             "name": self.name,
         }

@@ -13,7 +13,7 @@ from keras_sge.config.network import map_stride
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
-from keras_sge.models.memory import MEMORY_KINDS, memory_filters, memory_parts
+from keras_sge.models.memory import MEMORY_KINDS, memory_filters, memory_parts, memory_states
 from keras_sge.models.topology import topology, weight_name
 from keras_sge.models.weights import check_finite
 
@@ -41,7 +41,8 @@ def build_step_model(
     Returns:
         A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
         memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1) and
-        `next_state`. LSTM kinds have `state_h` and `state_c`, `next_state_h` and `next_state_c`.
+        `next_state`. LSTM kinds have `state_h` and `state_c`, `next_state_h` and `next_state_c`; a memory at several
+        maps `state_conv12`, `next_state_conv12` and so on.
     """
     layers = library.layers
     inputs, outputs = {}, {}
@@ -60,15 +61,14 @@ def build_step_model(
         attention = add_input("attention", (*attention_map_size(config), 1))
         return attended(layers, x, attention, gain)
 
-    def remember(x):
-        parts = memory_parts(layers, config, update)
+    def remember(x, place):
+        parts = memory_parts(layers, config, place, update)
         if not config.recurrent:
             return squeezed(parts, x)
-        kind = MEMORY_KINDS[config.memory.kind]
-        states = [add_input(name, (*memory_map_size(config), memory_filters(config))) for name in kind.states]
-        new = kind.step(parts, x, *states)
+        names, shape = memory_states(config, place), (*memory_map_size(config, place), memory_filters(config, place))
+        new = MEMORY_KINDS[config.memory.kind].step(parts, x, *(add_input(name, shape) for name in names))
         new = new if isinstance(new, tuple) else (new,)
-        outputs.update({f"next_{name}": state for name, state in zip(kind.states, new, strict=True)})
+        outputs.update({f"next_{name}": state for name, state in zip(names, new, strict=True)})
         return new[0]
 
     image = add_input("image", (*config.input_size, 3))
@@ -121,8 +121,11 @@ def state_tensors(config: NetworkConfig) -> tuple[StateTensor, ...]:
     """The float step's recurrent states, none for a single-frame network."""
     if not config.recurrent:
         return ()
-    shape = (1, *memory_map_size(config), memory_filters(config))
-    return tuple(StateTensor(name, f"next_{name}", shape) for name in MEMORY_KINDS[config.memory.kind].states)
+    return tuple(
+        StateTensor(name, f"next_{name}", (1, *memory_map_size(config, place), memory_filters(config, place)))
+        for place in config.memory.places
+        for name in memory_states(config, place)
+    )
 
 
 def network_metadata(

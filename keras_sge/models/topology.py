@@ -17,7 +17,7 @@ from keras_sge.config.network import FEATURE_MAPS, TRUNK_BLOCKS
 
 BATCH_NORM_EPSILON = 1e-3
 MEMORY_PREFIX = "memory_"
-# The 1x1 reductions: a Squeezed GRU's own, and the one of a network whose memory is not on conv13.
+# The 1x1 reductions: a Squeezed GRU's own, and the one of a network whose memory does not take conv13's place.
 MEMORY_SQUEEZE, REDUCTION = f"{MEMORY_PREFIX}squeeze", "neck_squeeze"
 # In tensor names of files, by part; the first that a name holds decides. `convolution` is no layer.
 _PART_PATTERNS = {
@@ -156,9 +156,26 @@ def block_number(name: str) -> int:
 
 def finished_map(config: NetworkConfig) -> str:
     """The map that stands for conv13 behind memory or reduction."""
-    if config.memory is not None and config.memory.attach_to == "conv13":
+    if config.memory is not None and config.memory.replaces_conv13:
         return "memory"
     return "conv13" if config.reduction is None else "reduction"
+
+
+def memory_prefix(config: NetworkConfig, place: str) -> str:
+    """What the names of the layers of the memory's cell at `place` begin with; `memory_` where it is the only one."""
+    return MEMORY_PREFIX if len(config.memory.places) == 1 else f"{MEMORY_PREFIX}{place}_"
+
+
+def state_name(config: NetworkConfig, place: str, name: str) -> str:
+    """The step's input for the state `name` of the cell at `place`: `state`, of several cells `state_conv12`."""
+    return name if len(config.memory.places) == 1 else f"{name}_{place}"
+
+
+def state_layer(state: str, role: str = "next_state") -> str:
+    """The layer of a role in the cell of a state: `memory_next_state` of `state`, that of `state_conv12` is
+    `memory_conv12_next_state`."""
+    place = state.removeprefix("state").removeprefix("_")
+    return MEMORY_PREFIX + (f"{place}_{role}" if place else role)
 
 
 def detection_maps(config: NetworkConfig) -> tuple[str, ...]:
@@ -213,25 +230,28 @@ def _reduction(config: NetworkConfig) -> Iterator[Convolution]:
 
 
 def _memory(config: NetworkConfig) -> Iterator[Convolution]:
-    memory = config.memory
-    if memory is None:
-        return
+    for place in config.memory.places if config.memory else ():
+        yield from _memory_at(config, place)
+
+
+def _memory_at(config: NetworkConfig, place: str) -> Iterator[Convolution]:
+    memory, prefix = config.memory, memory_prefix(config, place)
 
     def row(role: str, reads: str, makes: str | None = None) -> Convolution:
-        name, kind = MEMORY_PREFIX + role, "depthwise" if role.endswith("depthwise") else "conv"
+        name, kind = prefix + role, "depthwise" if role.endswith("depthwise") else "conv"
         return Convolution(name, kind, "memory", "memory", reads, makes or name)
 
     if memory.kind == "reduction":
-        yield row("squeeze", memory.attach_to, "memory")
+        yield row("squeeze", place, "memory")
         return
-    ends = {"x": memory.attach_to, "h": "state"}
-    if memory.kind == "squeezed_gru" and memory.squeeze == "input":
-        yield row("squeeze", memory.attach_to)
-        ends["x"] = MEMORY_SQUEEZE
+    ends = {"x": place, "h": "state"}
+    if memory.kind == "correction_gru" or (memory.kind == "squeezed_gru" and memory.squeeze == "input"):
+        yield row("squeeze", place)
+        ends["x"] = f"{prefix}squeeze"
     for role, reads in _memory_roles(config):
-        yield row(role, ends.get(reads, MEMORY_PREFIX + reads))
-    if memory.attach_to != "conv13":
-        yield row("restore", "memory", memory.attach_to)
+        yield row(role, ends.get(reads, prefix + reads))
+    if not memory.replaces_conv13:
+        yield row("restore", "memory", place)
 
 
 def _memory_roles(config: NetworkConfig) -> Iterator[tuple[str, str]]:
@@ -245,6 +265,12 @@ def _memory_roles(config: NetworkConfig) -> Iterator[tuple[str, str]]:
             yield f"bottleneck_{side}_pointwise", f"bottleneck_{side}_depthwise"
         yield "gates_depthwise", "bottleneck"
         yield from ((f"{gate}_pointwise", "gates_depthwise") for gate in _LSTM_GATES)
+    elif kind == "correction_gru":
+        for gate, seen in (("keep", (*sides, "distance")), ("reset", sides), ("candidate", sides)):
+            for side in seen:
+                yield f"{gate}_{side[0]}_depthwise", side
+                yield f"{gate}_{side[0]}_pointwise", f"{gate}_{side[0]}_depthwise"
+        yield "filled", "h"
     else:
         # Gates with a 1x1 of their own share their depthwise convolutions; a GRU's candidate sees another state.
         shared = {"lstm": _LSTM_GATES, "gru": _GRU_GATES[:2]}.get(kind, ())

@@ -131,7 +131,7 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
             use_ema=training.average is not None,
             ema_momentum=training.average or 0.99,
         ),
-        loss=multibox_loss(training.negatives_per_positive),
+        loss=multibox_loss(training.negatives_per_positive, training.late_weight),
         # XLA makes these small convolutions slower on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() == "jax",
     )
@@ -151,7 +151,12 @@ def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedul
 def _clip_model(config: Config, clip_length: int) -> SGENet:
     training = config.training
     return SGENet(
-        config.network, clip_length, training.freeze_until, training.backprop_window, training.freeze_batch_norm
+        config.network,
+        clip_length,
+        freeze_until=training.freeze_until,
+        backprop_window=training.backprop_window,
+        freeze_batch_norm=training.freeze_batch_norm,
+        freeze_detector=training.freeze_detector,
     )
 
 

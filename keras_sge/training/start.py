@@ -16,15 +16,26 @@ from edge.preprocess import resize_frame
 from keras_sge.config import NetworkConfig, TrainingConfig, builtin_configs
 from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.loader import normalize
-from keras_sge.models import SGENet
+from keras_sge.models import SGENet, copy_weights
 from keras_sge.models.checkpoints import read_weights
-from keras_sge.models.memory import LSTM_ANSWER, pass_through_weights
+from keras_sge.models.memory import LSTM_ANSWER, correction_weights, memory_filters, pass_through_weights
 from keras_sge.models.pretrained import measure_batch_norm
 from keras_sge.models.step_model import entropy_settings
-from keras_sge.models.topology import MEMORY_SQUEEZE, REDUCTION, block_name, layer_of, topology, weight_name
+from keras_sge.models.topology import (
+    MEMORY_PREFIX,
+    MEMORY_SQUEEZE,
+    REDUCTION,
+    block_name,
+    layer_of,
+    memory_prefix,
+    topology,
+    weight_name,
+)
 from keras_sge.models.weights import assign_weights, stored_network
 
 _logger = logging.getLogger(__name__)
+# Of each of up to 64 videos, for a correction GRU's first weights; and how many frames are run at a time.
+_FRAMES_OF_A_VIDEO, _BATCH = 4, 16
 
 
 def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoDataset) -> None:
@@ -32,7 +43,8 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
 
     A new memory lets its input pass through (`pass_through_weights`), reduced as the old network reduces it; with more
     channels than that, the layers behind it ignore the others at first. Attached elsewhere than to conv13 it adds
-    nothing at first, and the reduction stays. A new attention, which shrinks its map, is made up for in what reads the
+    nothing at first, and the reduction stays. A new correction GRU squeezes its map to the principal components of
+    sample frames. A new attention, which shrinks its map, is made up for in what reads the
     map.
 
     Args:
@@ -46,13 +58,16 @@ def set_starting_weights(model: SGENet, training: TrainingConfig, videos: VideoD
     start, weights, loaded = _take_over(model, training, videos) if training.start_from else (None, {}, set())
     _check_frozen(model, loaded)
     attention = _new_attention(model, start, videos)
-    if config.recurrent and not loaded.intersection(_state_weights(model)):
+    is_new = config.recurrent and not loaded.intersection(_state_weights(model))
+    if is_new and config.memory.kind != "correction_gru":
         reduction = _reduction(model, weights, attention)
         assign_weights(model, pass_through_weights(model, reduction))
         if config.memory.kind == "lstm" and reduction is not None:
             _multiply(model, topology(config).readers("memory"), loaded, LSTM_ANSWER)
     if attention is not None:
         _multiply(model, topology(config).readers(config.entropy.attach_to), loaded, 1 / attention)
+    if is_new and config.memory.kind == "correction_gru":
+        _start_from_components(model, videos)
 
 
 def widened_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -103,9 +118,14 @@ def _take_over(
         scores = topology(model.config).of_group("scores")
         weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
-    if model.config.reduction is not None:
+    before = start and start.memory
+    if model.config.reduction is not None and before and before.replaces_conv13:
         # The memory's own reduction, elsewhere, is another.
         weights = {name.replace(MEMORY_SQUEEZE, REDUCTION): value for name, value in weights.items()}
+    kinds = {memory.kind for memory in (before, model.config.memory) if memory}
+    if "correction_gru" in kinds and len(kinds) == 2:
+        # Names and shapes may be those of the other memory, the meaning is not.
+        weights = {name: value for name, value in weights.items() if not name.startswith(MEMORY_PREFIX)}
     loaded = set(assign_weights(model, weights)[0])
     _logger.info("start from %s: %d of %d weights taken over", path, len(loaded), len(model.weights))
     if not loaded:
@@ -125,12 +145,14 @@ def _check_frozen(model: SGENet, loaded: set[str]) -> None:
     frozen = [weight_name(weight) for layer in model.layers if not layer.trainable for weight in layer.weights]
     random = [name for name in frozen if name not in loaded]
     if random:
-        keys = [f"training.{name}" for name in ("freeze_until", "freeze_batch_norm") if getattr(model, name)]
+        settings = ("freeze_until", "freeze_batch_norm", "freeze_detector")
+        keys = [f"training.{name}" for name in settings if getattr(model, name)]
         raise InputError(
             f"{len(random)} of the {len(frozen)} weights that {' and '.join(keys)} keep as they are were taken over "
             f"from nowhere and would stay random, {random[0]} the first. Start from trained ones with --from FILE: "
             f"{trained_weights(model.config.alpha)}. Or train all layers: --set training.freeze_until=null"
             f"{' --set training.freeze_batch_norm=false' * model.freeze_batch_norm}"
+            f"{' --set training.freeze_detector=false' * model.freeze_detector}"
         )
 
 
@@ -139,7 +161,7 @@ def _reduction(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The old network's 1x1 on conv13 for a memory there that has none of its own."""
     config = model.config
-    if config.memory.attach_to != "conv13" or f"{MEMORY_SQUEEZE}/kernel" not in weights:
+    if not config.memory.replaces_conv13 or f"{MEMORY_SQUEEZE}/kernel" not in weights:
         return None
     kernel = weights[f"{MEMORY_SQUEEZE}/kernel"][0, 0]
     if kernel.shape[0] != next(w.shape[-1] for w in model.weights if weight_name(w) == f"{block_name(13)}/kernel"):
@@ -171,16 +193,48 @@ def _state_weights(model: SGENet) -> set[str]:
     return {weight_name(weight) for weight in model.weights if layer_of(weight_name(weight)) in memory}
 
 
-def _single_frames(model: SGENet, videos: VideoDataset) -> dict[str, np.ndarray]:
+def _start_from_components(model: SGENet, videos: VideoDataset) -> None:
+    """Sets a correction GRU's first weights, see `correction_weights`; it must not correct anything yet."""
+    config = model.config
+    single = SGENet(config, clip_length=1, precision="float32")
+    copy_weights(model, single)
+    squeezes = {place: single.get_layer(f"{memory_prefix(config, place)}squeeze") for place in config.memory.places}
+    probe = keras.Model(single.inputs, {place: squeeze.input for place, squeeze in squeezes.items()})
+    inputs = _single_frames(model, videos, _FRAMES_OF_A_VIDEO)
+    moments: dict[str, list[np.ndarray]] = {place: [] for place in squeezes}
+    for start in range(0, len(inputs["image"]), _BATCH):
+        for place, features in probe({name: value[start : start + _BATCH] for name, value in inputs.items()}).items():
+            # With a column of ones the products hold the sums and the count as well.
+            flat = keras.ops.convert_to_numpy(features).reshape(-1, features.shape[-1]).astype(np.float64)
+            flat = np.pad(flat, ((0, 0), (0, 1)), constant_values=1)
+            moments[place].append(flat.T @ flat)
+    for place, parts in moments.items():
+        products = np.sum(parts, axis=0)
+        products /= products[-1, -1]
+        mean = products[-1, :-1]
+        weights, share = correction_weights(model, place, mean, products[:-1, :-1] - np.outer(mean, mean))
+        assign_weights(model, weights)
+        _logger.info(
+            "memory at %s: %d components of %d keep %.3f of the features' variance",
+            *(place, memory_filters(config, place), len(mean), share),
+        )
+
+
+def _single_frames(model: SGENet, videos: VideoDataset, count: int = 1) -> dict[str, np.ndarray]:
     """Sample frames as clips of one frame each, the attention with them where the network takes it."""
-    frames, settings = _sample_frames(model, videos), entropy_settings(model.config)
+    frames, settings = _sample_frames(model, videos, count), entropy_settings(model.config)
     inputs = {"image": normalize(frames)[:, None]}
     if settings:
         inputs["attention"] = np.stack([entropy_attention(frame, settings) for frame in frames])[:, None, ..., None]
     return inputs
 
 
-def _sample_frames(model: SGENet, videos: VideoDataset) -> np.ndarray:
-    """First frames of up to 64 videos, uint8 (n, height, width, 3) at the network's size."""
-    picks = np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int)
-    return np.stack([resize_frame(videos.read(int(index), 0, 1)[0], *model.config.input_size) for index in picks])
+def _sample_frames(model: SGENet, videos: VideoDataset, count: int = 1) -> np.ndarray:
+    """The first frame, or as many as `count` at even distances, of each of up to 64 videos, uint8 (n, height, width, 3)
+    at the network's size."""
+    frames = []
+    for index in np.linspace(0, len(videos) - 1, min(64, len(videos))).astype(int).tolist():
+        for position in np.arange(count) * videos.videos[index].length // count:
+            frame = videos.read(index, int(position), int(position) + 1)[0]
+            frames.append(resize_frame(frame, *model.config.input_size))
+    return np.stack(frames)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
+from keras_sge.models.topology import state_layer
+
 # tfmot's wrappers put this before a layer's name.
 PREFIX = "quant_"
-# The layer whose output is the memory's next state.
-_NEXT_STATE = "memory_next_state"
 
 
 class ClipGraph:
-    """Runs a functional one-step model over clips, its state carried from frame to frame.
+    """Runs a functional one-step model over clips, its states carried from frame to frame.
 
     The trunk and the heads see (clips x frames) pictures in one batch, which trains several times faster than a step
     at a time; only the memory's own layers are repeated.
@@ -24,62 +24,79 @@ class ClipGraph:
         backprop_window: frames that a gradient goes back in time; None for the whole clip.
 
     Attributes:
-        state_shape: (rows, columns, channels) of the memory's state; None for a network without memory.
+        state_shapes: (rows, columns, channels) of the memory's states by the names of their inputs; empty for a network
+            without memory.
     """
 
     def __init__(self, model: tf_keras.Model, backprop_window: int | None = None):
         self._window = backprop_window
-        self._nodes = []
+        self._nodes, inputs = [], []
         for layer in model.layers:
-            if not isinstance(layer, tf_keras.layers.InputLayer):
+            if isinstance(layer, tf_keras.layers.InputLayer):
+                inputs.append(layer.name)
+            else:
                 sources = tf.nest.flatten(layer.inbound_nodes[0].inbound_layers)
                 self._nodes.append((_name(layer), layer, [_name(source) for source in sources]))
-        self.state_shape = tuple(model.input["state"].shape[1:]) if "state" in _inputs(model) else None
-        self._before, self._memory, self._after = self._parts()
+        self.state_shapes = {
+            name: tuple(model.input[name].shape[1:]) for name in inputs if name not in ("image", "attention")
+        }
+        # Before each state's loop what is ready by then, its loop; and what is left.
+        self._loops, self._after = [], self._nodes
+        for state in sorted(self.state_shapes, key=lambda name: -len(self._depending_on(name))):
+            self._loops.append((state, *self._parts(state)))
 
-    def _parts(self):
-        """The graph's layers before the memory, in its loop, and behind it."""
-        with_state, needed = {"state"}, {_NEXT_STATE}
-        for name, _, sources in self._nodes:
-            if with_state.intersection(sources):
-                with_state.add(name)
+    def _parts(self, state):
+        """Of the nodes that are left: those before a state's loop, and those in it."""
+        with_state, needed = self._depending_on(state), {state_layer(state)}
         for name, _, sources in reversed(self._nodes):
             if name in needed:
                 needed.update(sources)
-        before = [node for node in self._nodes if node[0] not in with_state]
-        memory = [node for node in self._nodes if node[0] in with_state and node[0] in needed]
-        after = [node for node in self._nodes if node[0] in with_state and node[0] not in needed]
-        return before, memory, after
+        before = [node for node in self._after if node[0] not in with_state]
+        loop = [node for node in self._after if node[0] in with_state & needed]
+        self._after = [node for node in self._after if node[0] in with_state - needed]
+        return before, loop
+
+    def _depending_on(self, state):
+        found = {state}
+        for name, _, sources in self._nodes:
+            if found.intersection(sources):
+                found.add(name)
+        return found
 
     def step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One frame: the model's inputs by name to `boxes`, `scores` and, with memory, `next_state`."""
+        """One frame: the model's inputs by name to `boxes`, `scores` and, with memory, `next_state` and the like."""
         values = _run(self._nodes, dict(inputs))
         outputs = {"boxes": values["boxes"], "scores": values["scores"]}
-        return outputs | ({"next_state": values[_NEXT_STATE]} if self.state_shape else {})
+        return outputs | {f"next_{state}": values[state_layer(state)] for state in self.state_shapes}
 
     def values(self, clip: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The outputs of all layers, by layer name, as (clips, frames, ...).
 
         Args:
             clip: `image` (clips, frames, height, width, 3) and, where the model takes it, `attention`; float32. Each
-                clip starts from a zero state.
+                clip starts from zero states.
         """
-        clips, frames = tf.shape(clip["image"])[0], clip["image"].shape[1]
-        values = _run(self._before, {name: _folded(value) for name, value in clip.items()})
-        if self._memory:
-            entering = {source for _, _, sources in self._memory for source in sources} & values.keys()
-            by_frame = {name: tf.unstack(_unfolded(values[name], frames), axis=1) for name in entering}
-            state, steps = tf.zeros((clips, *(self.state_shape or ()))), []
-            for frame in range(frames):
-                if self._window and frame % self._window == 0:
-                    state = tf.stop_gradient(state)
-                known = {"state": state, **{name: by_frame[name][frame] for name in entering}}
-                steps.append(_run(self._memory, known))
-                state = steps[-1][_NEXT_STATE]
-            for name, _, _ in self._memory:
-                values[name] = _folded(tf.stack([step[name] for step in steps], axis=1))
-        values = _run(self._after, values)
+        frames = clip["image"].shape[1]
+        values = {name: _folded(value) for name, value in clip.items()}
+        for state, before, loop in self._loops:
+            _run(before, values)
+            self._roll(state, loop, values, frames)
+        _run(self._after, values)
         return {name: _unfolded(value, frames) for name, value in values.items()}
+
+    def _roll(self, name, loop, values, frames):
+        """Adds what the nodes of a loop answer, frame by frame, to the values by name, (clips x frames, ...)."""
+        entering = {source for _, _, sources in loop for source in sources} & values.keys()
+        by_frame = {source: tf.unstack(_unfolded(values[source], frames), axis=1) for source in entering}
+        clips = tf.shape(values["image"])[0] // frames
+        state, steps = tf.zeros((clips, *self.state_shapes[name])), []
+        for frame in range(frames):
+            if self._window and frame % self._window == 0:
+                state = tf.stop_gradient(state)
+            steps.append(_run(loop, {name: state, **{source: by_frame[source][frame] for source in entering}}))
+            state = steps[-1][state_layer(name)]
+        for node, _, _ in loop:
+            values[node] = _folded(tf.stack([step[node] for step in steps], axis=1))
 
 
 def _run(nodes, values):
@@ -99,7 +116,3 @@ def _unfolded(value, frames):
 
 def _name(layer):
     return layer.name.removeprefix(PREFIX)
-
-
-def _inputs(model):
-    return [layer.name for layer in model.layers if isinstance(layer, tf_keras.layers.InputLayer)]

@@ -22,12 +22,11 @@ from keras_sge.data.loader import ClipLoader, check_classes
 from keras_sge.data.views import CachedVideos
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, step_model_from
-from keras_sge.models.step_model import network_metadata
-from keras_sge.models.topology import layer_of, topology
+from keras_sge.models.step_model import network_metadata, state_tensors
+from keras_sge.models.topology import layer_of, state_layer, topology
 from keras_sge.progress import progress_bar
 from quantization.bias_correction import correct_biases
 from quantization.calibration import CalibrationSource, calibrate
-from quantization.contract import STATE_RANGE
 from quantization.exporter import Exporter, versions
 from quantization.int8 import check_bounded_memory
 from quantization.qat.clip_graph import ClipGraph
@@ -131,9 +130,9 @@ def _calibrated(config: Config, start: SGENet, videos: VideoDataset, quiet: bool
     # Training starts where `sge export --precision int8` ends.
     correct_biases(step, found.input_means)
     ranges = dict(found.ranges)
-    if "memory_kept" in ranges:
+    for state in state_tensors(config.network):
         # What is left of the state goes round again and again: steps of its own would move what does not change.
-        ranges["memory_kept"] = STATE_RANGE
+        ranges[state_layer(state.input, "kept")] = ranges[state_layer(state.input)]
     details = {
         "calibration": {"clips": len(found.clips), "frames": found.frames, "seed": qat.seed},
         "steps": qat.epochs * qat.steps_per_epoch,
@@ -227,7 +226,7 @@ class TwinTrainer:
         frozen = topology(config.network).frozen(config.qat.freeze_until)
         self._trained = [self.variables[name] for name in trained if layer_of(name) not in frozen]
         self._graph = ClipGraph(twin, config.training.backprop_window)
-        self._losses = multibox_loss(config.training.negatives_per_positive)
+        self._losses = multibox_loss(config.training.negatives_per_positive, config.training.late_weight)
         steps = config.qat.epochs * config.qat.steps_per_epoch
         ramp = max(1, round(config.qat.warmup * steps))
         self.schedule = tf_keras.optimizers.schedules.CosineDecay(

@@ -16,12 +16,10 @@ from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.step_model import build_step_model
 from keras_sge.models.topology import BATCH_NORM_EPSILON, layer_of, topology, weight_name
 from quantization.contract import IMAGE_RANGE
-from quantization.int8 import INPUT_RANGES, Ranges
+from quantization.int8 import Ranges, input_ranges
 from quantization.qat.clip_graph import PREFIX
 from quantization.qat.quantizers import CUSTOM_OBJECTS, AsAnnotated, ConvolutionRange, OutputRange, tfmot
 
-# Of -1 to 1 TensorFlow's kernel makes another zero point than the converter, by one step.
-_INPUT_RANGES = {**INPUT_RANGES, "image": IMAGE_RANGE}
 _CONVOLUTIONS = (tf_keras.layers.Conv2D, tf_keras.layers.DepthwiseConv2D)
 
 
@@ -101,8 +99,9 @@ def quantized_twin(twin: tf_keras.Model, ranges: Ranges) -> tf_keras.Model:
         ValueError: a range is of no layer of the twin.
     """
     names = {layer.name for layer in twin.layers}
-    inputs = {f"{name}_in": limits for name, limits in _INPUT_RANGES.items() if f"{name}_in" in names}
-    ranges = {**ranges, **inputs}
+    # Of -1 to 1 TensorFlow's kernel makes another zero point than the converter, by one step.
+    limits = input_ranges(twin.input, ranges) | {"image": IMAGE_RANGE}
+    ranges = {**ranges, **{f"{name}_in": limit for name, limit in limits.items()}}
     if unknown := ranges.keys() - names:
         raise ValueError(f"ranges of layers that the twin does not have: {sorted(unknown)[:8]}")
 
