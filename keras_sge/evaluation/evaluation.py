@@ -18,11 +18,11 @@ from edge.results import Detection
 from keras_sge.data import VideoDataset
 from keras_sge.data.motion import motion_iou
 from keras_sge.data.splits import source_name, video_blocks
-from keras_sge.evaluation.averaging import AveragedDetector
 from keras_sge.evaluation.matches import match, mean_of_numbers
 from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1, coco_figures, error_breakdown
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
 from keras_sge.evaluation.records import DetectionRecords
+from keras_sge.evaluation.rivals import RivalDetector
 from keras_sge.evaluation.splits import (
     SPLIT_PROTOCOL,
     block_figures,
@@ -87,8 +87,8 @@ def record_detections(
     choice = FrameChoice(protocol.frames, dataset, part=protocol.fold is not None)
     class_of = np.array([detector.labels.index(name) for name in dataset.classes], np.int16)
     runner: Any = detector
-    if protocol.average_scores:
-        runner = AveragedDetector(detector, protocol.average_scores, SCORE_THRESHOLD)
+    if protocol.rival:
+        runner = RivalDetector(detector, protocol.rival, SCORE_THRESHOLD)
     found, truths, motion, places = [], [], [], []
     unlabelled = 0
     for clip in progress(range(len(dataset))):
@@ -101,7 +101,7 @@ def record_detections(
         runner.reset()
         for number, frame in _frames(dataset, clip, chosen[-1] + 1):
             if protocol.reset_every_frame:
-                # Only the network forgets; an average over the past is another matter.
+                # Only the network forgets; what a rival keeps is another matter.
                 detector.reset()
             detections = runner(frame).detections
             if number in scored:
