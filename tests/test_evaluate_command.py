@@ -9,7 +9,7 @@ from keras_sge.evaluation import DetectionRecords
 
 KEYS = {"map50", "ap50", "boxes", "frames", "clips", "protocol", "runtime"}
 MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors", "unlabelled", "ignored"}
-MORE |= {"map50_by_block", "map50_spread"}
+MORE |= {"map50_by_block", "map50_spread", "stability"}
 
 
 @pytest.fixture
