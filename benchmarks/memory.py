@@ -84,7 +84,7 @@ def measure(models: dict[str, list[str]], arguments: argparse.Namespace) -> list
     for name, files in models.items():
         ways: dict[str, dict[str, object]] = {name: {}}
         if name == baseline:
-            ways |= {f"{name}, scores averaged by {kind}": {"average_scores": kind} for kind in ("clip", "track")}
+            ways |= {f"{name}, scores averaged by {kind}": {"rival": kind} for kind in ("clip", "track")}
         if any(open_detector(file).metadata.states for file in files):
             ways[f"{name}, reset every frame"] = {"reset_every_frame": True}
         for row_name, way in ways.items():

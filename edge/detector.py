@@ -33,6 +33,8 @@ class Detector:
         iou_threshold: overlap from which a weaker box of the same class is dropped, 0 to 1.
         max_detections: per frame, at least 1.
         delegate, accelerator, allow_cpu: what computes, see `edge.runtimes.runtime.open_runtime`.
+        hold: whether an anchor whose object suddenly seems gone holds what it saw while its scores fall, see
+            `edge.hold`; for any network, with a memory or without.
 
     Attributes:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
@@ -64,10 +66,11 @@ class Detector:
         delegate: str | None = None,
         accelerator: str = "auto",
         allow_cpu: bool = False,
+        hold: bool = False,
     ):
         flatbuffer, metadata = read_model(model_path(model))
         runtime = open_runtime(flatbuffer, metadata, threads, delegate, accelerator, allow_cpu)
-        self._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
+        self._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold)
 
     @classmethod
     def from_runtime(
@@ -77,6 +80,7 @@ class Detector:
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
+        hold: bool = False,
     ) -> Detector:
         """A detector on any `edge.StepRuntime`, as Keras models are evaluated; closed with the detector.
 
@@ -87,16 +91,16 @@ class Detector:
             InputError: an argument out of range.
         """
         detector = cls.__new__(cls)
-        detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections))
+        detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold)
         return detector
 
-    def _set_up(self, engine: Engine) -> None:
-        self._engine = engine
+    def _set_up(self, engine: Engine, hold: bool) -> None:
+        self._engine, self._hold = engine, hold
         self.runtime, self.metadata, self.labels = engine.runtime, engine.metadata, engine.metadata.labels
         self._streams: dict[Hashable, Stream] = {}
         self._opening = threading.Lock()
         # A caller of the detector itself decides about scenes: evaluation carries the state through every clip.
-        self._own = Stream(engine, scene_cut=False)
+        self._own = Stream(engine, scene_cut=False, hold=hold)
 
     def open(self, stream_id: Hashable, scene_cut: bool = True) -> Stream:
         """A stream with a state of its own on this detector's interpreter; close it, or use it as a context manager.
@@ -121,7 +125,7 @@ class Detector:
                     f"{len(self._streams)} streams are open, the most this detector serves, so {stream_id!r} cannot be "
                     "opened. Close one, wait until one is idle, or raise `Detector.max_streams`."
                 )
-            self._streams[stream_id] = stream = Stream(self._engine, stream_id, scene_cut)
+            self._streams[stream_id] = stream = Stream(self._engine, stream_id, scene_cut, self._hold)
             return stream
 
     @property
@@ -186,7 +190,7 @@ class Detector:
         yield from self._stream(source, None, scene_cut)
 
     def _stream(self, source: VideoSource, stream_id: str | None, scene_cut: bool) -> Iterator[FrameResult]:
-        stream = Stream(self._engine, stream_id, scene_cut)
+        stream = Stream(self._engine, stream_id, scene_cut, self._hold)
         items = iter(source.items())
         event: str | None = None
         while True:

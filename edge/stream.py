@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.engine import Engine
 from edge.errors import InputError
+from edge.hold import Held, hold
 from edge.preprocess import PreparedFrame
 from edge.results import FrameResult
 from edge.scene_cut import SceneCut
@@ -37,12 +38,13 @@ class Stream:
 
     Args:
         engine: the shared interpreter. stream_id: reported in results. scene_cut: whether cuts are detected.
+        hold: whether anchors hold what they saw, see `edge.hold`; what is held is reset with the state.
 
     Attributes:
         id: the stream's id. closed: whether it can be used no more.
     """
 
-    def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True):
+    def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True, hold: bool = False):
         self.id, self.closed = stream_id, False
         self._engine = engine
         # Guards `closed`, the state and what an idle stream is known by; never held while the network runs. Reentrant,
@@ -50,6 +52,7 @@ class Stream:
         self._lock, self._leases = threading.RLock(), 0
         self._scene_cut = SceneCut() if scene_cut else None
         self._state: dict[str, np.ndarray] = {}
+        self._holds, self._held = hold, None
         self._begin("start")
 
     def reset(self) -> None:
@@ -60,13 +63,13 @@ class Stream:
         """Gives the state's memory back and makes room for another stream. A closed stream cannot be used; a frame
         that the network has begun gets its result still. Does not wait, and does nothing when called again."""
         with self._lock:
-            self.closed, self._state = True, {}
+            self._discard()
 
     def close_if_idle(self, since: float) -> None:
         """Closes the stream where no block holds it and its last frame was before `since`, of `time.monotonic`."""
         with self._lock:
             if not self._leases and self._last_used < since:
-                self.closed, self._state = True, {}
+                self._discard()
 
     def __enter__(self) -> Stream:
         """Holds the stream: however long it is idle, it stays open within the block."""
@@ -98,8 +101,8 @@ class Stream:
         return self.detect(self.prepare(frame), frame_id, time)
 
     def raw(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The network's outputs for the next frame: float32 codes (n, 4), logits (n, c + 1). It counts as any frame
-        does, but the state is carried to it whatever its size and whatever it shows."""
+        """The network's outputs for the next frame: float32 codes (n, 4), logits (n, c + 1), held where the stream
+        holds. It counts as any frame does, but the state is carried to it whatever its size and whatever it shows."""
         self._check_open()
         prepared = self.prepare(frame)
         with self._leased():
@@ -189,17 +192,22 @@ class Stream:
         with self._lock:
             # Closing replaces the state, it does not empty the one that is being read.
             self._check_open()
-            state = self._state
+            state, held = self._state, self._held
         codes, logits, state = self._engine.invoke(prepared, state)
+        if self._holds:
+            codes, logits, held = hold(codes, logits, held)
         if not all(np.isfinite(value).all() for value in state.values()):
             state = self._engine.fresh_state()
             self._pending = "not_finite"
-        self._keep(state)
+        self._keep(state, held)
         return codes, logits
 
-    def _keep(self, state: dict[str, np.ndarray]) -> None:
+    def _keep(self, state: dict[str, np.ndarray], held: Held | None = None) -> None:
         with self._lock:
-            self._state = {} if self.closed else state
+            self._state, self._held = ({}, None) if self.closed else (state, held)
+
+    def _discard(self) -> None:
+        self.closed, self._state, self._held = True, {}, None
 
     @contextlib.contextmanager
     def _leased(self) -> Iterator[None]:

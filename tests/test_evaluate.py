@@ -342,7 +342,7 @@ def test_figures_of_blocks_and_their_spread(tmp_path):
     assert former.map50_by_block == former.map50_spread == {} and former.map50 == 0.75
 
 
-@pytest.mark.parametrize("wrong", [{"degrade": -1}, {"average_scores": "video"}])
+@pytest.mark.parametrize("wrong", [{"degrade": -1}, {"rival": "video"}])
 def test_protocols_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
         Protocol(**wrong)

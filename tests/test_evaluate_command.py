@@ -9,7 +9,7 @@ from keras_sge.evaluation import DetectionRecords
 
 KEYS = {"map50", "ap50", "boxes", "frames", "clips", "protocol", "runtime"}
 MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors", "unlabelled", "ignored"}
-MORE |= {"map50_by_block", "map50_spread"}
+MORE |= {"map50_by_block", "map50_spread", "stability"}
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
-    options = "--degrade bursts:1 --reset-every-frame --average-scores track --frames reference"
+    options = "--degrade bursts:1 --reset-every-frame --rival track --frames reference"
     files = "--json x.json --records x.npz --pictures pictures"
     command = ["evaluate", str(tiny_tflite), "--data", str(tiny_coco), *options.split(), *files.split()]
     assert main(command) == 0
@@ -48,7 +48,7 @@ def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
     assert "| **mean**" in text and "wrong class" in text
     # One line says how it was run, the whole protocol stands in the JSON.
     last = text.strip().splitlines()[-1]
-    for word in ("first <= 20", "reset before each frame", "degraded, bursts:1", "averaged by track", "--verbose"):
+    for word in ("first <= 20", "reset before each frame", "degraded, bursts:1", "rival: track", "--verbose"):
         assert word in last, word
     assert len(last.split()) < 50 and "pycocotools" not in text
     # Again, over the same files.
@@ -87,7 +87,7 @@ def test_mistakes_are_named_and_leave_nothing(name, folder, tiny_tflite, tiny_co
     assert {path.name for path in folder.iterdir()} == {"empty.txt", "list.txt"}
 
 
-@pytest.mark.parametrize("arguments", [["--average-scores", "video"]])
+@pytest.mark.parametrize("arguments", [["--rival", "video"]])
 def test_unknown_words_exit_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "none.tflite", *arguments])

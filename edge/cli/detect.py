@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-scene-cut", action="store_true", help="carry the network's state over cuts to another scene"
     )
     parser.add_argument(
+        "--hold", action="store_true", help="hold an object that suddenly seems gone, its score falling frame by frame"
+    )
+    parser.add_argument(
         "--reconnect",
         type=int,
         default=LiveLimits.attempts,
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Cameras and URLs may have no end, so they are read at once.
     live = any(isinstance(entry, int | str) for entry in entries.values())
     with native_log(active=not arguments.delegate):
-        detector = Detector(model, score_threshold=arguments.score, **model_settings(arguments))
+        detector = Detector(model, score_threshold=arguments.score, hold=arguments.hold, **model_settings(arguments))
     # Its own threads would take the network's core.
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as stack:

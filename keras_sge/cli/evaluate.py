@@ -26,7 +26,7 @@ EPILOG = """examples:
   sge evaluate first.tflite --data data/sky --split val --json val.json
   sge evaluate first.tflite --data data/sky --degrade 1        half of the frames degraded, the same for every model
   sge evaluate first.tflite --data data/sky --degrade 1 --reset-every-frame --records reset.npz
-  sge evaluate first.tflite --data data/sky --split train --fold 0/4 --average-scores clip
+  sge evaluate first.tflite --data data/sky --split train --fold 0/4 --rival hold
   sge evaluate vid.tflite --data data/ILSVRC2015 --frames data/ILSVRC2015/ImageSets/VID/VID_val_frames.txt
 
 By default every frame of every clip is run in order with carried state. AP is taken at IoU 0.5 with all-point
@@ -65,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--reset-every-frame", action="store_true", help="the network forgets its state at each frame")
     what.add_argument(
-        "--average-scores", choices=("clip", "track"), help="average class scores over the past of a clip or a track"
+        "--rival",
+        choices=("hold", "clip", "track"),
+        help="behind the network: hold what an anchor saw, or average class scores over the past of a clip or a track",
     )
     files = parser.add_argument_group("what is written")
     add_json_option(files, "the figures, and how they were made,")
@@ -137,7 +139,7 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
         degrade=arguments.degrade,
         frames=arguments.frames,
         reset_every_frame=arguments.reset_every_frame,
-        average_scores=arguments.average_scores,
+        rival=arguments.rival,
     )
 
 

@@ -18,11 +18,11 @@ from edge.results import Detection
 from keras_sge.data import VideoDataset
 from keras_sge.data.motion import motion_iou
 from keras_sge.data.splits import source_name, video_blocks
-from keras_sge.evaluation.averaging import AveragedDetector
 from keras_sge.evaluation.matches import match, mean_of_numbers
 from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1, coco_figures, error_breakdown
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
 from keras_sge.evaluation.records import DetectionRecords
+from keras_sge.evaluation.rivals import RivalDetector
 from keras_sge.evaluation.splits import (
     SPLIT_PROTOCOL,
     block_figures,
@@ -31,6 +31,7 @@ from keras_sge.evaluation.splits import (
     spread,
     weighted_motion_figures,
 )
+from keras_sge.evaluation.stability import STABILITY, STABILITY_PROTOCOL, stability_figures
 from keras_sge.progress import Progress, no_progress
 
 Figures = dict[str, float | None]
@@ -87,8 +88,8 @@ def record_detections(
     choice = FrameChoice(protocol.frames, dataset, part=protocol.fold is not None)
     class_of = np.array([detector.labels.index(name) for name in dataset.classes], np.int16)
     runner: Any = detector
-    if protocol.average_scores:
-        runner = AveragedDetector(detector, protocol.average_scores, SCORE_THRESHOLD)
+    if protocol.rival:
+        runner = RivalDetector(detector, protocol.rival, SCORE_THRESHOLD)
     found, truths, motion, places = [], [], [], []
     unlabelled = 0
     for clip in progress(range(len(dataset))):
@@ -101,7 +102,7 @@ def record_detections(
         runner.reset()
         for number, frame in _frames(dataset, clip, chosen[-1] + 1):
             if protocol.reset_every_frame:
-                # Only the network forgets; an average over the past is another matter.
+                # Only the network forgets; what a rival keeps is another matter.
                 detector.reset()
             detections = runner(frame).detections
             if number in scored:
@@ -154,7 +155,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         frames=len(records),
         clips=len(np.unique(records.videos)),
         protocol=f"AP at IoU 0.5, all-point interpolation, mean over classes with boxes; {records.protocol}; "
-        f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}",
+        f"{SPLIT_PROTOCOL}; {COCO_PROTOCOL}; {ERROR_PROTOCOL}; {STABILITY_PROTOCOL}",
         runtime=records.runtime,
         map50_by_block=_numbers(by_block),
         map50_spread=_numbers(spread(by_block)),
@@ -162,6 +163,7 @@ def score_records(records: DetectionRecords) -> EvaluationResult:
         motion=_numbers(motion_figures(matches, classes, records.true_motion)),
         motion_weighted=_numbers(weighted_motion_figures(matches, frames, classes, records.true_motion)),
         frame_index=_numbers(frame_index_figures(matches, classes, records.frame_ids)),
+        stability=_numbers(stability_figures(records)),
         best_f1=_numbers(best),
         errors=error_breakdown(matches, frames, best["threshold"]),
         unlabelled=records.unlabelled,
@@ -181,7 +183,7 @@ class EvaluationResult:
         protocol: how the figures were made. runtime: what ran the network.
         map50_by_block: mAP@0.5 of the clips of each block of recordings. map50_spread: see `spread`.
         coco: see `coco_figures`. motion, motion_weighted, frame_index: see `split_figures`.
-        best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
+        stability: see `keras_sge.evaluation.stability`. best_f1: see `best_f1`. errors: counts, see `error_breakdown`.
     """
 
     map50: float
@@ -197,6 +199,7 @@ class EvaluationResult:
     motion: Figures = field(default_factory=dict)
     motion_weighted: Figures = field(default_factory=dict)
     frame_index: Figures = field(default_factory=dict)
+    stability: Figures = field(default_factory=dict)
     best_f1: Figures = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     unlabelled: int = 0
@@ -214,9 +217,10 @@ class EvaluationResult:
             ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
             ("mAP@0.5 by frame in clip", self.frame_index),
+            ("stability of tracks", self.stability),
             ("best F1", self.best_f1),
         ):
-            rows += _row(title, {name: _text(value) for name, value in figures.items()})
+            rows += _row(title, {STABILITY.get(name, name): _text(value) for name, value in figures.items()})
         rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
         if self.unlabelled or self.ignored:
             rows += _row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,22 +13,25 @@ from edge.atomic import write_json
 from edge.errors import InputError
 from keras_sge.evaluation.matches import Matches, match
 from keras_sge.evaluation.records import DetectionRecords
+from keras_sge.evaluation.stability import STABILITY, track_records
 from keras_sge.progress import Progress, no_progress
 
+# Figures that can be compared, as they are said.
+METRICS = {"map50": "mAP@0.5", **STABILITY}
 # Resamples computed together: enough for a matrix product, few enough for memory.
 _CHUNK = 50
 
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """The difference of two mAP@0.5.
+    """The difference of two figures.
 
     Attributes:
-        a, b: mAP@0.5 on all sources, 0..1. difference: a - b.
+        a, b: the figures on all sources. difference: a - b.
         interval: 2.5 and 97.5 percentile of the difference over the resamples.
         share_above_zero: of the resamples whose difference is above 0.
         resamples, seed, sources: how many, from which seed, of how many source videos.
-        protocol_a, protocol_b: how the records were made.
+        protocol_a, protocol_b: how the records were made. metric: of `METRICS`, which figure.
     """
 
     a: float
@@ -40,6 +44,7 @@ class BootstrapResult:
     sources: int
     protocol_a: str
     protocol_b: str
+    metric: str = "map50"
 
     def write_json(self, path: str | Path) -> None:
         """All fields as a JSON object."""
@@ -52,20 +57,23 @@ def bootstrap(
     resamples: int = 2000,
     seed: int = 1,
     progress: Progress = no_progress,
+    metric: str = "map50",
 ) -> BootstrapResult:
-    """Resamples source videos with replacement, the same ones for both, and compares mAP@0.5.
+    """Resamples source videos with replacement, the same ones for both, and compares a figure.
 
     Sources rather than clips or frames are drawn, because frames of one recording are right or wrong together.
 
     Args:
         a, b: records of the same frames and objects. resamples, seed: how many are drawn, and from where.
-        progress: around the resamples, 50 at a time.
+        progress: around the resamples, 50 at a time. metric: of `METRICS`.
 
     Raises:
         InputError: the records are of other frames or objects, too few sources or no objects, or a number out of range.
     """
     if resamples < 1 or seed < 0:
         raise InputError(f"resamples must be at least 1 and seed at least 0. Received: {resamples} and {seed}")
+    if metric not in METRICS:
+        raise InputError(f"the metric must be one of {', '.join(METRICS)}. Received: {metric}")
     if set(a.labels) == set(b.labels):
         b = b.with_labels(a.labels)
     _check_pair(a, b)
@@ -79,16 +87,16 @@ def bootstrap(
     # Sources without a scored frame are no part of the sample.
     source_of = np.unique(source_of, return_inverse=True)[1]
     sources = int(source_of.max()) + 1
-    models = [_tallies(match(records), len(records.labels), source_of, sources) for records in (a, b)]
-    if not models[0]:
-        raise InputError("the records hold no object, so there is no mAP to compare.")
-    whole = [float(_map(tallies, np.ones((sources, 1)))[0]) for tallies in models]
+    if not len(a.true_classes):
+        raise InputError("the records hold no object, so there is nothing to compare.")
+    models = [_statistic(records, metric, source_of, sources) for records in (a, b)]
+    whole = [float(model(np.ones((sources, 1)))[0]) for model in models]
     rng = np.random.default_rng(seed)
     differences = []
     for start in progress(range(0, resamples, _CHUNK)):
         number = min(_CHUNK, resamples - start)
         weights = rng.multinomial(sources, np.full(sources, 1 / sources), size=number).T.astype(np.float64)
-        differences.append(_map(models[0], weights) - _map(models[1], weights))
+        differences.append(models[0](weights) - models[1](weights))
     difference = np.concatenate(differences)
     # Nothing can be said of a resample without objects.
     difference = difference[~np.isnan(difference)]
@@ -106,7 +114,29 @@ def bootstrap(
         sources=sources,
         protocol_a=a.protocol,
         protocol_b=b.protocol,
+        metric=metric,
     )
+
+
+def _statistic(
+    records: DetectionRecords, metric: str, source_of: np.ndarray, sources: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """From how often each source counts, (sources, r), to the figure, (r,). `source_of`: (frames,) int."""
+    if metric == "map50":
+        tallies = _tallies(match(records), len(records.labels), source_of, sources)
+        return lambda weights: _map(tallies, weights)
+    tracks = track_records(records)
+    source_of_video = dict(zip(records.videos.tolist(), source_of.tolist(), strict=True))
+    source = np.array([source_of_video[video] for video in tracks.videos.tolist()])
+    over, under = (np.bincount(source, term, minlength=sources) for term in tracks.terms(metric))
+    if np.isnan(over).any():
+        raise InputError(f"{metric} needs the frames per second, which records of before lack. Evaluate again.")
+
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        over_sum, under_sum = over @ weights, under @ weights
+        return np.divide(over_sum, under_sum, out=np.full_like(over_sum, np.nan), where=under_sum > 0)
+
+    return ratio
 
 
 @dataclass(frozen=True)

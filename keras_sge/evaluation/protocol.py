@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import InputError
+from edge.hold import DECAY, DROP
 from edge.metadata import Metadata
 from keras_sge.config import Fold
 from keras_sge.data import FrameLabels, VideoDataset
@@ -20,8 +21,10 @@ from keras_sge.data.views import DegradedVideos
 _REFERENCE_FRAMES = 20
 # Low enough for the recall end of the curve, high enough to spare work.
 SCORE_THRESHOLD = 0.01
-_AVERAGES = {
+_RIVALS = {
     None: "",
+    "hold": f"; an anchor whose objectness falls below {DROP:g} of what it held keeps the held box and {DECAY:g} of "
+    "the held scores",
     "clip": "; class scores are objectness times the clip's running class distribution",
     "track": "; class scores are objectness times the running mean of a track's class distributions, tracks linked "
     "greedily at IoU 0.5 after class-agnostic suppression, forgotten after 30 frames without a box",
@@ -45,7 +48,8 @@ class Protocol:
             `keras_sge.data.degradation`; None for the frames as they are.
         frames: which are scored: `all`, `reference` or the path of a frame list, see `FrameChoice`.
         reset_every_frame: the network's state is reset before each frame instead of each clip.
-        average_scores: causal averaging of class scores, `clip` (`ClipAverager`), `track` (`TrackAverager`) or None.
+        rival: what stands behind the network instead of a memory, or beside it: `hold` (`edge.hold`), causal averaging
+            of class scores over the `clip` or a `track` (`keras_sge.evaluation.rivals`), or None.
 
     Raises:
         InputError: a value out of its range.
@@ -56,13 +60,13 @@ class Protocol:
     degrade: str | int | None = None
     frames: str = "all"
     reset_every_frame: bool = False
-    average_scores: str | None = None
+    rival: str | None = None
 
     def __post_init__(self) -> None:
         if self.degrade is not None:
             object.__setattr__(self, "degrade", str(Damage.parse(self.degrade)))
-        if self.average_scores not in _AVERAGES:
-            raise InputError(f"scores are averaged over a clip or a track. Received: {self.average_scores}")
+        if self.rival not in _RIVALS:
+            raise InputError(f"the rivals of a memory are hold, clip and track. Received: {self.rival}")
 
     def videos(self, dataset: VideoDataset) -> VideoDataset:
         """The part of `dataset` that is run, degraded if it shall be.
@@ -82,7 +86,7 @@ class Protocol:
         parts = [
             self._order(),
             "" if self.degrade is None else f"frames degraded, {self.degrade}",
-            f"scores averaged by {self.average_scores}" if self.average_scores else "",
+            f"rival: {self.rival}" if self.rival else "",
         ]
         return "; ".join(part for part in parts if part)
 
@@ -92,7 +96,7 @@ class Protocol:
             self.data,
             f"fold {self.fold}, held back" if self.fold else "",
             "" if self.degrade is None else _degraded(self.degrade),
-            f"{self._order()}{_AVERAGES[self.average_scores]}",
+            f"{self._order()}{_RIVALS[self.rival]}",
             f"scores above {SCORE_THRESHOLD}, suppression at IoU {metadata.iou_threshold:g}"
             f"{' with box voting' * metadata.box_voting}, at most "
             f"{metadata.max_detections} detections per frame",

@@ -11,7 +11,7 @@ from edge.metadata import Metadata
 from edge.postprocess import select_detections
 from keras_sge.data import FrameLabels, Video, VideoDataset
 from keras_sge.evaluation import Protocol, evaluate, record_detections
-from keras_sge.evaluation.averaging import ClipAverager, TrackAverager
+from keras_sge.evaluation.rivals import ClipAverager, TrackAverager
 
 THRESHOLD = 0.05
 
@@ -226,14 +226,14 @@ ANSWERS = [SURE_ANT, SURE_ANT, UNSURE_BEE, SURE_ANT, SURE_BEE, SURE_BEE, [0.1, 0
 @pytest.mark.parametrize("kind", ["clip", "track"])
 def test_evaluation_averages_within_a_clip_and_forgets_between_clips(kind):
     detector = FakeDetector(ANSWERS)
-    result = evaluate(detector, Still(), protocol=Protocol(average_scores=kind))
+    result = evaluate(detector, Still(), protocol=Protocol(rival=kind))
     assert result.map50 == 1 and detector.resets == 2
     assert ("track" if kind == "track" else "clip's running") in result.protocol
 
 
 def test_a_network_that_forgets_may_still_be_averaged():
     detector = FakeDetector(ANSWERS)
-    records = record_detections(detector, Still(), Protocol(average_scores="clip", reset_every_frame=True))
+    records = record_detections(detector, Still(), Protocol(rival="clip", reset_every_frame=True))
     assert detector.resets == 2 + 8
     best = [frame.classes[0] for frame in records]
     assert best == [0] * 4 + [1] * 4

@@ -1,4 +1,4 @@
-"""Class scores averaged over the past: the free rivals of a memory."""
+"""The free rivals of a memory, behind the network: holding what was seen, averaging class scores over the past."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.boxes import anchor_boxes, decode_boxes, iou_matrix, suppress, vote
 from edge.detector import Detector
+from edge.hold import Held, hold
 from edge.metadata import Metadata
 from edge.postprocess import select_detections, softmax
 from edge.results import Box, Detection, FrameResult
@@ -21,28 +22,28 @@ _PATIENCE = 30
 _MAX_CANDIDATES = 400
 
 
-class AveragedDetector:
-    """The face of `edge.Detector` around one, so that any model can be evaluated with averaging and without.
+class RivalDetector:
+    """The face of `edge.Detector` around one, so that any model can be evaluated with a rival and without.
 
     Args:
-        detector: whose `raw` outputs are averaged. kind: `clip` or `track`. score_threshold: of detections.
+        detector: whose `raw` outputs are taken. kind: `hold`, `clip` or `track`. score_threshold: of detections.
     """
 
     def __init__(self, detector: Detector, kind: str, score_threshold: float):
         self.detector, self.metadata, self.runtime = detector, detector.metadata, detector.runtime
         self.labels = detector.labels
-        self._averager: Any = _AVERAGERS[kind](detector.metadata, score_threshold)
+        self._rival: Any = _RIVALS[kind](detector.metadata, score_threshold)
         self._next_id = 0
 
     def reset(self) -> None:
-        """Forgets the clip: the network's state and what was averaged. `detector.reset` forgets the former only."""
+        """Forgets the clip: the network's state and what the rival kept. `detector.reset` forgets the former only."""
         self.detector.reset()
-        self._averager.reset()
+        self._rival.reset()
         self._next_id = 0
 
     def __call__(self, frame: np.ndarray) -> FrameResult:
         """Detects in the clip's next frame: uint8 (height, width, 3), BGR."""
-        boxes, scores, classes = self._averager(*self.detector.raw(frame))
+        boxes, scores, classes = self._rival(*self.detector.raw(frame))
         height, width = frame.shape[:2]
         pixels = boxes * np.array([width, height, width, height], np.float32)
         detections = tuple(
@@ -51,6 +52,28 @@ class AveragedDetector:
         )
         self._next_id += 1
         return FrameResult(self._next_id - 1, 0.0, detections)
+
+
+class Holder:
+    """Holds what an anchor saw while it suddenly sees nothing, see `edge.hold`.
+
+    Args:
+        metadata: of the detector. score_threshold: of detections.
+    """
+
+    def __init__(self, metadata: Metadata, score_threshold: float):
+        self._metadata, self._threshold = metadata, score_threshold
+        self._anchors = anchor_boxes(metadata.anchors)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the clip."""
+        self._held: Held | None = None
+
+    def __call__(self, codes: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The next frame's detections: arguments and result as of `ClipAverager`."""
+        codes, logits, self._held = hold(codes, logits, self._held)
+        return _detections(codes, logits, self._anchors, self._metadata, self._threshold)
 
 
 class ClipAverager:
@@ -92,16 +115,8 @@ class ClipAverager:
         averaged = np.concatenate([probabilities[:, :1], objectness[:, None] * distribution], axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             # The softmax of a distribution's logarithm is that distribution.
-            return select_detections(
-                codes,
-                np.log(averaged.astype(np.float32)),
-                self._anchors,
-                self._metadata.variances,
-                self._threshold,
-                self._metadata.iou_threshold,
-                self._metadata.max_detections,
-                self._metadata.box_voting,
-            )
+            logits = np.log(averaged.astype(np.float32))
+            return _detections(codes, logits, self._anchors, self._metadata, self._threshold)
 
 
 class TrackAverager:
@@ -187,7 +202,14 @@ class TrackAverager:
         return linked
 
 
-_AVERAGERS = {"clip": ClipAverager, "track": TrackAverager}
+_RIVALS = {"hold": Holder, "clip": ClipAverager, "track": TrackAverager}
+
+
+def _detections(
+    codes: np.ndarray, logits: np.ndarray, anchors: np.ndarray, metadata: Metadata, score_threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    limits = score_threshold, metadata.iou_threshold, metadata.max_detections
+    return select_detections(codes, logits, anchors, metadata.variances, *limits, metadata.box_voting)
 
 
 @dataclass
