@@ -75,10 +75,10 @@ def test_sizes_and_channels_follow_the_place():
         one = dataclasses.replace(
             config, memory=MemoryConfig(attach_to=attach_to), entropy=EntropyConfig(attach_to=attach_to)
         )
-        assert memory_map_size(one) == attention_map_size(one) == (sizes[attach_to],) * 2
-        assert memory_filters(one) == channels.get(attach_to, 256)
+        assert memory_map_size(one, attach_to) == attention_map_size(one) == (sizes[attach_to],) * 2
+        assert memory_filters(one, attach_to) == channels.get(attach_to, 256)
     lstm = dataclasses.replace(config, alpha=0.5, memory=MemoryConfig("lstm", filters=1024))
-    assert memory_filters(lstm) == 512
+    assert memory_filters(lstm, "conv13") == 512
 
 
 @pytest.mark.parametrize("attach_to", ["conv4", "feature_map1", "feature_map4"])

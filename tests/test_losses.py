@@ -134,14 +134,31 @@ def test_frames_and_clips_weigh_alike():
     assert flat == pytest.approx(value(ClassLoss(), truth, answer), rel=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "case"), [(BoxLoss, box_case), (ClassLoss, class_case)], ids=["box", "class"])
+def test_late_frames_weigh_more(kind, case):
+    """The last three times as much as the first, and all of them 1 on average: .5, 1, 1.5."""
+    truth, answer = case(shape=(2, 3, 40))
+
+    def summed(loss, frames):
+        matched = (truth[:, frames, ..., 4] if truth.shape[-1] == 5 else truth[:, frames] > 0).sum()
+        return value(loss, truth[:, frames], answer[:, frames]) * max(matched, 1)
+
+    by_frame = [summed(kind(), slice(frame, frame + 1)) for frame in range(3)]
+    expected = np.dot([0.5, 1, 1.5], by_frame)
+    assert summed(kind(late_weight=3.0), slice(None)) == pytest.approx(expected, rel=1e-5)
+    # A single frame is late and early.
+    assert summed(kind(late_weight=3.0), slice(0, 1)) == pytest.approx(by_frame[0], rel=1e-5)
+
+
 def test_losses_survive_serialization():
-    loss = ClassLoss(negatives_per_positive=2.0, minimum_negatives=5)
+    loss = ClassLoss(negatives_per_positive=2.0, minimum_negatives=5, late_weight=2.0)
     twin = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert (twin.negatives_per_positive, twin.minimum_negatives) == (2.0, 5)
-    assert isinstance(keras.losses.deserialize(keras.losses.serialize(BoxLoss())), BoxLoss)
+    assert (twin.negatives_per_positive, twin.minimum_negatives, twin.late_weight) == (2.0, 5, 2.0)
+    assert keras.losses.deserialize(keras.losses.serialize(BoxLoss(late_weight=2.0))).late_weight == 2.0
 
 
 def test_multibox_loss_is_keyed_by_the_outputs():
-    losses = multibox_loss(2.0)
+    losses = multibox_loss(2.0, late_weight=3.0)
     assert set(losses) == {"boxes", "scores"}
     assert losses["scores"].negatives_per_positive == 2.0
+    assert losses["boxes"].late_weight == losses["scores"].late_weight == 3.0

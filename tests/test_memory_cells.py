@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from layer_test import masked_clip, run_layer_test
-from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
+from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, depthwise, randomize, sigmoid
 
 from keras_sge.layers import (
     RNN2D,
@@ -23,21 +23,8 @@ from keras_sge.layers import (
 CELLS = (SeparableLSTMCell, SeparableGRUCell, ConvGRUCell, BottleneckLSTMCell)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def relu6(x):
     return np.clip(x, 0, 6)
-
-
-def depthwise(x, kernel):
-    """`same`, 3x3."""
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    rows, columns = x.shape[1:3]
-    return sum(
-        padded[:, dy : dy + rows, dx : dx + columns] * kernel[dy, dx, :, 0] for dy in range(3) for dx in range(3)
-    )
 
 
 def convolution(x, kernel):

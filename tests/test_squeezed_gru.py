@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from layer_test import run_layer_test
-from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, randomize
+from maps import CHANNELS, COLUMNS, FILTERS, ROWS, array, clip, depthwise, randomize, sigmoid
 
 from keras_sge.layers import SqueezedGRU2D, SqueezedGRUCell
 
@@ -17,30 +17,16 @@ def cell(squeeze="input", seed=1):
     return randomize(one, seed)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def separable(x, depthwise, pointwise, bias):
-    """A depthwise 3x3 `same` convolution and a 1x1."""
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    rows, columns = x.shape[1:3]
-    total = np.zeros_like(x)
-    for dy in range(3):
-        for dx in range(3):
-            total += padded[:, dy : dy + rows, dx : dx + columns] * depthwise[dy, dx, :, 0]
-    return total @ pointwise[0, 0] + bias
-
-
 def plain_step(weights, squeeze, x, h):
     """Eq. 5-8 as they stand: one convolution over the concatenation, its kernel stacked from the x and the h part."""
 
-    def convolved(gate, depthwise, x, h):
+    def convolved(gate, first, x, h):
         stacked = [
             np.concatenate([weights[f"memory_{role}_{part}_{kind}/kernel"] for part in "xh"], axis=2)
-            for role, kind in ((depthwise, "depthwise"), (gate, "pointwise"))
+            for role, kind in ((first, "depthwise"), (gate, "pointwise"))
         ]
-        return separable(np.concatenate([x, h], axis=-1), *stacked, weights[f"memory_{gate}_x_pointwise/bias"])
+        seen = depthwise(np.concatenate([x, h], axis=-1), stacked[0])
+        return seen @ stacked[1][0, 0] + weights[f"memory_{gate}_x_pointwise/bias"]
 
     if squeeze == "input":
         x = x @ weights["memory_squeeze/kernel"][0, 0] + weights["memory_squeeze/bias"]

@@ -17,6 +17,10 @@ NETWORKS = {
         "memory": MemoryConfig(filters=120, attach_to="conv12"),
         "reduction": ReductionConfig(120),
     },
+    "corrections on both maps": {
+        "memory": MemoryConfig("correction_gru", 120, attach_to=("conv12", "conv13")),
+        "reduction": ReductionConfig(120),
+    },
     "top down": {"top_down": True},
     "each gate squeezes": {"memory": MemoryConfig(filters=120, squeeze="gate")},
     "bounded squeeze": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh")},
@@ -54,7 +58,8 @@ def test_every_layer_reads_what_the_table_says(name):
     for row in table:
         makers = {other.name for other in table if other.makes == row.reads}
         if row.reads in ("image", "state"):
-            assert {name for name in before[row.name] if name not in before} & {row.reads, "state_h"}
+            inputs = {row.reads, "state_h", *(f"state_{place}" for place in MAPS)}
+            assert {name for name in before[row.name] if name not in before} & inputs
         elif makers:
             assert makers <= before[row.name] or row.reads in MAPS
             assert before[row.name] & makers
