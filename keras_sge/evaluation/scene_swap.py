@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from edge.boxes import iou_matrix
 from edge.detector import Detector
 from keras_sge.data import SceneSwaps, VideoDataset, cut_out
 from keras_sge.evaluation.evaluation import record_detections
-from keras_sge.evaluation.records import FrameRecord
+from keras_sge.evaluation.stability import ANSWER_SCORE, answers
 from keras_sge.progress import Progress, no_progress
 
-# A detection answers for the object from this score and overlap on; fixed, so that nothing is chosen on the split.
-_SCORE, _IOU = 0.3, 0.5
 _FRAMES = 8
 _PROTOCOL = (
     f"objects cut out of up to {_FRAMES} consecutive frames by their difference to the local background, laid at the "
     f"same place and size on windows without objects of one recording of each class; the answer is the class of the "
-    f"best detection with a score of {_SCORE} or more that overlaps the object by IoU {_IOU} or more; state carried "
+    f"best detection with a score of {ANSWER_SCORE} or more that overlaps the object by IoU 0.5 or more; state carried "
     "along each clip; changes count where the object is found before both scenes"
 )
 
@@ -79,37 +76,30 @@ def scene_swap(
     cutouts = cut_out(dataset, _FRAMES, per_track, seed, progress)
     swaps = SceneSwaps(dataset, cutouts, max(detector.metadata.height, detector.metadata.width), seed)
     records = record_detections(detector, swaps, progress=progress)
-    answers = np.array([_answer(frame) for frame in records])
-    truths = np.array([frame.true_classes[0] for frame in records])
+    # One object a frame.
+    found, truths = answers(records), records.true_classes
     clips, numbers = records.videos, records.frame_ids
     scenes = np.array([scene or "own" for scene in swaps.scenes])[clips]
     objects = np.array(swaps.cutouts)[clips]
     cells = list(zip(objects.tolist(), numbers.tolist(), strict=True))
-    own = {cell: answer for cell, scene, answer in zip(cells, scenes, answers, strict=True) if scene == "own"}
+    own = {cell: answer for cell, scene, answer in zip(cells, scenes, found, strict=True) if scene == "own"}
     before = np.array([own[cell] for cell in cells])
-    both = (answers >= 0) & (before >= 0) & (scenes != "own")
+    both = (found >= 0) & (before >= 0) & (scenes != "own")
     names = ["own", *swaps.classes]
     return SceneSwapResult(
-        _share(answers != before, both),
-        {scene: _share(answers != before, both & (scenes == scene)) for scene in swaps.classes},
+        _share(found != before, both),
+        {scene: _share(found != before, both & (scenes == scene)) for scene in swaps.classes},
         {
             kind: {
-                scene: _share(answers == truths, (answers >= 0) & (truths == index) & (scenes == scene))
+                scene: _share(found == truths, (found >= 0) & (truths == index) & (scenes == scene))
                 for scene in names
             }
             for index, kind in enumerate(records.labels)
         },
-        {scene: _share(answers >= 0, scenes == scene) for scene in names},
+        {scene: _share(found >= 0, scenes == scene) for scene in names},
         len(cutouts),
         int((scenes != "own").sum()),
     )
-
-
-def _answer(frame: FrameRecord) -> int:
-    """Class of the best detection of the frame's one object, -1 for none."""
-    near = iou_matrix(frame.boxes, frame.true_boxes).reshape(len(frame.scores)) >= _IOU
-    hits = np.flatnonzero(near & (frame.scores >= _SCORE))
-    return int(frame.classes[hits[frame.scores[hits].argmax()]]) if len(hits) else -1
 
 
 def _share(hit: np.ndarray, among: np.ndarray) -> float | None:

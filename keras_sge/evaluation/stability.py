@@ -79,7 +79,7 @@ def track_records(records: DetectionRecords) -> TrackRecords:
     video, frame = records.videos[frame_of], records.frame_ids[frame_of]
     order = np.lexsort((frame, records.true_tracks, video))
     video, frame, track = video[order], frame[order], records.true_tracks[order]
-    answer = _answers(records)[order]
+    answer = answers(records)[order]
     found, right = answer >= 0, answer == records.true_classes[order]
     same = np.zeros(len(order), bool)
     same[1:] = (video[1:] == video[:-1]) & (track[1:] == track[:-1])
@@ -92,8 +92,8 @@ def track_records(records: DetectionRecords) -> TrackRecords:
     lost = same & ~found
     lost[1:] &= found[:-1]
     # The answer before, within the track.
-    answers = np.flatnonzero(found)
-    before, after = answers[:-1], answers[1:]
+    answered_at = np.flatnonzero(found)
+    before, after = answered_at[:-1], answered_at[1:]
     switched = after[(number[before] == number[after]) & (answer[before] != answer[after])]
     answered, named = per_track(found), per_track(right)
     length = frame[np.append(first[1:], len(order)) - 1] - frame[first] + 1 if count else np.zeros(0)
@@ -110,8 +110,8 @@ def track_records(records: DetectionRecords) -> TrackRecords:
     )
 
 
-def _answers(records: DetectionRecords) -> np.ndarray:
-    """int64 (m,): the class that each object is answered with, -1 for none."""
+def answers(records: DetectionRecords) -> np.ndarray:
+    """int64 (m,): the class that each object is answered with, -1 for none; see `STABILITY_PROTOCOL`."""
     frames = []
     for frame in records:
         sure = frame.scores >= ANSWER_SCORE
