@@ -26,7 +26,7 @@ interval that holds 0 says that the videos at hand do not decide. It says nothin
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("a", metavar="A.npz", help="records of `sge evaluate --records`")
+    parser.add_argument("a", metavar="A.npz", help="records of `sge evaluate --records`; A.npz,A2.npz pools several")
     parser.add_argument("b", metavar="B.npz", help="records of another model, or run, on the same frames")
     parser.add_argument(
         "--metric",
@@ -48,11 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compared(arguments: argparse.Namespace) -> BootstrapResult:
-    from keras_sge.evaluation import DetectionRecords, bootstrap
+    from keras_sge.evaluation import bootstrap
     from keras_sge.evaluation.intervals import METRICS
+    from keras_sge.evaluation.pooling import load_pooled
     from keras_sge.progress import progress_bar
 
-    a, b = (DetectionRecords.load(path) for path in (arguments.a, arguments.b))
+    a, b = (load_pooled(path) for path in (arguments.a, arguments.b))
     result = bootstrap(a, b, arguments.resamples, arguments.seed, progress_bar("chunk", "bootstrap"), arguments.metric)
     low, high = result.interval
     for name, value, path, protocol in (

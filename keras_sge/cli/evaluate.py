@@ -16,7 +16,7 @@ from keras_sge.progress import progress_bar
 if TYPE_CHECKING:
     from edge.detector import Detector
     from keras_sge.data import VideoDataset
-    from keras_sge.evaluation import EvaluationResult, Protocol
+    from keras_sge.evaluation import DetectionRecords, EvaluationResult, Protocol
 
 HELP = "measure mAP of a Keras model or a .tflite file"
 EPILOG = """examples:
@@ -31,14 +31,20 @@ EPILOG = """examples:
 
 By default every frame of every clip is run in order with carried state. AP is taken at IoU 0.5 with all-point
 interpolation, for each class and as the mean over classes (mAP); figures are fractions from 0 to 1. --json and
---verbose say exactly what was done. `sge bootstrap` compares two files of --records.
+--verbose say exactly what was done. `sge bootstrap` compares two files of --records; given here instead of a model,
+records are scored as they are.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="MODEL", help="a .tflite, a .keras or .npz file, a run folder, a shipped name")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .tflite, a .keras or .npz file, a run folder, a shipped name; or .npz files of --records, joined by "
+        "commas, whose figures are taken together",
+    )
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -92,41 +98,48 @@ def _evaluated(arguments: argparse.Namespace) -> EvaluationResult:
     if arguments.records:
         check_writable(arguments.records)
 
-    from keras_sge.evaluation import (
-        SCORE_THRESHOLD,
-        evaluation_pictures,
-        open_detector,
-        record_detections,
-        score_records,
-    )
-    from keras_sge.evaluation.detector import needs_keras
+    from keras_sge.evaluation import evaluation_pictures, score_records
     from keras_sge.evaluation.pictures import check_pictures_path
+    from keras_sge.evaluation.pooling import are_records, load_pooled
     from keras_sge.evaluation.records import check_records_path
+
+    if arguments.records:
+        check_records_path(arguments.records)
+    if arguments.pictures:
+        check_pictures_path(arguments.pictures)
+    if are_records(arguments.model):
+        records = load_pooled(arguments.model)
+        line = records.protocol
+    else:
+        records, line = _recorded(arguments)
+    if arguments.records:
+        records.save(arguments.records)
+    result = score_records(records)
+    if arguments.pictures:
+        evaluation_pictures(records, result, arguments.pictures)
+    data = records.protocol.partition(";")[0]
+    print(f"{arguments.model} on {data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
+    print(result.table())
+    print(f"\n{result.protocol}." if arguments.verbose else f"\n{line} (--verbose: the whole protocol)")
+    return result
+
+
+def _recorded(arguments: argparse.Namespace) -> tuple[DetectionRecords, str]:
+    """What the model finds, and how it was run in a few words."""
+    from keras_sge.evaluation import SCORE_THRESHOLD, open_detector, record_detections
+    from keras_sge.evaluation.detector import needs_keras
 
     arguments.fold = Fold.parse(arguments.fold)
     take_own_data(arguments, "data", training=False)
     if needs_keras(arguments.model):
         import_keras()
-    if arguments.records:
-        check_records_path(arguments.records)
-    if arguments.pictures:
-        check_pictures_path(arguments.pictures)
     # A value out of range is named before a model is opened.
     protocol = _protocol(arguments)
     detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
     dataset = _dataset(arguments, detector)
     for note in dataset.notes:
         print(f"note: {note}", file=sys.stderr)
-    records = record_detections(detector, dataset, protocol, progress_bar("clip", "evaluate"))
-    if arguments.records:
-        records.save(arguments.records)
-    result = score_records(records)
-    if arguments.pictures:
-        evaluation_pictures(records, result, arguments.pictures)
-    print(f"{arguments.model} on {protocol.data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
-    print(result.table())
-    print(f"\n{result.protocol}." if arguments.verbose else f"\n{protocol.line()} (--verbose: the whole protocol)")
-    return result
+    return record_detections(detector, dataset, protocol, progress_bar("clip", "evaluate")), protocol.line()
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:

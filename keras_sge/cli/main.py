@@ -17,6 +17,7 @@ EXAMPLES = """the road, in order:
   sge summary quickstart                                       parameters and multiply-adds
   sge train quickstart --run runs/first                        train; --resume goes on after a stop
   sge evaluate runs/first                                      mAP of the Keras model
+  sge crossvalidate quickstart --data DIR --run runs/cv        train and measure on every part of a split in turn
   sge bootstrap a.npz b.npz                                    how sure the difference of two evaluations is
   sge export runs/first --out first.tflite                     one step, explicit state, metadata inside
   sge evaluate first.tflite                                    mAP of the file

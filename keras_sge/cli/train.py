@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.resume and arguments.start:
         raise InputError("--resume goes on with the run's own weights; --from starts another. Give one of them.")
     folder = RunFolder(arguments.run or Path("runs") / Path(arguments.config).stem)
-    config = _resumed_config(arguments, folder) if arguments.resume else _given_config(arguments)
+    config = _resumed_config(arguments, folder) if arguments.resume else given_config(arguments)
     # What can be said at once is said before Keras is imported.
     config.data.check_folders()
     if arguments.resume:
@@ -86,7 +86,8 @@ def check_start(start: str | None) -> None:
         )
 
 
-def _given_config(arguments: argparse.Namespace) -> Config:
+def given_config(arguments: argparse.Namespace) -> Config:
+    """The configuration with what `--set`, `--data` and `--from` change."""
     config = _with_data(load_config(arguments.config, arguments.set), arguments.data)
     if arguments.start:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, start_from=arguments.start))
@@ -95,7 +96,7 @@ def _given_config(arguments: argparse.Namespace) -> Config:
 
 def _resumed_config(arguments: argparse.Namespace, folder: RunFolder) -> Config:
     """The run's own configuration with what --set and --data change; a CONFIG beside it must say the same."""
-    given = _given_config(arguments) if arguments.config else None
+    given = given_config(arguments) if arguments.config else None
     config = _with_data(folder.stored_config(arguments.set), arguments.data)
     changed = differing_settings(config, given) if given else []
     if changed:

@@ -5,6 +5,7 @@ from keras_sge.evaluation.evaluation import EvaluationResult, evaluate, record_d
 from keras_sge.evaluation.intervals import BootstrapResult, bootstrap
 from keras_sge.evaluation.metrics import average_precision
 from keras_sge.evaluation.pictures import evaluation_pictures
+from keras_sge.evaluation.pooling import pool_records
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, Protocol
 from keras_sge.evaluation.records import DetectionRecords, FrameRecord
 
@@ -20,6 +21,7 @@ __all__ = [
     "evaluate",
     "evaluation_pictures",
     "open_detector",
+    "pool_records",
     "record_detections",
     "score_records",
 ]

@@ -30,7 +30,7 @@ _DAMAGE = (
     MemoryError,
 )
 # Field -> number of dimensions and the kinds of dtype that it may have.
-_ARRAYS = {
+ARRAYS = {
     "boxes": (2, "f"),
     "scores": (1, "f"),
     "classes": (1, "iu"),
@@ -156,9 +156,9 @@ class DetectionRecords(Sequence[FrameRecord]):
             InputError: `path` does not end in .npz or cannot be written.
         """
         check_records_path(path)
-        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in ARRAYS}
         # An empty tuple of names must stay text.
-        arrays |= {name: array.astype(str) for name, array in arrays.items() if _ARRAYS[name][1] == "U"}
+        arrays |= {name: array.astype(str) for name, array in arrays.items() if ARRAYS[name][1] == "U"}
         with atomic_path(path) as temporary:
             np.savez_compressed(
                 temporary,
@@ -192,7 +192,7 @@ class DetectionRecords(Sequence[FrameRecord]):
                 # Files from before regions were ignored and blocks were known have none.
                 nothing = _nothing_known(len(archive["counts"]), len(archive["video_ids"]))
                 known = {"unlabelled": 0, **nothing, **archive}
-                values = {name: known[name] for name in _ARRAYS}
+                values = {name: known[name] for name in ARRAYS}
                 values |= {"protocol": current_words(str(archive["protocol"])), "runtime": str(archive["runtime"])}
                 degrade, unlabelled = _degrade(archive["degrade"]), int(known["unlabelled"])
             _check(values)
@@ -230,7 +230,7 @@ def _nothing_known(frames: int, videos: int) -> dict[str, np.ndarray]:
 
 def _check(values: dict[str, np.ndarray]) -> None:
     """Raises ValueError where arrays do not fit each other."""
-    for name, (dimensions, kinds) in _ARRAYS.items():
+    for name, (dimensions, kinds) in ARRAYS.items():
         array = values[name]
         if array.ndim != dimensions or array.dtype.kind not in kinds:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
