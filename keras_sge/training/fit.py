@@ -114,7 +114,6 @@ def with_clip_length(model: SGENet, clip_length: int, config: Config) -> SGENet:
     other = _clip_model(config, clip_length)
     compile_for_training(other, config.training)
     copy_weights(model, other)
-    other.optimizer.build(other.trainable_variables)
     for target, source in zip(other.optimizer.variables, model.optimizer.variables, strict=True):
         target.assign(source)
     return other
@@ -135,6 +134,8 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
         # XLA makes these small convolutions slower on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() == "jax",
     )
+    # Variables that are made in the first step have TensorFlow trace it twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
