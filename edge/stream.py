@@ -52,7 +52,8 @@ class Stream:
         self._lock, self._leases = threading.RLock(), 0
         self._scene_cut = SceneCut() if scene_cut else None
         self._state: dict[str, np.ndarray] = {}
-        self._holds, self._held = hold, None
+        self._holds = hold
+        self._held: Held | None = None
         self._begin("start")
 
     def reset(self) -> None:

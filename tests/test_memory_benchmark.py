@@ -21,20 +21,25 @@ def memory(monkeypatch):
 def test_a_model_against_itself(memory, tiny_coco, tiny_tflite, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["memory.py", f"one={tiny_tflite}", f"two={tiny_tflite}", "--data", str(tiny_coco), "--out", "results"]
+    words += ["--degrade", "1", "--degrade", "bursts:1"]
     monkeypatch.setattr("sys.argv", words)
     assert memory.main() == 0
     document = json.loads((tmp_path / "results" / "memory.json").read_text())
     rows = {row["name"]: row for row in document["rows"]}
     assert list(rows) == [
         "one",
+        "one, hold",
         "one, scores averaged by clip",
         "one, scores averaged by track",
         "one, reset every frame",
         "two",
+        "two, hold",
         "two, reset every frame",
     ]
-    assert rows["two"]["degraded"]["minus_baseline"][0]["interval"] == [0.0, 0.0]
+    assert rows["two"]["bursts:1"]["minus_baseline"][0]["interval"] == [0.0, 0.0]
     assert rows["two"]["clean"]["map50"] == rows["one"]["clean"]["map50"]
+    assert list(rows["one"]) == ["name", "clean", "singly:1", "bursts:1"]
+    assert set(rows["one"]["clean"]["stability"]) >= {"label_switches", "losses"}
     assert "| two | " in capsys.readouterr().out and (tmp_path / "results" / "memory.png").stat().st_size > 0
     # Everything is on disk by now.
     monkeypatch.setattr(memory, "record_detections", None)

@@ -99,11 +99,17 @@ def test_a_row_from_end_to_end(start, tiny_coco, tmp_path, caplog, monkeypatch):
     assert [row["name"] for row in report["rows"]] == ["MNet-SSD", "MNet-SSD, scores averaged by clip"]
     for row in report["rows"]:
         assert 0 <= row["map50"] <= 1 and 0 <= row["map50_degraded"] <= 1 and row["map50_std"] is None
+        assert row["label_switches"] >= 0
         assert row["temporal_params"] == 0 and row["macs_per_clip"] > 0 and row["minutes"] > 0
         assert row["latency_ratio"] == 1
     assert report["rows"][0]["printed"]["map50"] == pytest.approx(0.431) and report["rows"][1]["printed"] is None
     text = (tmp_path / "out" / "table1.md").read_text()
-    assert "2 of 13 rows so far" in text and "| MNet-SSD |" in text and str(tmp_path) not in text
+    assert (
+        "2 of 15 rows so far" in text
+        and "| label switches |" in text
+        and "| MNet-SSD |" in text
+        and str(tmp_path) not in text
+    )
     assert (tmp_path / "out" / "table1.png").stat().st_size > 5000
     assert Detector(tmp_path / "runs" / "table1" / "mnet_ssd_seed1" / "step.tflite").metadata.name == "mnet_ssd"
 
@@ -127,13 +133,15 @@ def test_a_row_from_end_to_end(start, tiny_coco, tmp_path, caplog, monkeypatch):
     )
     # Seeds of an earlier report stay beside those of now.
     for row in report["rows"]:
+        # Reports of before have no stability.
+        del row["label_switches"], row["label_switches_by_seed"]
         row |= {"seeds": [7], "map50_by_seed": [0.5], "map50_degraded_by_seed": [0.25], "minutes_by_seed": [3.0]}
     (tmp_path / "out" / "table1.json").write_text(json.dumps(report))
     measured = report["rows"][0]["map50"]
     assert reproduce(*command, "--row", "MNet-SSD") == 0
     row, other = json.loads((tmp_path / "out" / "table1.json").read_text())["rows"]
     assert row["seeds"] == [1, 7] and row["map50_by_seed"] == [measured, 0.5]
-    assert row["map50"] == pytest.approx((measured + 0.5) / 2)
+    assert row["map50"] == pytest.approx((measured + 0.5) / 2) and row["label_switches_by_seed"][1] is None
     assert row["map50_std"] == pytest.approx(abs(measured - 0.5) / 2**0.5) and other["seeds"] == [7]
     assert "--seeds 1,7" in (tmp_path / "out" / "table1.md").read_text()
     # Another budget is another experiment: neither its runs nor its report replace these.

@@ -133,7 +133,7 @@ def _fold_records(config: Config, folder: RunFolder, protocol: Protocol, verbose
     from keras_sge.evaluation import SCORE_THRESHOLD, DetectionRecords, open_detector, record_detections
     from keras_sge.training import train
 
-    how = [word for word in ((protocol.degrade or "").replace(":", ""), protocol.rival) if word]
+    how = [word for word in (str(protocol.degrade or "").replace(":", ""), protocol.rival) if word]
     path = folder.path.with_name("-".join([folder.path.name, *how]) + ".npz")
     trained = folder.model.is_file() and len(folder.log_rows()) >= config.training.epochs
     if trained and path.is_file() and path.stat().st_mtime_ns >= folder.model.stat().st_mtime_ns:
@@ -147,7 +147,7 @@ def _fold_records(config: Config, folder: RunFolder, protocol: Protocol, verbose
         keras.utils.clear_session()
     # The last weights, not the best ones: those were chosen on the recordings that are measured on.
     detector = open_detector(folder.model, score_threshold=SCORE_THRESHOLD)
-    videos = open_videos(config.data.path, config.data.train_split)
+    videos = open_videos(config.data.path or "", config.data.train_split)
     records = record_detections(detector, videos, protocol, progress_bar("clip", f"evaluate {folder.path.name}"))
     records.save(path)
     return records

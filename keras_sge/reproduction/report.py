@@ -11,11 +11,14 @@ import numpy as np
 
 from edge.atomic import atomic_path
 
-_OF_A_SEED = ("map50", "map50_degraded", "minutes")
+_OF_A_SEED = ("map50", "map50_degraded", "label_switches", "minutes")
+# Those that reports of before lack.
+_NEW = ("label_switches",)
 _HEAD = (
     ("row", "---"),
     ("mAP@0.5", "---:"),
     ("degraded", "---:"),
+    ("label switches", "---:"),
     ("T-params", "---:"),
     ("GMAC a clip", "---:"),
     ("latency", "---:"),
@@ -62,9 +65,9 @@ def report_text(name: str, document: dict[str, Any]) -> str:
         f"![{document['title']}]({name}.png)",
         "",
         "+- is the standard deviation over seeds; rows without it have one seed. T-params: kernels of the temporal "
-        "module. GMAC: convolutions, ten frames. Latency: the .tflite step's median over the first row's, one thread, "
-        "turn by turn on one machine. Minutes: training, wall clock, of one seed. *Rows in italics are not in the "
-        "paper's table.*",
+        "module. Label switches: per 100 frames of a track, on clean frames. GMAC: convolutions, ten frames. Latency: "
+        "the .tflite step's median over the first row's, one thread, turn by turn on one machine. Minutes: training, "
+        "wall clock, of one seed. *Rows in italics are not in the paper's table.*",
         "",
         f"Budget: {document['budget']}, seeds {_seeds(rows)}. Protocol: {document['protocol']}.",
         "",
@@ -114,23 +117,25 @@ def report_chart(document: dict[str, Any], path: str | Path) -> None:
         figure.savefig(temporary, dpi=110)
 
 
-def row_figures(by_seed: Mapping[int, Mapping[str, float]], **facts: Any) -> dict[str, Any]:
+def row_figures(by_seed: Mapping[int, Mapping[str, float | None]], **facts: Any) -> dict[str, Any]:
     """One entry of a report's `rows`.
 
     Args:
-        by_seed: `map50`, `map50_degraded` and `minutes` of each seed. facts: what seeds share.
+        by_seed: `map50`, `map50_degraded`, `label_switches` (or None) and `minutes` of each seed. facts: what seeds
+            share.
 
     Returns:
         The facts; `seeds` in order; each figure's values as `map50_by_seed` and so on, its mean as `map50`, and the
-        standard deviation of the two accuracies as `map50_std`, None for a single seed.
+        standard deviation of the two accuracies as `map50_std`, None for a single seed. Without a number it is None.
     """
     seeds = sorted(by_seed)
     row = {**facts, "seeds": seeds}
     for name in _OF_A_SEED:
         values = [by_seed[seed][name] for seed in seeds]
-        row |= {name: float(np.mean(values)), f"{name}_by_seed": values}
-        if name != "minutes":
-            row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        known = [value for value in values if value is not None]
+        row |= {name: float(np.mean(known)) if known else None, f"{name}_by_seed": values}
+        if name.startswith("map50"):
+            row[f"{name}_std"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
     return row
 
 
@@ -145,9 +150,13 @@ def joined_figures(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[st
     return row_figures(_by_seed(before) | _by_seed(now), **facts)
 
 
-def _by_seed(row: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+def _by_seed(row: Mapping[str, Any]) -> dict[int, dict[str, float | None]]:
     return {
-        seed: {name: row[f"{name}_by_seed"][place] for name in _OF_A_SEED} for place, seed in enumerate(row["seeds"])
+        seed: {
+            name: row[f"{name}_by_seed"][place] if f"{name}_by_seed" in row or name not in _NEW else None
+            for name in _OF_A_SEED
+        }
+        for place, seed in enumerate(row["seeds"])
     }
 
 
@@ -161,6 +170,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"*{row['name']}*" if row["ours"] else row["name"],
         _mean(row["map50"], row["map50_std"]),
         _mean(row["map50_degraded"], row["map50_degraded_std"]),
+        _if_there(row.get("label_switches"), ".2f"),
         f"{row['temporal_params']:,}" if row["temporal_params"] else "-",
         f"{row['macs_per_clip'] / 1e9:.2f}",
         "-" if row["latency_ratio"] is None else f"{row['latency_ratio']:.2f}",

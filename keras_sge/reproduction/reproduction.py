@@ -107,14 +107,7 @@ class Reproduction:
     def _figures(self, row: Row, runs: list[RowRun], progress: Progress) -> dict[str, Any]:
         summary = summarize(self._networks[row.name])
         return row_figures(
-            {
-                run.config.training.seed: {
-                    "map50": run.map50(row.run, False, progress),
-                    "map50_degraded": run.map50(row.run, True, progress),
-                    "minutes": run.minutes,
-                }
-                for run in runs
-            },
+            {run.config.training.seed: _measured(run, row, progress) for run in runs},
             name=row.name,
             ours=row.ours,
             temporal_params=summary.temporal_params,
@@ -184,6 +177,18 @@ class Reproduction:
             name = row["name"]
             rows[name] = joined_figures(row, rows[name]) if name in rows else row
         return [rows[row.name] for row in self.table.rows if row.name in rows]
+
+
+def _measured(run: RowRun, row: Row, progress: Progress) -> dict[str, float | None]:
+    clean, degraded = (run.figures(row.run, degraded, progress) for degraded in (False, True))
+    # Figures that were measured before stability was have none.
+    switches = clean.get("stability", {}).get("label_switches")
+    return {
+        "map50": clean["map50"],
+        "map50_degraded": degraded["map50"],
+        "label_switches": switches,
+        "minutes": run.minutes,
+    }
 
 
 def _line(row: dict[str, Any]) -> str:

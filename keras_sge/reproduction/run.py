@@ -159,8 +159,8 @@ class RowRun:
         """What the training took, all parts of it, of wall clock."""
         return json.loads(self._trained.read_text())["minutes"]
 
-    def map50(self, run: dict[str, Any], degraded: bool, progress: Progress) -> float:
-        """mAP@0.5 of the .tflite, from the folder where it was measured before.
+    def figures(self, run: dict[str, Any], degraded: bool, progress: Progress) -> dict[str, Any]:
+        """The figures of the .tflite, see `EvaluationResult.to_dict`, from the folder where it was measured before.
 
         Args:
             run: arguments of `Protocol`. degraded: whether half of the frames are degraded. progress: around the clips.
@@ -178,10 +178,10 @@ class RowRun:
         if not path.is_file():
             detector = open_detector(self.file, 2, SCORE_THRESHOLD)
             evaluate(detector, self._videos(), protocol, progress).write_json(path)
-        value = json.loads(path.read_text())["map50"]
-        if value is None:
+        figures = json.loads(path.read_text())
+        if figures["map50"] is None:
             raise InputError(f"no object in {protocol.data}: there is nothing to measure on.")
-        return value
+        return figures
 
     def _videos(self):
         settings = self.settings
