@@ -4,7 +4,8 @@
 
 Networks of random weights, as time does not depend on them: `none`, the detector alone; `neck`, with the 1x1 that the
 shipped single-frame baseline has where the others have their memory; `noie`, with the Squeezed GRU; `sge`, with the
-attention as well. Bare invocations; the ratios are medians over the rounds.
+attention as well; `correction`, with a correction GRU on conv12 and conv13. Bare invocations; the ratios are medians
+over the rounds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ VARIANTS = {
     "reduction": ("network.entropy=null", "network.memory.kind=reduction"),
     "noie": ("network.entropy=null",),
     "sge": (),
+    "correction": (
+        *("network.entropy=null", "network.reduction={activation: tanh}"),
+        "network.memory={kind: correction_gru, attach_to: [conv12, conv13]}",
+    ),
 }
 
 

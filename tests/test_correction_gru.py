@@ -10,14 +10,7 @@ from tiny import randomize as randomize_network
 
 from edge.detector import Detector
 from edge.errors import InputError
-from keras_sge.config import (
-    Config,
-    MemoryConfig,
-    ReductionConfig,
-    TrainingConfig,
-    config_to_dict,
-    load_config,
-)
+from keras_sge.config import Config, MemoryConfig, ReductionConfig, TrainingConfig, config_to_dict, load_config
 from keras_sge.config.config import network_from_dict
 from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.detector import KerasRuntime
@@ -32,12 +25,16 @@ from keras_sge.training.start import set_starting_weights
 from quantization import CalibrationSource, Exporter
 
 PLACES = ("conv12", "conv13")
-MEMORY = MemoryConfig("correction_gru", 120, attach_to=PLACES)
 
 
 def network(**changes):
     """The configuration of a tiny network with a correction GRU on both maps, in front of the reduction."""
-    return tiny_config(**{"memory": MEMORY, "reduction": ReductionConfig(120), "entropy": None, **changes})
+    return tiny_config(**{"memory": at(*PLACES), "reduction": ReductionConfig(120), "entropy": None, **changes})
+
+
+def at(*places):
+    """A correction GRU on each of a list of maps."""
+    return MemoryConfig("correction_gru", 120, attach_to=places)
 
 
 def cell():
@@ -260,9 +257,8 @@ def test_int8_follows_keras_and_its_states_have_scales_of_their_own(trained, vid
 
 def test_a_network_s_configuration_goes_round():
     config = network()
-    assert network_from_dict(config_to_dict(config)) == config and config_to_dict(config)["memory"]["attach_to"] == [
-        *PLACES
-    ]
+    assert network_from_dict(config_to_dict(config)) == config
+    assert config_to_dict(config)["memory"]["attach_to"] == [*PLACES]
     loaded = load_config("skyzoom192_correction")
     assert loaded.network.memory.places == PLACES and loaded.training.freeze_detector
 
@@ -271,19 +267,10 @@ def test_a_network_s_configuration_goes_round():
     ("changes", "words"),
     [
         (lambda: {"memory": MemoryConfig(attach_to=PLACES)}, ["network.memory.attach_to", "list", "squeezed_gru"]),
-        (
-            lambda: {"memory": MemoryConfig("correction_gru", attach_to=("conv13", "conv12"))},
-            ["network.memory.attach_to", "order of the network", "['conv13', 'conv12']"],
-        ),
-        (
-            lambda: {"memory": MemoryConfig("correction_gru", attach_to=("conv13",))},
-            ["network.memory.attach_to", "two or more"],
-        ),
-        (lambda: {"memory": MemoryConfig("correction_gru", attach_to=("conv12", "conv14"))}, ["conv14", "conv13"]),
-        (
-            lambda: {"memory": MemoryConfig("correction_gru", attach_to=("conv13", "feature_map2"))},
-            ["feature_map2", "1 feature maps"],
-        ),
+        (lambda: {"memory": at("conv13", "conv12")}, ["network.memory.attach_to", "order", "['conv13', 'conv12']"]),
+        (lambda: {"memory": at("conv13")}, ["network.memory.attach_to", "two or more"]),
+        (lambda: {"memory": at("conv12", "conv14")}, ["conv14", "conv13"]),
+        (lambda: {"memory": at("conv13", "feature_map2")}, ["feature_map2", "1 feature maps"]),
         (lambda: {"memory": MemoryConfig("correction_gru"), "top_down": True}, ["network.top_down", "correction_gru"]),
         (lambda: {"memory": MemoryConfig("correction_gru", squeeze="gate")}, ["network.memory.squeeze"]),
     ],

@@ -19,7 +19,7 @@ from keras_sge.layers.gru import SeparableGRUCell
 from keras_sge.layers.lstm import SeparableLSTMCell
 from keras_sge.layers.squeezed_gru import squeezed_gru_parts, squeezed_gru_step
 from keras_sge.models.mobilenet_v1 import scaled
-from keras_sge.models.topology import layer_of, memory_prefix, state_name, topology, weight_name
+from keras_sge.models.topology import layer_of, memory_prefix, topology, weight_name
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ MEMORY_KINDS = {
 
 
 def memory_states(config: NetworkConfig, place: str) -> tuple[str, ...]:
-    """Names in the step model of the states of the memory's cell at `place`; none of a reduction."""
-    return tuple(state_name(config, place, name) for name in MEMORY_KINDS[config.memory.kind].states)
+    """Names in the step model of the states of the cell at `place`: `state`, of several cells `state_conv12`; none of a
+    reduction."""
+    names = MEMORY_KINDS[config.memory.kind].states
+    return names if len(config.memory.places) == 1 else tuple(f"{name}_{place}" for name in names)
 
 
 def memory_layer(config: NetworkConfig, place: str, unroll: bool) -> RNN2D:

@@ -64,7 +64,8 @@ class Topology:
     """
 
     def __init__(self, config: NetworkConfig):
-        rows = (*_trunk(), *_reduction(config), *_memory(config), *_top_down(config), *_extras(config), *_heads(config))
+        memory = [row for place in config.memory.places for row in _memory(config, place)] if config.memory else []
+        rows = (*_trunk(), *_reduction(config), *memory, *_top_down(config), *_extras(config), *_heads(config))
         self._rows = {row.name: row for row in rows}
 
     def __iter__(self) -> Iterator[Convolution]:
@@ -166,14 +167,8 @@ def memory_prefix(config: NetworkConfig, place: str) -> str:
     return MEMORY_PREFIX if len(config.memory.places) == 1 else f"{MEMORY_PREFIX}{place}_"
 
 
-def state_name(config: NetworkConfig, place: str, name: str) -> str:
-    """The step's input for the state `name` of the cell at `place`: `state`, of several cells `state_conv12`."""
-    return name if len(config.memory.places) == 1 else f"{name}_{place}"
-
-
 def state_layer(state: str, role: str = "next_state") -> str:
-    """The layer of a role in the cell of a state: `memory_next_state` of `state`, that of `state_conv12` is
-    `memory_conv12_next_state`."""
+    """The layer of a role in a state's cell: `memory_next_state`, of `state_conv12` `memory_conv12_next_state`."""
     place = state.removeprefix("state").removeprefix("_")
     return MEMORY_PREFIX + (f"{place}_{role}" if place else role)
 
@@ -229,12 +224,7 @@ def _reduction(config: NetworkConfig) -> Iterator[Convolution]:
         yield Convolution(REDUCTION, "conv", "reduction", "reduction", "conv13", "reduction")
 
 
-def _memory(config: NetworkConfig) -> Iterator[Convolution]:
-    for place in config.memory.places if config.memory else ():
-        yield from _memory_at(config, place)
-
-
-def _memory_at(config: NetworkConfig, place: str) -> Iterator[Convolution]:
+def _memory(config: NetworkConfig, place: str) -> Iterator[Convolution]:
     memory, prefix = config.memory, memory_prefix(config, place)
 
     def row(role: str, reads: str, makes: str | None = None) -> Convolution:

@@ -40,24 +40,27 @@ class ClipGraph:
         self.state_shapes = {
             name: tuple(model.input[name].shape[1:]) for name in inputs if name not in ("image", "attention")
         }
-        # Before each state's loop what is ready by then, its loop; and what is left.
+        # (state, the nodes before its loop, those in it); the memory that the most depends on comes first.
         self._loops, self._after = [], self._nodes
-        for state in sorted(self.state_shapes, key=lambda name: -len(self._depending_on(name))):
-            self._loops.append((state, *self._parts(state)))
+        states = sorted(self.state_shapes, key=lambda name: -len(self._behind({name})))
+        for number, state in enumerate(states):
+            self._loops.append((state, *self._parts(state, states[number:])))
 
-    def _parts(self, state):
-        """Of the nodes that are left: those before a state's loop, and those in it."""
-        with_state, needed = self._depending_on(state), {state_layer(state)}
+    def _parts(self, state, waiting):
+        """Of the nodes that are left: those that no waiting state has to be known for, and those in this one's loop."""
+        needed = {state_layer(state)}
         for name, _, sources in reversed(self._nodes):
             if name in needed:
                 needed.update(sources)
-        before = [node for node in self._after if node[0] not in with_state]
-        loop = [node for node in self._after if node[0] in with_state & needed]
-        self._after = [node for node in self._after if node[0] in with_state - needed]
+        unknown, looped = self._behind(waiting), self._behind({state}) & needed
+        before = [node for node in self._after if node[0] not in unknown]
+        loop = [node for node in self._after if node[0] in looped]
+        self._after = [node for node in self._after if node[0] in unknown - looped]
         return before, loop
 
-    def _depending_on(self, state):
-        found = {state}
+    def _behind(self, states):
+        """Names of all that depends on one of the states, themselves among them."""
+        found = set(states)
         for name, _, sources in self._nodes:
             if found.intersection(sources):
                 found.add(name)
