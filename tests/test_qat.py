@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -53,7 +53,7 @@ def tensors(clip):
 def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     clip = random_clip(net.config, 4, batch=2)
-    expected = net.predict_on_batch(clip)
+    expected = outputs_of(net, clip)
     monkeypatch.setattr(ChannelQuantizer, "__call__", lambda self, inputs, training, weights: inputs)
     monkeypatch.setattr(
         twins.tfmot.quantization.keras.quantizers.FixedQuantizer, "__call__", lambda self, inputs, *_, **__: inputs
@@ -76,8 +76,9 @@ def test_folded_weights_go_back_into_a_network():
     net, other = network("memory"), SGENet(tiny_config(**NETWORKS["memory"]))
     set_folded_weights(other, other.config, folded_weights(net, net.config))
     clip = random_clip(net.config, 2)
-    for name, value in net.predict_on_batch(clip).items():
-        np.testing.assert_allclose(other.predict_on_batch(clip)[name], value, atol=1e-5 * np.abs(value).max())
+    answer = outputs_of(other, clip)
+    for name, value in outputs_of(net, clip).items():
+        np.testing.assert_allclose(answer[name], value, atol=1e-5 * np.abs(value).max())
 
 
 def test_a_twin_takes_no_weights_of_another_network():
