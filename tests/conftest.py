@@ -11,6 +11,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 
+# Nearly all of the time is spent in these: they come first, so that no worker is left with one at the end.
+LONGEST = {
+    f"test_{name}.py"
+    for name in ("broken_runs", "export_memories", "int8", "jax_backend", "own_data", "qat", "reproduction", "train")
+}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def tiny_net():
@@ -47,6 +57,12 @@ def eagerly():
 
     with eager():
         yield
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """`results.png` of a run is not drawn, which takes longer than its epoch."""
+    monkeypatch.setattr("keras_sge.pictures.training_curves", lambda log, path: None)
 
 
 @pytest.fixture(scope="session")

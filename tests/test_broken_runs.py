@@ -21,7 +21,7 @@ from keras_sge.models.topology import weight_name
 from keras_sge.training import train
 from keras_sge.training.callbacks import DataWait
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_curves")
 
 
 def losses(folder):
@@ -36,7 +36,7 @@ def interrupt_in(monkeypatch, epoch):
 
     def stop(callback, batch, logs=None):
         step(callback, batch, logs)
-        if callback.loader.first == 2 * epoch:
+        if int(callback.model.optimizer.iterations) == 2 * epoch + 1:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(DataWait, "on_train_batch_end", stop)
@@ -51,7 +51,7 @@ def killed(config, run, epoch):
 
 def test_a_run_that_was_stopped_twice_has_the_losses_of_an_unbroken_one(tmp_path):
     """Ctrl-C in the middle of an epoch, and killed between an epoch's row in the log and its checkpoint."""
-    config = experiment(SINGLE, epochs=4, single_frame_epochs=2, average=0.9, evaluation_epochs=1, learning_rate=3e-3)
+    config = experiment(SINGLE, epochs=3, single_frame_epochs=2, average=0.9, evaluation_epochs=1, learning_rate=3e-3)
     broken = tmp_path / "broken"
     train(config, tmp_path / "whole", verbose=0)
     file = tmp_path / "config.yaml"
@@ -63,7 +63,7 @@ def test_a_run_that_was_stopped_twice_has_the_losses_of_an_unbroken_one(tmp_path
     killed(file, broken, epoch=2)
     assert epochs_logged(broken) == [0, 1, 2]
     train(config, broken, resume=True, verbose=0)
-    assert epochs_logged(broken) == [0, 1, 2, 3]
+    assert epochs_logged(broken) == [0, 1, 2]
     np.testing.assert_allclose(losses(broken), losses(tmp_path / "whole"), rtol=1e-4)
     best, unbroken = (RunFolder(run) for run in (broken, tmp_path / "whole"))
     assert best.best_epoch() == unbroken.best_epoch()

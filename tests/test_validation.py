@@ -15,7 +15,7 @@ from keras_sge.models import load_model
 from keras_sge.training import train
 from keras_sge.training.validation import ValidationClips
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_curves")
 
 
 @pytest.fixture
