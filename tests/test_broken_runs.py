@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from tiny import SINGLE, epochs_logged, experiment, weights_by_name
+from tiny import SINGLE, assert_same_weights, epochs_logged, experiment, weights_by_name
 
 from edge.errors import InputError
 from keras_sge.config import config_to_dict
@@ -67,8 +67,7 @@ def test_a_run_that_was_stopped_twice_has_the_losses_of_an_unbroken_one(tmp_path
     np.testing.assert_allclose(losses(broken), losses(tmp_path / "whole"), rtol=1e-4)
     best, unbroken = (RunFolder(run) for run in (broken, tmp_path / "whole"))
     assert best.best_epoch() == unbroken.best_epoch()
-    for path, value in weights_by_name(load_model(unbroken.best)).items():
-        np.testing.assert_allclose(weights_by_name(load_model(best.best))[path], value, rtol=1e-3, atol=1e-5)
+    assert_same_weights(load_model(best.best), load_model(unbroken.best), rtol=1e-3, atol=1e-5)
 
 
 def test_resume_without_a_checkpoint_says_so(tmp_path):

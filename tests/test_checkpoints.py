@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from tiny import SINGLE, experiment, random_clip, randomize, tiny_config, weights_by_name
+from tiny import SINGLE, assert_same_weights, experiment, random_clip, randomize, tiny_config
 
 from edge.errors import InputError
 from keras_sge.config import config_to_dict
@@ -51,8 +51,7 @@ def test_saved_weights_come_back_in_half_precision(tiny_net, tmp_path):
     save_weights(tiny_net, tmp_path / "tiny.npz")
     loaded = load_model(tmp_path / "tiny.npz")
     assert config_to_dict(loaded.config) == config_to_dict(tiny_net.config)
-    for path, value in weights_by_name(tiny_net).items():
-        np.testing.assert_allclose(weights_by_name(loaded)[path], value, rtol=1e-3, atol=1e-4)
+    assert_same_weights(tiny_net, loaded, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut"])

@@ -12,7 +12,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from tiny import SINGLE, eager, epochs_logged, experiment, randomize, tiny_config, weights_by_name
+from tiny import SINGLE, assert_same_weights, eager, epochs_logged, experiment, randomize, tiny_config, weights_by_name
 
 from edge.errors import InputError
 from keras_sge.config import DataConfig, load_config
@@ -66,9 +66,7 @@ def test_a_run_leaves_a_model_a_log_and_its_configuration(finished):
     folder, config, model = finished
     assert epochs_logged(folder) == [0, 1]
     assert load_config(folder / "config.yaml") == config
-    stored = load_model(folder)
-    for path, value in weights_by_name(model).items():
-        np.testing.assert_array_equal(value, weights_by_name(stored)[path])
+    assert_same_weights(load_model(folder), model)
     assert not list(folder.glob(".*part*"))
 
 

@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from tiny import SINGLE, experiment, tiny_config, weights_by_name
+from tiny import SINGLE, assert_same_weights, experiment, tiny_config
 
 from edge.errors import InputError
 from edge.preprocess import resize_frame
@@ -37,8 +37,7 @@ def test_the_best_epoch_is_kept_beside_the_last_and_training_ends_early(tmp_path
     assert folder.measured() == {0: 0.3, 1: 0.5, 2: 0.5, 3: 0.4} and folder.best_epoch() == 1
     best, last = (load_model(path, compile=True) for path in (folder.best, folder.model))
     assert (int(best.optimizer.iterations), int(last.optimizer.iterations)) == (4, 8)
-    for path, value in weights_by_name(last).items():
-        np.testing.assert_array_equal(weights_by_name(model)[path], value)
+    assert_same_weights(last, model)
     # A run that ended early has ended; with more patience it goes on.
     train(config, folder.path, resume=True, verbose=0)
     assert len(folder.measured()) == 4

@@ -101,3 +101,11 @@ def epochs_logged(folder):
 def weights_by_name(model):
     """Every weight as an array, by its path."""
     return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+
+
+def assert_same_weights(model, other, **tolerance):
+    """Equal to the bit, or within a tolerance of `numpy.testing.assert_allclose`."""
+    ours, theirs = weights_by_name(model), weights_by_name(other)
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        np.testing.assert_allclose(theirs[path], value, err_msg=path, **(tolerance or {"rtol": 0}))
