@@ -1,4 +1,5 @@
 import os
+import shutil
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -9,6 +10,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
 
 import pytest
+
+# Nearly all of the time is spent in these: they come first, so that no worker is left with one at the end.
+LONGEST = {
+    f"test_{name}.py"
+    for name in ("broken_runs", "export_memories", "int8", "jax_backend", "own_data", "qat", "reproduction", "train")
+}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +50,21 @@ def tiny_tflite(tiny_net, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def eagerly():
+    """`tiny.eager` for the tests of a file."""
+    from tiny import eager
+
+    with eager():
+        yield
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """`results.png` of a run is not drawn, which takes longer than its epoch."""
+    monkeypatch.setattr("keras_sge.pictures.training_curves", lambda log, path: None)
+
+
 @pytest.fixture(scope="session")
 def tiny_coco(tmp_path_factory):
     """A COCO-VID directory with a train and a val split of three videos, eight frames of 64 x 64 each."""
@@ -48,3 +74,16 @@ def tiny_coco(tmp_path_factory):
     for seed, split in ((1, "train"), (2, "val")):
         write_coco_vid(SyntheticSky(videos=3, frames=8, size=64, seed=seed), directory, split)
     return directory
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def coco_tree(tiny_coco, tmp_path):
+    """A copy of `tiny_coco` to break."""
+    return shutil.copytree(tiny_coco, tmp_path / "coco")

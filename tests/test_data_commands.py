@@ -298,3 +298,12 @@ def test_a_figure_of_little_has_no_empty_panel(lengths, objects, panels, tmp_pat
         )
     data_figure(dataset, report, tmp_path / "x.png")
     assert len(drawn[0].axes) == panels and all(axes.has_data() for axes in drawn[0].axes)
+
+
+def test_data_is_made_and_looked_at(folder, capsys):
+    assert main(["data", "synthetic", "--out", "sky", "--videos", "2", "--frames", "4", "--size", "64"]) == 0
+    assert main(["data", "look", "sky", "--out", "sheet.png", "--videos", "2", "--frames", "2"]) == 0
+    assert (folder / "sheet.png").stat().st_size > 0
+    assert {path.name for path in (folder / "sky" / "annotations").iterdir()} == {"train.json", "val.json"}
+    capsys.readouterr()
+    assert "exists already" in refused(capsys, "data", "synthetic", "--out", "sky", "--videos", "1")

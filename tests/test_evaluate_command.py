@@ -12,13 +12,6 @@ MORE = {"coco", "motion", "motion_weighted", "frame_index", "best_f1", "errors",
 MORE |= {"map50_by_block", "map50_spread", "stability"}
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_everything_at_once(folder, tiny_tflite, tiny_coco, capsys):
     options = "--degrade bursts:1 --reset-every-frame --rival track --frames reference"
     files = "--json x.json --records x.npz --pictures pictures"
@@ -93,3 +86,10 @@ def test_unknown_words_exit_with_two(arguments, capsys):
         main(["evaluate", "none.tflite", *arguments])
     assert caught.value.code == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_evaluate_writes_json(folder, capsys, tiny_coco, tiny_tflite):
+    assert main(["evaluate", str(tiny_tflite), "--data", str(tiny_coco), "--json", "x.json"]) == 0
+    document = json.loads((folder / "x.json").read_text())
+    assert (document["frames"], document["clips"]) == (24, 3)
+    assert "mean" in capsys.readouterr().out

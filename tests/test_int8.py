@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from tiny import random_clip, randomize, tiny_config
+from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -58,7 +58,7 @@ def test_both_forms_of_the_update_are_one_function(tiny_net):
     inputs = {name: value[:, 0] for name, value in random_clip(tiny_net.config, 1).items()}
     steps = [step_model_from(tiny_net, update=update) for update in ("subtract", "blend")]
     state = np.random.default_rng(0).uniform(-1, 1, steps[0].input["state"].shape).astype(np.float32)
-    first, second = (step.predict_on_batch({**inputs, "state": state}) for step in steps)
+    first, second = (outputs_of(step, {**inputs, "state": state}) for step in steps)
     for name, value in first.items():
         np.testing.assert_allclose(second[name], value, atol=1e-5, err_msg=name)
     makers = [next(layer for layer in step.layers if layer.output is step.output["next_state"]) for step in steps]

@@ -10,8 +10,7 @@ from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.boxes import anchor_boxes, corners_to_centers, decode_boxes
 from keras_sge.boxes import anchor_maps
-from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, load_config
-from keras_sge.losses import multibox_loss
+from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, TrainingConfig, load_config
 from keras_sge.models import SGENet, build_step_model, copy_weights, detector_graph, step_model_from
 from keras_sge.models.checkpoints import scale_boxes
 from keras_sge.models.memory import pass_through_weights
@@ -19,6 +18,7 @@ from keras_sge.models.step_model import state_tensors
 from keras_sge.models.summary import summarize
 from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import assign_weights
+from keras_sge.training import compile_for_training
 
 VARIANTS = {
     "squeezed_gru input": {},
@@ -207,7 +207,7 @@ def test_a_mapping_describes_a_network_too():
 def test_one_training_step_moves_every_part():
     config = tiny_config()
     model = randomize(SGENet(config, clip_length=2))
-    model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss=multibox_loss())
+    compile_for_training(model, TrainingConfig(learning_rate=1e-3, warmup=None))
     inputs = random_clip(config, frames=2, batch=2)
     anchors = model.output["scores"].shape[2]
     rng = np.random.default_rng(0)
@@ -234,9 +234,9 @@ def test_scaled_boxes_keep_centers_and_scores():
     model = randomize(SGENet(tiny_config(), clip_length=2))
     clip = random_clip(model.config, frames=2)
     anchors, variances = anchor_boxes(anchor_maps(model.config)), model.config.anchors.variances
-    before = model.predict(clip, verbose=0)
+    before = outputs_of(model, clip)
     scale_boxes(model, 1.25)
-    after = model.predict(clip, verbose=0)
+    after = outputs_of(model, clip)
     np.testing.assert_array_equal(after["scores"], before["scores"])
     first, second = (corners_to_centers(decode_boxes(one["boxes"], anchors, variances)) for one in (before, after))
     np.testing.assert_allclose(second[..., :2], first[..., :2], atol=1e-4)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from tiny import random_clip, randomize, tiny_config
+from tiny import eager, outputs_of, random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -57,7 +57,7 @@ def tensors(clip):
 def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     clip = random_clip(net.config, 4, batch=2)
-    expected = net.predict_on_batch(clip)
+    expected = outputs_of(net, clip)
     monkeypatch.setattr(ChannelQuantizer, "__call__", lambda self, inputs, training, weights: inputs)
     monkeypatch.setattr(
         twins.tfmot.quantization.keras.quantizers.FixedQuantizer, "__call__", lambda self, inputs, *_, **__: inputs
@@ -80,8 +80,9 @@ def test_folded_weights_go_back_into_a_network():
     net, other = network("memory"), SGENet(tiny_config(**NETWORKS["memory"]))
     set_folded_weights(other, other.config, folded_weights(net, net.config))
     clip = random_clip(net.config, 2)
-    for name, value in net.predict_on_batch(clip).items():
-        np.testing.assert_allclose(other.predict_on_batch(clip)[name], value, atol=1e-5 * np.abs(value).max())
+    answer = outputs_of(other, clip)
+    for name, value in outputs_of(net, clip).items():
+        np.testing.assert_allclose(answer[name], value, atol=1e-5 * np.abs(value).max())
 
 
 def test_a_twin_takes_no_weights_of_another_network():
@@ -203,14 +204,17 @@ def test_a_broken_run_writes_no_file_and_goes_on_as_if_never_stopped(setting, fi
     monkeypatch.setattr(TwinTrainer, "step", failing)
     words = ["--run", setting / "broken", "--out", setting / "broken_int8.tflite", "--quiet"]
     words = [str(word) for word in words]
-    assert main(["qat", str(setting / "qat.yaml"), "--from", str(setting / "start.npz"), *words]) == 2
+    with eager():
+        assert main(["qat", str(setting / "qat.yaml"), "--from", str(setting / "start.npz"), *words]) == 2
     assert "no longer a number in epoch 2/2" in capsys.readouterr().err
     assert not (setting / "broken_int8.tflite").exists()
     assert QatCheckpoint.load(setting / "broken" / "qat.npz").epoch == 1
     monkeypatch.setattr(TwinTrainer, "step", step)
     # The file itself has its own test.
     monkeypatch.setattr("quantization.tuned_exporter", written := Written())
-    assert main(["qat", "--resume", *words]) == 2 and "written" in capsys.readouterr().err
+    with eager():
+        assert main(["qat", "--resume", *words]) == 2
+    assert "written" in capsys.readouterr().err
     for resumed, unbroken in zip(rows(setting / "broken"), rows(finished), strict=True):
         assert {k: float(v) for k, v in resumed.items()} == pytest.approx(
             {k: float(v) for k, v in unbroken.items()}, rel=1e-4, nan_ok=True
@@ -241,7 +245,8 @@ def test_what_is_no_number_is_not_written_although_the_loss_is_one(lost, finishe
     monkeypatch.setattr(TwinTrainer, "validate", no_number)
     before = (tmp_path / "qat.npz").read_bytes()
     words = ["qat", "--resume", "--run", str(tmp_path), "--epochs", "3", "--out", str(tmp_path / "x_int8.tflite")]
-    assert main([*words, "--quiet"]) == 2
+    with eager():
+        assert main([*words, "--quiet"]) == 2
     expected = "after epoch 3: " if lost == "optimizer" else "no longer a number in the validation of epoch 3"
     assert expected in capsys.readouterr().err
     assert (tmp_path / "qat.npz").read_bytes() == before and not (tmp_path / "x_int8.tflite").exists()

@@ -1,14 +1,26 @@
-"""A network small enough for tests, with weights that make its outputs speak."""
+"""A network and a training small enough for tests, with weights that make its outputs speak."""
 
+import contextlib
+import csv
 import math
 
 import keras
 import numpy as np
 
 from keras_sge.boxes import attention_map_size
-from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig
+from keras_sge.config import (
+    AnchorConfig,
+    Config,
+    DataConfig,
+    EntropyConfig,
+    MemoryConfig,
+    NetworkConfig,
+    TrainingConfig,
+)
 
 CLASSES = ("airplane", "bird", "drone", "helicopter")
+# The fewest layers, where memory and entropy do not matter: Keras takes longer to build a network than to run it.
+SINGLE = {"memory": None, "entropy": None, "extras": (), "anchors": AnchorConfig(sizes=(12.0, 24.0, 40.0))}
 
 
 def tiny_config(**changes):
@@ -55,3 +67,45 @@ def random_clip(config, frames, batch=1, seed=0):
 def outputs_of(model, inputs):
     """The outputs by name as arrays, without the seconds that Keras takes to compile `predict`."""
     return {name: keras.ops.convert_to_numpy(value) for name, value in model(inputs, training=False).items()}
+
+
+def experiment(network=None, **training):
+    """Two epochs of two steps on a few synthetic videos."""
+    settings = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 3, "validation_steps": 1}
+    settings |= {"evaluation_epochs": 0, "evaluation_frames": 3}
+    data = DataConfig(videos=3, validation_videos=2, frames=6)
+    return Config(tiny_config(**(network or {})), data, TrainingConfig(**{**settings, **training}))
+
+
+@contextlib.contextmanager
+def eager(on=True):
+    """Training steps are run as they are written: to trace one takes ten seconds, which a few steps do not win back."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(on)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def epochs_logged(folder):
+    """The epochs in a run's log."""
+    return [int(row["epoch"]) for row in csv.DictReader((folder / "log.csv").open())]
+
+
+def weights_by_name(model):
+    """Every weight as an array, by its path."""
+    return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+
+
+def assert_same_weights(model, other, **tolerance):
+    """Equal to the bit, or within a tolerance of `numpy.testing.assert_allclose`."""
+    ours, theirs = weights_by_name(model), weights_by_name(other)
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        np.testing.assert_allclose(theirs[path], value, err_msg=path, **(tolerance or {"rtol": 0}))

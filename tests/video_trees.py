@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -74,3 +76,11 @@ def write_sequence(root: Path, name: str, lines: list[str], length: int = 4, lab
         "imExt=.jpg\n"
     )
     return folder
+
+
+def change_coco(tree: Path, edit: Callable[[dict], object], split: str = "val") -> None:
+    """Edits the annotations of a COCO-VID data set."""
+    path = tree / "annotations" / f"{split}.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))

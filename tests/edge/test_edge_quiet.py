@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import pytest
@@ -29,49 +26,6 @@ def test_overlapping_quiet_blocks_bring_the_log_back(monkeypatch):
         assert logging.getLogLevel() == 3
     finally:
         logging.setLogLevel(session_level)
-
-
-def in_a_process(code: str, driver: str) -> str:
-    """Vulkan chooses its driver once a process."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "VK_ICD_FILENAMES": driver,
-            "VK_DRIVER_FILES": driver,
-            # The Vulkan loader lies beside the software driver.
-            "LD_LIBRARY_PATH": os.pathsep.join([str(Path(driver).parent), os.environ.get("LD_LIBRARY_PATH", "")]),
-        },
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_loading_on_a_gpu_loses_no_line_of_another_thread(model_file, tmp_path):
-    pytest.importorskip("ai_edge_litert.compiled_model")
-    driver = tmp_path / "none.json"
-    driver.write_text("{}")
-    code = f"""
-import sys, threading
-from edge import Detector
-loaded, written = threading.Event(), 0
-def write():
-    global written
-    while not loaded.wait(0.002):
-        print("line", written, flush=True)
-        print("error line", written, file=sys.stderr, flush=True)
-        written += 1
-writer = threading.Thread(target=write)
-writer.start()
-Detector({str(model_file)!r}, accelerator="gpu", allow_cpu=True)
-loaded.set()
-writer.join()
-print("written", written)
-"""
-    *lines, count = in_a_process(code, str(driver)).splitlines()
-    assert count == f"written {len(lines)}" and lines == [f"line {number}" for number in range(len(lines))]
 
 
 def test_lines_of_others_pass_and_those_of_native_libraries_do_not(capfd):

@@ -137,6 +137,31 @@ print(runtime.accelerator, "|", runtime.note)
     assert allowed.startswith("cpu | the CPU took over: no GPU was found") and "--allow-cpu" not in allowed
 
 
+def test_loading_on_a_gpu_loses_no_line_of_another_thread(model_file, tmp_path):
+    pytest.importorskip("ai_edge_litert.compiled_model")
+    driver = tmp_path / "none.json"
+    driver.write_text("{}")
+    code = f"""
+import sys, threading
+from edge import Detector
+loaded, written = threading.Event(), 0
+def write():
+    global written
+    while not loaded.wait(0.002):
+        print("line", written, flush=True)
+        print("error line", written, file=sys.stderr, flush=True)
+        written += 1
+writer = threading.Thread(target=write)
+writer.start()
+Detector({str(model_file)!r}, accelerator="gpu", allow_cpu=True)
+loaded.set()
+writer.join()
+print("written", written)
+"""
+    *lines, count = in_a_process(code, str(driver)).splitlines()
+    assert count == f"written {len(lines)}" and lines == [f"line {number}" for number in range(len(lines))]
+
+
 def test_without_the_compiler(model_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", None)
     with pytest.raises(GpuError, match="the GPU needs ai-edge-litert"):

@@ -9,31 +9,17 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from made_results import EVENT, lines, result
 
 from edge.draw import with_caption
 from edge.errors import InputError
-from edge.results import Detection, FrameResult, StreamEvent
 from edge.sinks.contact_sheet import CELL_HEIGHT, CELL_WIDTH, ContactSheet
-from edge.sinks.json_lines import JsonLines, read_json_lines
+from edge.sinks.json_lines import JsonLines
 from edge.sinks.page import MjpegPage
 from edge.sinks.sink import Callback, Outputs
 from edge.sinks.video import AnnotatedVideo, VideoSink
 from edge.sinks.window import Window
 from edge.video.open import open_source
-
-EVENT = StreamEvent("lost", 1.25, 3, "gone")
-
-
-def result(frame_id=0, size=(48, 64), time=None):
-    detections = (Detection("disc", 1, 0.5, (4.0, 20.0, 30.0, 40.0)),)
-    return FrameResult(
-        frame_id, frame_id / 10 if time is None else time, detections, {}, np.full((*size, 3), 90, np.uint8)
-    )
-
-
-def lines(path):
-    """The file's documents without its headers."""
-    return [line for line in read_json_lines(path) if "format" not in line]
 
 
 def test_several_sinks_and_one_drawing(tmp_path, monkeypatch):
