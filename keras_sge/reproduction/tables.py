@@ -24,13 +24,14 @@ def with_memory(kind: str, filters: int = 256, **options: Any) -> Change:
     return lambda network: dataclasses.replace(network, memory=MemoryConfig(kind, filters, **options))
 
 
-def with_memory_at(attach_to: str) -> Change:
-    """A Squeezed GRU attached to a map; elsewhere than on conv13 the reduction stays beside it, if there was one."""
+def with_memory_at(attach_to: str | tuple[str, ...], kind: str = "squeezed_gru") -> Change:
+    """A memory attached to a map or to several; where it does not replace conv13 the reduction stays beside it, if there
+    was one."""
 
     def change(network):
         reduction = network.memory and ReductionConfig(network.memory.filters, network.memory.squeeze_activation)
-        memory = MemoryConfig("squeezed_gru", attach_to=attach_to)
-        return dataclasses.replace(network, memory=memory, reduction=None if attach_to == "conv13" else reduction)
+        memory = MemoryConfig(kind, attach_to=attach_to)
+        return dataclasses.replace(network, memory=memory, reduction=None if memory.replaces_conv13 else reduction)
 
     return change
 
@@ -132,6 +133,8 @@ _TABLE1_ROWS = (
     Row("Squeezed GRU + IE map", chain(_TABLE1_SQUEEZED, with_entropy()), _printed(46.8, 13.98, 0.67)),
     Row("Squeezed GRU + IE map, mean-keeping", chain(_TABLE1_SQUEEZED, with_entropy(gain=2)), ours=True),
     Row("Squeezed GRU, top-down", chain(_TABLE1_SQUEEZED, with_top_down), ours=True),
+    Row("Correction GRU, two maps", with_memory_at(("conv12", "conv13"), "correction_gru"), ours=True),
+    Row("Correction GRU, hold", of="Correction GRU, two maps", run={"rival": "hold"}, ours=True),
 )
 
 
