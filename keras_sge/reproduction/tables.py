@@ -25,8 +25,7 @@ def with_memory(kind: str, filters: int = 256, **options: Any) -> Change:
 
 
 def with_memory_at(attach_to: str | tuple[str, ...], kind: str = "squeezed_gru") -> Change:
-    """A memory attached to a map or to several; where it does not replace conv13 the reduction stays beside it, if there
-    was one."""
+    """A memory attached to a map or several; where it does not replace conv13 a reduction stays beside it."""
 
     def change(network):
         reduction = network.memory and ReductionConfig(network.memory.filters, network.memory.squeeze_activation)
