@@ -128,12 +128,10 @@ def test_metadata_says_what_a_device_needs(tiny_net, tiny_tflite):
     assert set(metadata.details["exported_with"]) == {"keras-sge", "tensorflow", "keras"}
 
 
-def test_box_voting_is_decided_at_export(tiny_net, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tiny_net.save("tiny.keras")
-    assert main(["export", "tiny.keras", "--out", "voting.tflite", "--box-voting"]) == 0
-    assert main(["export", "tiny.keras", "--out", "plain.tflite"]) == 0
-    (first, voting), (second, plain) = read_model("voting.tflite"), read_model("plain.tflite")
+def test_box_voting_is_decided_at_export(tiny_keras, tiny_tflite, tmp_path):
+    path = tmp_path / "voting.tflite"
+    assert main(["export", str(tiny_keras), "--out", str(path), "--box-voting"]) == 0
+    (first, voting), (second, plain) = read_model(path), read_model(tiny_tflite)
     assert first == second
     assert voting.box_voting and not plain.box_voting
 
