@@ -34,7 +34,11 @@ def test_streams(script, model_file, clip):
     assert rate["one_stream_fps"] > 0 and rate["sixteen_streams_fps"] > 0
     long = streams.soak(detector, frames, 200)
     assert long["frames"] == 200 and long["finite"]
-    assert long["threads_and_handles_after"] == long["threads_and_handles_before"]
+    # One that another test left behind may go meanwhile; none may come.
+    assert all(
+        after <= before
+        for after, before in zip(long["threads_and_handles_after"], long["threads_and_handles_before"], strict=True)
+    )
     assert detector.streams == ()
 
 
