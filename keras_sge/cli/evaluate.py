@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_option(files, "the figures, and how they were made,")
     files.add_argument("--pictures", metavar="DIR", help="curves, confusion matrix and splits as PNG")
     files.add_argument("--records", metavar="FILE.npz", help="every detection and object, for `sge bootstrap`")
-    files.add_argument("--verbose", action="store_true", help="also print the whole protocol")
+    files.add_argument("--verbose", action="store_true", help="print all figures and the whole protocol")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -119,8 +119,8 @@ def _evaluated(arguments: argparse.Namespace) -> EvaluationResult:
         evaluation_pictures(records, result, arguments.pictures)
     data = records.protocol.partition(";")[0]
     print(f"{arguments.model} on {data}: {result.clips} clips, {result.frames:,} frames, {result.runtime}\n")
-    print(result.table())
-    print(f"\n{result.protocol}." if arguments.verbose else f"\n{line} (--verbose: the whole protocol)")
+    print(result.table(details=arguments.verbose))
+    print(f"\n{result.protocol}." if arguments.verbose else f"\n{line} (--verbose: all figures and the whole protocol)")
     return result
 
 

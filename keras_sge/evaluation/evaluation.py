@@ -205,27 +205,29 @@ class EvaluationResult:
     unlabelled: int = 0
     ignored: int = 0
 
-    def table(self) -> str:
-        """The figures for people, as Markdown."""
+    def table(self, details: bool = True) -> str:
+        """The figures for people, as Markdown; without details mAP by class and the stability of tracks alone."""
         rows = ["| class | boxes | AP@0.5 |", "|---|---:|---:|"]
         for name, value in self.ap50.items():
             rows.append(f"| {name} | {self.boxes[name]:,} | {'no boxes' if value is None else f'{value:.3f}'} |")
         rows.append(f"| **mean** | **{sum(self.boxes.values()):,}** | **{self.map50:.3f}**{self._spread_text()} |")
+        rows += _figures_row("stability of tracks", self.stability)
+        if self.unlabelled or self.ignored:
+            rows += _row(
+                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
+            )
+        if not details:
+            return "\n".join(rows)
         for title, figures in (
             ("mAP@0.5 by block", self.map50_by_block),
             ("COCO", self.coco),
             ("mAP@0.5 by motion", self.motion),
             ("the same, false positives weighted", self.motion_weighted),
             ("mAP@0.5 by frame in clip", self.frame_index),
-            ("stability of tracks", self.stability),
             ("best F1", self.best_f1),
         ):
-            rows += _row(title, {STABILITY.get(name, name): _text(value) for name, value in figures.items()})
+            rows += _figures_row(title, figures)
         rows += _row("errors at that score", {name: f"{value:,}" for name, value in self.errors.items()})
-        if self.unlabelled or self.ignored:
-            rows += _row(
-                "not scored", {"unlabelled frames": f"{self.unlabelled:,}", "ignored regions": f"{self.ignored:,}"}
-            )
         return "\n".join(rows)
 
     def _spread_text(self) -> str:
@@ -257,6 +259,10 @@ def _numbers(figures: dict[str, float]) -> dict[str, float | None]:
 def _number(value: float) -> float | None:
     """JSON has no NaN."""
     return None if np.isnan(value) else value
+
+
+def _figures_row(title: str, figures: Figures) -> list[str]:
+    return _row(title, {STABILITY.get(name, name): _text(value) for name, value in figures.items()})
 
 
 def _row(title: str, cells: dict[str, str]) -> list[str]:
