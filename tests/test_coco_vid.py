@@ -10,7 +10,7 @@ from video_trees import change_coco, shades
 from video_trees import frame as flat
 
 from edge.errors import InputError
-from keras_sge.data import CocoVid, SyntheticSky
+from keras_sge.data import CocoVid, SyntheticSky, open_videos
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +315,29 @@ def test_missing_or_broken_image_is_named(images, tmp_path):
         dataset.read(0, 2, 3)
     with pytest.raises(InputError, match=r"003\.png"):
         dataset.read(0, 3, 4)
+
+
+def test_plain_coco_pictures_are_videos_of_one_frame(tmp_path):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "kite.png"), np.full((48, 64, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "images" / "plane.png"), np.full((20, 30, 3), 150, np.uint8))
+    document = {
+        "images": [
+            {"id": 5, "file_name": "images/kite.png", "width": 64, "height": 48},
+            {"id": 9, "file_name": "images/plane.png", "width": 30, "height": 20},
+        ],
+        "annotations": [{"id": 1, "image_id": 9, "category_id": 2, "bbox": [3, 4, 10, 8]}],
+        "categories": [{"id": 1, "name": "kite"}, {"id": 2, "name": "plane"}],
+    }
+    (tmp_path / "pictures.json").write_text(json.dumps(document))
+    pictures = open_videos(tmp_path / "pictures.json", "any")
+    assert [(video.name, video.width, video.length) for video in pictures.videos] == [
+        ("images/kite", 64, 1),
+        ("images/plane", 30, 1),
+    ]
+    assert pictures.read(1).shape == (1, 20, 30, 3) and pictures.read(1).mean() == 150
+    assert pictures.labels(1)[0].boxes.tolist() == [[3, 4, 13, 12]] and len(pictures.labels(0)[0].boxes) == 0
+    document["images"][0]["video_id"] = 1
+    (tmp_path / "pictures.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="lacks videos"):
+        open_videos(tmp_path / "pictures.json", "any")

@@ -6,7 +6,17 @@ from flights import BAR, LOOSE, Flights
 
 from edge.boxes import iou_matrix
 from edge.errors import InputError
-from keras_sge.data import MixedVideos, ObjectWindows, OfClasses, PastedTracks, SceneSwaps, cut_out
+from keras_sge.cli.main import main
+from keras_sge.data import (
+    MixedVideos,
+    ObjectWindows,
+    OfClasses,
+    PastedTracks,
+    SceneSwaps,
+    cut_out,
+    open_videos,
+    write_coco_vid,
+)
 from keras_sge.data.cutouts import matte
 
 SIZE, FRAMES = 96, 6
@@ -141,3 +151,38 @@ def test_other_classes_are_left_out_and_the_rest_is_renumbered():
     seen = OfClasses(flights, ("plane",))
     assert [len(seen.labels(index)[0].boxes) for index in range(4)] == [0, 1, 0, 1]
     assert seen.labels(1)[0].classes.tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def whole_frames(tmp_path_factory):
+    """`Flights` on disk, as the split `train`."""
+    folder = tmp_path_factory.mktemp("flights")
+    write_coco_vid(Flights(), folder, "train")
+    return folder
+
+
+@pytest.mark.parametrize("action", ["windows", "paste"])
+def test_the_commands_write_data_sets_that_train(action, whole_frames, tmp_path):
+    command = ["data", action, str(whole_frames), f"{whole_frames}:train", "--out", str(tmp_path / "out")]
+    assert main([*command, "--videos", "3", "--frames", "4", "--size", "48"]) == 0
+    written = open_videos(tmp_path / "out", "train")
+    assert len(written) == 3 and written.classes == Flights.classes
+    assert written.read(2).shape == (4, 48, 48, 3) and len(written.labels(2)) == 4
+
+
+@pytest.mark.parametrize(
+    "mistake, words",
+    [
+        (["--videos", "0"], "--videos must be at least 1"),
+        (["--size", "8"], "--size must be at least 32"),
+        (["--seed=-1"], "--seed must be at least 0"),
+    ],
+)
+def test_numbers_out_of_range_are_named(mistake, words, whole_frames, tmp_path, capsys):
+    assert main(["data", "paste", str(whole_frames), "--out", str(tmp_path / "out"), *mistake]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["data", "windows", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "none" in capsys.readouterr().err
