@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -210,9 +211,12 @@ def test_what_is_measured_is_what_an_evaluation_finds(finished):
 
 
 @pytest.mark.parametrize("imports", ["import keras_sge, keras", "import keras, keras_sge"])
-def test_plain_keras_reads_a_run_once_the_package_is_imported(imports, finished):
-    code = f"{imports}; print(type(keras.models.load_model({str(finished[0] / 'model.keras')!r})).__name__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def test_plain_keras_reads_a_network_once_the_package_is_imported(imports, tiny_keras):
+    """Without TensorFlow, which takes longest to import; test_checkpoints.py reads a run with it."""
+    code = f"import sys; sys.modules['tensorflow'] = None; {imports}"
+    code += f"; print(type(keras.models.load_model({str(tiny_keras)!r})).__name__)"
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "SGENet", done.stderr[-2000:]
 
 
