@@ -12,7 +12,7 @@ from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.weights import save_weights
 from keras_sge.training import train
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_curves")
 
 
 def batch_for(model):
@@ -24,14 +24,15 @@ def batch_for(model):
 
 
 def test_plain_keras_reads_a_run_and_goes_on_in_its_precision(tmp_path):
-    config = experiment(SINGLE, epochs=1, precision="mixed_bfloat16", evaluation_epochs=1)
+    settings = {"epochs": 1, "steps_per_epoch": 1, "evaluation_epochs": 1}
+    config = experiment(SINGLE, precision="mixed_bfloat16", **settings)
     train(config, tmp_path / "run", verbose=0)
     for name in ("model.keras", "best.keras"):
         model = keras.models.load_model(tmp_path / "run" / name)
         assert model.get_layer("conv5_pointwise").compute_dtype == "bfloat16"
-        assert int(model.optimizer.iterations) == 2
-        assert np.isfinite(model.fit(*batch_for(model), verbose=0).history["loss"]).all()
-        assert int(model.optimizer.iterations) == 3
+        assert int(model.optimizer.iterations) == 1
+    assert np.isfinite(model.fit(*batch_for(model), verbose=0).history["loss"]).all()
+    assert int(model.optimizer.iterations) == 2
     assert keras.config.dtype_policy().name == "float32"
 
 

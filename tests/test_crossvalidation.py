@@ -42,9 +42,10 @@ COMMAND += ["--from", "first/fold{fold}"]
 
 
 @pytest.fixture(scope="module")
-def done(place):
+def done(place, eagerly):
     """The command's own document, after it has run for the first time."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_sge.pictures.training_curves", lambda log, path: None)
         patch.chdir(place)
         assert main([*COMMAND, "--json", "cv.json"]) == 0
     return json.loads((place / "cv.json").read_text())

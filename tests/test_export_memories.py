@@ -43,7 +43,7 @@ def test_the_file_equals_keras_and_streams(name, tmp_path):
     metadata = read_model(path)[1]
     assert [state.input for state in metadata.states] == states
     assert [state.output for state in metadata.states] == [f"next_{state}" for state in states]
-    frames = SyntheticSky(videos=1, frames=8, size=64, seed=4).read(0)
+    frames = SyntheticSky(videos=1, frames=4, size=64, seed=4).read(0)
     file = Detector(path)
     keras_step = Detector.from_runtime(KerasRuntime(step_model_from(model)), network_metadata(model.config))
     for frame in frames:
@@ -74,7 +74,7 @@ def test_the_file_equals_keras_and_streams(name, tmp_path):
 @pytest.mark.parametrize("name", ["lstm inside the trunk", "bottleneck_lstm"])
 def test_dynamic_is_for_every_memory(name, tmp_path):
     model, states = model_of(name)
-    source = CalibrationSource(SyntheticSky(videos=1, frames=8, size=64, seed=4), "tests", clips=1)
+    source = CalibrationSource(SyntheticSky(videos=1, frames=3, size=64, seed=4), "tests", clips=1)
     exporter = Exporter(model, "dynamic")
     exporter.calibrate(source)
     exporter.write(tmp_path / "model.tflite")

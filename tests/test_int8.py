@@ -27,7 +27,7 @@ from quantization.recipes import check_file_name, recipe_named
 
 @pytest.fixture(scope="module")
 def videos():
-    return SyntheticSky(videos=4, frames=20, size=64, seed=4)
+    return SyntheticSky(videos=4, frames=8, size=64, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_contract_as_a_program_sees_it(int8_file):
         0,
         0,
     )
-    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 60, "seed": 5}
+    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 24, "seed": 5}
 
 
 def test_state_bytes_go_straight_back(int8_file, videos):
@@ -133,7 +133,7 @@ def test_a_call_that_is_repeated_drops_what_came_after_it(tiny_net, source):
     exporter.flatbuffer, exporter.validation = b"of older ranges", "of older ranges"
     calibration = exporter.calibrate(source)
     assert exporter.calibration is calibration and exporter.flatbuffer is None and exporter.validation is None
-    assert exporter.metadata.details["calibration"]["frames"] == 60
+    assert exporter.metadata.details["calibration"]["frames"] == 24
     with pytest.raises(InputError, match="nothing to calibrate"):
         Exporter(tiny_net, "int8", ranges=calibration.ranges).calibrate(source)
     with pytest.raises(InputError, match="nothing to calibrate"):
@@ -246,7 +246,7 @@ def test_a_file_that_answers_something_else_is_refused(tiny_net, int8_file, sour
 def test_dynamic_is_near_and_small(tiny_net, tiny_tflite, source, tmp_path):
     path = tmp_path / "tiny_dynamic.tflite"
     metadata = written(tiny_net, path, source, "dynamic")
-    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 60, "seed": 5}
+    assert metadata.details["calibration"] == {"source": "tests", "clips": 3, "frames": 24, "seed": 5}
     assert metadata.precision == "dynamic" and metadata.states[0].dtype == "float32"
     assert len(read_model(path)[0]) < 0.8 * len(read_model(tiny_tflite)[0])
     assert metadata.details["relative_difference_to_keras"] > 0
@@ -274,7 +274,7 @@ def test_calibration_takes_the_mean_error_out_of_dynamic_files(tiny_net, tmp_pat
 
 def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
     step, found = calibration
-    assert found.frames == 40 and len({index for index, _, _ in found.clips}) == 2
+    assert found.frames == 16 and len({index for index, _, _ in found.clips}) == 2
     assert set(found.ranges) == {layer.name for layer in quantized_layers(step)}
     low, high = found.ranges["memory_update_h_pointwise"]
     assert low < -0.01 and high > 0.01
@@ -283,7 +283,7 @@ def test_calibration_rolls_from_a_zero_state(tiny_net, videos, calibration):
         def read(self, index, start=0, stop=None):
             return super().read(index, 0, 1)
 
-    first = FirstFrames(videos=4, frames=20, size=64, seed=4)
+    first = FirstFrames(videos=4, frames=8, size=64, seed=4)
     alone = calibrate(step, network_metadata(tiny_net.config), CalibrationSource(first, "tests", 2, 1))
     assert alone.ranges["memory_update_h_pointwise"][0] == 0
 

@@ -35,10 +35,24 @@ def run(code, *arguments):
     return done.stdout
 
 
+# What does not depend on the backend, and what shows nothing more: as a layer in all its forms one cell with a single
+# state and one with two are enough, as every cell's step is compared with its equations.
+LEFT_OUT = [
+    "parameters_are",
+    "bad_",
+    "round_trip",
+    "mixed_float16",
+    "the_layer and gate",
+    "a_recurrent_layer_of and not SeparableLSTMCell",
+    "splitting_a_batch",
+]
+
+
 def test_layers_and_losses_pass_their_tests():
     code = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     names = ["test_squeezed_gru.py", "test_memory_cells.py", "test_losses.py", "test_entropy_layers.py"]
-    assert " passed" in run(code, "-p", "no:cacheprovider", *(str(TESTS / name) for name in names))
+    chosen = " and ".join(f"not ({words})" for words in LEFT_OUT)
+    assert " passed" in run(code, "-p", "no:cacheprovider", "-k", chosen, *(str(TESTS / name) for name in names))
 
 
 NETWORK = """

@@ -94,6 +94,7 @@ def trained(tmp_path_factory, tiny_coco):
     return folder
 
 
+@pytest.mark.usefixtures("eagerly", "no_curves")
 def test_every_command_that_is_suggested_runs_as_it_stands(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     assert main(["train", "tiny.yaml", "--data", "my sky", "--run", "my runs/x", "--quiet"]) == 0
@@ -105,6 +106,7 @@ def test_every_command_that_is_suggested_runs_as_it_stands(trained, monkeypatch,
         must_run(words)
 
 
+@pytest.mark.usefixtures("eagerly", "no_curves")
 def test_a_run_is_evaluated_calibrated_and_looked_at_on_its_own_data(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     if not (trained / "my runs" / "x").is_dir():

@@ -123,8 +123,7 @@ def test_layers_that_are_trained_may_start_at_random(videos):
     set_starting_weights(SGENet(tiny_config()), TrainingConfig(), videos)
 
 
-@pytest.mark.parametrize("clip_length", [None, 1, 3])
-@pytest.mark.parametrize("place", ["conv4", "conv13"])
+@pytest.mark.parametrize(("clip_length", "place"), [(None, "conv4"), (1, "conv13"), (3, "conv4")])
 def test_a_public_trunk_starts_clips_of_any_length(clip_length, place, videos, monkeypatch):
     """The statistics of folded batch norms are filled in, and the network answers as before."""
     folded = randomize(SGENet(tiny_config()))

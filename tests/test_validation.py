@@ -31,20 +31,20 @@ def measured(monkeypatch):
 
 
 def test_the_best_epoch_is_kept_beside_the_last_and_training_ends_early(tmp_path, measured):
-    measured(0.3, 0.5, 0.5, 0.4, 0.9)
-    config = experiment(SINGLE, epochs=9, evaluation_epochs=1, early_stopping=2, average=0.9)
+    measured(0.3, 0.5, 0.5, 0.9)
+    config = experiment(SINGLE, epochs=9, steps_per_epoch=1, evaluation_epochs=1, early_stopping=1, average=0.9)
     model, folder = train(config, tmp_path / "run", verbose=0), RunFolder(tmp_path / "run")
-    assert folder.measured() == {0: 0.3, 1: 0.5, 2: 0.5, 3: 0.4} and folder.best_epoch() == 1
+    assert folder.measured() == {0: 0.3, 1: 0.5, 2: 0.5} and folder.best_epoch() == 1
     best, last = (load_model(path, compile=True) for path in (folder.best, folder.model))
-    assert (int(best.optimizer.iterations), int(last.optimizer.iterations)) == (4, 8)
+    assert (int(best.optimizer.iterations), int(last.optimizer.iterations)) == (2, 3)
     assert_same_weights(last, model)
     # A run that ended early has ended; with more patience it goes on.
     train(config, folder.path, resume=True, verbose=0)
-    assert len(folder.measured()) == 4
-    more = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping=3, epochs=5))
+    assert len(folder.measured()) == 3
+    more = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping=2, epochs=4))
     train(more, folder.path, resume=True, verbose=0)
-    assert folder.measured()[4] == 0.9 and folder.best_epoch() == 4
-    assert int(load_model(folder.best, compile=True).optimizer.iterations) == 10
+    assert folder.measured()[3] == 0.9 and folder.best_epoch() == 3
+    assert int(load_model(folder.best, compile=True).optimizer.iterations) == 4
 
 
 @pytest.mark.parametrize("changes", [{"validation_steps": 0, "evaluation_epochs": 1}, {"evaluation_epochs": 0}])
