@@ -74,8 +74,8 @@ class Scripted:
 
     labels = ("one",)
 
-    def __init__(self, cells, dtype="float32"):
-        scale = 1 / 128 if dtype == "int8" else 0.0
+    def __init__(self, cells, dtype="float32", scale=1 / 128):
+        scale = scale if dtype == "int8" else 0.0
         self.metadata = SimpleNamespace(states=(StateTensor("state", "next_state", (1, 2), dtype, scale),))
         self._cells, self._dtype, self._frame = cells, dtype, -1
 
@@ -105,6 +105,17 @@ def test_frozen_and_clipped_cells_are_counted():
     assert second.near_limit.tolist() == [0.5] * (2 * WINDOW)
     expected = (abs(26 / 128 - 0.2) + abs(127 / 128 - 0.5)) / 2
     assert second.mean_difference[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_state_that_reaches_further_is_measured_by_its_own_steps():
+    wide = Scripted(lambda frame: (3.9, 4.5 - 0.1 * frame))
+    rounded = Scripted(lambda frame: (125, 127), "int8", scale=4 / 128)
+    first, second = long_run([wide, rounded], Video(2), 2)
+    assert first.at_limit.tolist() == [0.5, 0.5] and first.near_limit.tolist() == [0.5, 0.5]
+    assert second.at_limit.tolist() == [0.5, 0.5]
+    assert second.mean_difference[0] == pytest.approx(
+        (abs(125 / 128 - 3.9 / 4) + abs(127 / 128 - 4.5 / 4)) / 2, abs=1e-6
+    )
 
 
 def test_cells_that_stand_still_in_both_are_not_frozen():

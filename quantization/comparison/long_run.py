@@ -20,9 +20,9 @@ from quantization.contract import STATE_SCALE
 # Cells are frozen that stand still for so many frames while the first file's state moves by more than a step.
 WINDOW = 50
 _NEAR_LIMIT = 0.98
-# What an int8 state rounds to its first and its last value: the measure for float files too.
-_FIRST_VALUE, _LAST_VALUE = -127.5 * STATE_SCALE, 126.5 * STATE_SCALE
-
+# In steps of int8: what rounds to the first and to the last value, the measure for float files too.
+_FIRST_VALUE, _LAST_VALUE = -127.5, 126.5
+_STEPS = 128
 
 # The attributes of a `LongRun` with one entry per frame, in the order of `_Watcher`'s rows.
 COURSES = ("mean_difference", "largest_difference", "correlation", "near_limit", "at_limit", "clipped")
@@ -31,6 +31,9 @@ COURSES = ("mean_difference", "largest_difference", "correlation", "near_limit",
 @dataclass(frozen=True)
 class LongRun:
     """What one file's state did, against the first file's on the same frames. Arrays have one entry per frame.
+
+    Cells are in units of 128 steps of int8, by the scale of the first integer file that has the state: -1 .. 1 is what
+    integers can say. Without such a file, and for states with the contract's own scale, the unit is 1.
 
     Attributes:
         mean_difference, largest_difference: absolute, over the cells.
@@ -78,7 +81,10 @@ def long_run(
     clips = _clips(dataset, -(-frames // laps))
     laps = max(laps, -(-frames // sum(dataset.videos[clip].length for clip in clips)))
     class_of = [detectors[0].labels.index(name) for name in dataset.classes]
-    watchers = [_Watcher(detector) for detector in detectors]
+    steps: dict[str, float] = {}
+    for tensor in (tensor for detector in detectors for tensor in detector.metadata.states if tensor.scale):
+        steps.setdefault(tensor.input, tensor.scale)
+    watchers = [_Watcher(detector, steps) for detector in detectors]
     records: list[list[list[FrameRecord]]] = [[[] for _ in range(laps)] for _ in detectors]
     for detector in detectors:
         detector.reset()
@@ -88,7 +94,7 @@ def long_run(
             for number, detector in enumerate(detectors):
                 found = detector.decode(*detector.raw(frame), *frame.shape[:2])
                 records[number][lap].append(_record(found, label, class_of))
-                states.append(watchers[number].real())
+                states.append(watchers[number].cells())
             for watcher, state in zip(watchers, states, strict=True):
                 watcher.add(state, states[0])
     classes = len(detectors[0].labels)
@@ -101,31 +107,33 @@ def long_run(
 class _Watcher:
     """Follows one detector's state and sums up what it does."""
 
-    def __init__(self, detector: Detector):
-        self._detector, self._states = detector, detector.metadata.states
+    def __init__(self, detector: Detector, steps: dict[str, float]):
+        self._detector, self._states, self._steps = detector, detector.metadata.states, steps
         self._rows: list[tuple[float, ...]] = []
         self._frozen: list[float] = []
         self._window: list[tuple[np.ndarray, np.ndarray]] = []
         self._at_limit = np.empty(0, bool)
 
-    def real(self) -> np.ndarray:
-        """All cells of all states as real numbers, flat."""
+    def cells(self) -> np.ndarray:
+        """All cells of all states, flat, see `LongRun`."""
         raw = self._detector.state
-        values, at_limit = [np.empty(0, np.float32)], [np.empty(0, bool)]
+        values: list[np.ndarray] = [np.empty(0, np.float32)]
+        at_limit: list[np.ndarray] = [np.empty(0, bool)]
         for state in self._states:
-            cells = raw[state.input].ravel()
+            cells, step = raw[state.input].ravel(), self._steps.get(state.input, STATE_SCALE)
             if np.issubdtype(cells.dtype, np.integer):
                 limits = np.iinfo(cells.dtype)
                 at_limit.append((cells == limits.min) | (cells == limits.max))
-                values.append(dequantize(cells, state.scale, state.zero_point))
+                real = dequantize(cells, state.scale, state.zero_point)
             else:
-                at_limit.append((cells >= _LAST_VALUE) | (cells <= _FIRST_VALUE))
-                values.append(cells.astype(np.float32))
+                at_limit.append((cells >= _LAST_VALUE * step) | (cells <= _FIRST_VALUE * step))
+                real = cells.astype(np.float32)
+            values.append((real / (_STEPS * step)).astype(np.float32))
         self._at_limit = np.concatenate(at_limit)
         return np.concatenate(values)
 
     def add(self, own: np.ndarray, first: np.ndarray) -> None:
-        """A frame's cells of this detector, as `real` gave them, and of the first one."""
+        """A frame's cells of this detector, as `cells` gave them, and of the first one."""
         if not own.size:
             return
         difference = np.abs(own - first)
@@ -138,7 +146,7 @@ class _Watcher:
         self._window.append((own, first))
         if len(self._window) == WINDOW:
             moved, first_moved = (np.ptp(np.stack(states), axis=0) for states in zip(*self._window, strict=True))
-            self._frozen.append(float(((moved == 0) & (first_moved > STATE_SCALE)).mean()))
+            self._frozen.append(float(((moved == 0) & (first_moved > 1 / _STEPS)).mean()))
             self._window.clear()
 
     def result(self, laps: list[float]) -> LongRun:

@@ -106,6 +106,7 @@ def _state(comparison: Comparison) -> Iterator[str]:
     first = comparison.files[0].run
     frames = (len(first.mean_difference) if first else 0) or comparison.frames
     yield from ("", f"## The state over {frames:,} frames without a reset", "")
+    yield "Cells are in units of what int8 files can say, -1 to 1."
     yield "Near limit: share of cells beyond 0.98. At limit: at the first or last value of int8, or where rounding"
     yield "would put a float. Clipped: at that limit while the first file's cell is within 0.98. Frozen: still for"
     yield f"{WINDOW} frames while the first file's cell moves by more than 1/128. Means over all frames; in brackets"
