@@ -136,3 +136,12 @@ def test_what_libraries_log_is_printed_plainly(capsys):
     assert (printed.out, printed.err) == ("network input: 64 x 64\ninside\n", "note: a frame is lost\n")
     logging.getLogger("keras_sge").info("outside")
     assert capsys.readouterr().out == "" and not logging.getLogger("keras_sge").handlers
+
+
+def test_memory_that_is_freed_stays_with_the_process_where_malloc_can(monkeypatch):
+    from keras_sge.cli import quiet_keras
+
+    assert isinstance(quiet_keras.keep_freed_memory(), bool)
+    # A C library without the call, as on macOS, changes nothing.
+    monkeypatch.setattr(quiet_keras.ctypes, "CDLL", lambda _: object())
+    assert quiet_keras.keep_freed_memory() is False
