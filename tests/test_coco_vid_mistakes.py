@@ -140,12 +140,16 @@ def test_video_cut_in_its_bytes_is_named(coco_tree):
         CocoVid(coco_tree, "val").read(0)
 
 
+def write_gray_video(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, (64, 64))
+    for shade in range(frames):
+        writer.write(np.full((64, 64, 3), 10 * shade, np.uint8))
+    writer.release()
+
+
 def test_video_with_fewer_frames_than_labels_is_named(coco_tree):
     path = video_file(coco_tree)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, (64, 64))
-    for shade in range(5):
-        writer.write(np.full((64, 64, 3), 40 * shade, np.uint8))
-    writer.release()
+    write_gray_video(path, 5)
     dataset = CocoVid(coco_tree, "val")
     assert len(dataset.read(0, 0, 5)) == 5
     for start in (0, 3, 6):
@@ -155,10 +159,7 @@ def test_video_with_fewer_frames_than_labels_is_named(coco_tree):
 
 def test_video_with_more_frames_than_declared_is_named(coco_tree):
     path = video_file(coco_tree)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, (64, 64))
-    for shade in range(14):
-        writer.write(np.full((64, 64, 3), 10 * shade, np.uint8))
-    writer.release()
+    write_gray_video(path, 14)
     dataset = CocoVid(coco_tree, "val")
     for _ in range(2):
         with pytest.raises(InputError, match=rf"has 8 frames.*{path.name} holds 14"):

@@ -1,5 +1,7 @@
 """Windows, cutouts, track paste and scene swap, on bars that fly over calm skies."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from flights import BAR, LOOSE, Flights
@@ -186,3 +188,14 @@ def test_numbers_out_of_range_are_named(mistake, words, whole_frames, tmp_path, 
 def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
     assert main(["data", "windows", str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
     assert "none" in capsys.readouterr().err
+
+
+def test_frames_that_nobody_has_labelled_are_not_taken_for_empty(cutouts):
+    unseen = Flights()
+    unseen.videos = [dataclasses.replace(video, unlabelled=frozenset({5})) for video in unseen.videos]
+    windows = ObjectWindows(unseen, 8, SIZE, FRAMES)
+    assert all(len(video.unlabelled) <= 1 for video in windows.videos)
+    assert any(video.unlabelled for video in windows.videos)
+    unseen.videos = [dataclasses.replace(video, unlabelled=frozenset(range(12))) for video in unseen.videos]
+    with pytest.raises(InputError, match="without an object"):
+        PastedTracks(cutouts, unseen, Flights.classes, 1, SIZE, FRAMES)

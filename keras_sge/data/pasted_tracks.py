@@ -12,11 +12,10 @@ import numpy as np
 from edge.errors import InputError
 from keras_sge.data.cutouts import Cutout
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
-from keras_sge.data.windows import WindowPath, clip_labels, empty_path, read_repeated
+from keras_sge.data.windows import OBJECT_SIDES, WindowPath, clip_labels, empty_window, read_repeated
 
-# Background windows' sides in pixels of their frames; a clip's side in lengths of its object.
+# Background windows' sides in pixels of their frames.
 _SIDES = (64.0, 400.0)
-_OBJECT_SIDES = (1.8, 5.0)
 # Larger objects than this many times their own size would be nothing but blur.
 _LARGEST_SCALE = 4.0
 _CONTRAST = (0.6, 1.3)
@@ -130,21 +129,15 @@ class PastedTracks(VideoDataset):
             foreign = rng.random() < _FOREIGN or not own
             group = others[rng.integers(len(others))] if foreign and others else own
             index = group[rng.integers(len(group))]
-            video = self._backgrounds.videos[index]
-            length = 1 if video.length == 1 else self.frames
-            if video.length < length:
-                continue
-            start = int(rng.integers(video.length - length + 1))
-            labels = self._backgrounds.labels(index)[start : start + length]
-            path = empty_path(labels * self.frames if length == 1 else labels, video, _SIDES, rng)
-            if path is not None:
+            if found := empty_window(self._backgrounds, index, self.frames, _SIDES, rng):
+                path, start = found
                 blur = float(rng.uniform(0, _CLIP_BLUR_PX) * (rng.random() < 0.5))
                 return _Clip(index, start, path, tuple(flights), blur)
         raise InputError(f"no background has a window of {self.frames} frames without an object. Give more videos.")
 
     def _flight(self, cutout: Cutout, track: int, rng: np.random.Generator) -> Flight:
         time = np.linspace(-0.5, 0.5, self.frames)
-        extent = self.size / np.exp(rng.uniform(*np.log(_OBJECT_SIDES)))
+        extent = self.size / np.exp(rng.uniform(*np.log(OBJECT_SIDES)))
         scale = min(extent / cutout.extent, _LARGEST_SCALE)
         half = scale * cutout.extent / 2
         center = rng.uniform(min(half, self.size / 2), max(self.size - half, self.size / 2), 2)

@@ -10,7 +10,7 @@ from edge.errors import InputError
 from keras_sge.data.cutouts import Cutout
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.data.pasted_tracks import Flight, paste, videos_by_scene
-from keras_sge.data.windows import WindowPath, empty_path
+from keras_sge.data.windows import WindowPath, empty_window
 
 # A window's side in lengths of its object.
 _OBJECT_SIDES = 3.0
@@ -46,7 +46,11 @@ class SceneSwaps(VideoDataset):
             self._add(number, None, cutout, own, cutout.video, cutout.start)
             for kind in self.classes:
                 rng = np.random.default_rng([seed, number, self.classes.index(kind)])
-                others = [video for video in groups[kind] if dataset.videos[video].name != cutout.source]
+                others = [
+                    video
+                    for video in groups[kind]
+                    if dataset.videos[video].name != cutout.source and dataset.videos[video].length > 1
+                ]
                 if found := self._scene(others, len(cutout.patches), float(own.side[0]), rng):
                     self._add(number, kind, cutout, *found)
         if not any(self.scenes):
@@ -85,12 +89,8 @@ class SceneSwaps(VideoDataset):
         """An empty window with this side, and where it is: video and first frame; None where none is found."""
         for _ in range(_TRIES if videos else 0):
             index = videos[rng.integers(len(videos))]
-            video = self.dataset.videos[index]
-            if video.length < length:
-                continue
-            start = int(rng.integers(video.length - length + 1))
-            path = empty_path(self.dataset.labels(index)[start : start + length], video, (side, side), rng)
-            if path is not None:
+            if found := empty_window(self.dataset, index, length, (side, side), rng):
+                path, start = found
                 return path, index, start
         return None
 

@@ -13,7 +13,7 @@ from edge.preprocess import resize_frame
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 
 # A window's side in lengths of its object, as in sky_zoom.
-_OBJECT_SIDES = (1.8, 5.0)
+OBJECT_SIDES = (1.8, 5.0)
 # Of a window at the least, in pixels of the frame: below it there is nothing but blur.
 _SMALLEST_SIDE = 40
 # Change of the side over a clip, as a power of e; displacement over a clip, in sides.
@@ -108,7 +108,9 @@ class ObjectWindows(VideoDataset):
         start = 0 if video.length == 1 else int(np.clip(frame - rng.integers(length), 0, video.length - length))
         self._paths.append(_around(box, frame - start, length, video, rng))
         self._starts.append((index, start))
-        self.videos.append(Video(number, f"{video.name}+w{number:05d}", self.size, self.size, video.fps, length))
+        unlabelled = frozenset(place for place in range(length) if start + place in video.unlabelled)
+        name = f"{video.name}+w{number:05d}"
+        self.videos.append(Video(number, name, self.size, self.size, video.fps, length, unlabelled))
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
         (source, start), path = self._starts[index], self._paths[index]
@@ -141,14 +143,29 @@ def read_repeated(dataset: VideoDataset, index: int, start: int, count: int) -> 
     return dataset.read(index, start, start + count)
 
 
-def empty_path(
-    labels: Sequence[FrameLabels], video: Video, sides: tuple[float, float], rng: np.random.Generator
-) -> WindowPath | None:
-    """A drifting window in which no object is in any frame; None where none is found.
+def empty_window(
+    dataset: VideoDataset, index: int, length: int, sides: tuple[float, float], rng: np.random.Generator
+) -> tuple[WindowPath, int] | None:
+    """A drifting window of `length` frames without an object, and its first frame in video `index`; None where none is
+    found. Frames that nobody has labelled are not taken for empty; a picture is repeated.
 
     Args:
-        labels: of the clip's frames. video: what they belong to. sides: smallest and largest side, in pixels.
+        sides: smallest and largest side, in pixels.
     """
+    video, labels = dataset.videos[index], dataset.labels(index)
+    span = 1 if video.length == 1 else length
+    if video.length < span:
+        return None
+    start = int(rng.integers(video.length - span + 1))
+    if not video.unlabelled.isdisjoint(range(start, start + span)):
+        return None
+    path = _empty_path(labels[start : start + span], length, video, sides, rng)
+    return path and (path, start)
+
+
+def _empty_path(
+    labels: Sequence[FrameLabels], length: int, video: Video, sides: tuple[float, float], rng: np.random.Generator
+) -> WindowPath | None:
     boxes = np.concatenate([np.concatenate([frame.boxes, frame.ignored]) for frame in labels])
     room = (boxes[:, 2:] - boxes[:, :2]) * _CLEARANCE
     low, high = boxes[:, :2] - room, boxes[:, 2:] + room
@@ -156,7 +173,7 @@ def empty_path(
     for _ in range(_EMPTY_TRIES):
         side = float(np.exp(rng.uniform(np.log(min(sides[0], largest)), np.log(largest))))
         center = rng.uniform(side / 2, np.array([video.width, video.height]) - side / 2)
-        path = _drifting(center, side, 0, len(labels), video, rng)
+        path = _drifting(center, side, 0, length, video, rng)
         left, top = path.left.min(), path.top.min()
         right, bottom = (path.left + path.side).max(), (path.top + path.side).max()
         meets = (low < [right, bottom]).all(axis=1) & (high > [left, top]).all(axis=1)
@@ -168,7 +185,7 @@ def empty_path(
 def _around(box: np.ndarray, number: int, length: int, video: Video, rng: np.random.Generator) -> WindowPath:
     """A window that holds `box` in frame `number`, somewhere."""
     extent = float((box[2:] - box[:2]).max())
-    side = extent * np.exp(rng.uniform(*np.log(_OBJECT_SIDES)))
+    side = extent * np.exp(rng.uniform(*np.log(OBJECT_SIDES)))
     side = min(max(side, _SMALLEST_SIDE), video.width, video.height)
     slack = max(side - extent, 0) / 2
     center = (box[:2] + box[2:]) / 2 + rng.uniform(-slack, slack, 2)

@@ -262,7 +262,7 @@ def _number(value: float) -> float | None:
 
 
 def _figures_row(title: str, figures: Figures) -> list[str]:
-    return _row(title, {STABILITY.get(name, name): _text(value) for name, value in figures.items()})
+    return _row(title, {STABILITY.get(name, name): figure_text(value) for name, value in figures.items()})
 
 
 def _row(title: str, cells: dict[str, str]) -> list[str]:
@@ -278,5 +278,6 @@ def _row(title: str, cells: dict[str, str]) -> list[str]:
     ]
 
 
-def _text(value: float | None) -> str:
+def figure_text(value: float | None) -> str:
+    """A figure as tables write it, `-` for what could not be measured."""
     return "-" if value is None else f"{value:.3f}"

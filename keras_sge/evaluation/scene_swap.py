@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.detector import Detector
 from keras_sge.data import SceneSwaps, VideoDataset, cut_out
-from keras_sge.evaluation.evaluation import record_detections
+from keras_sge.evaluation.evaluation import figure_text, record_detections
 from keras_sge.evaluation.stability import ANSWER_SCORE, answers
 from keras_sge.progress import Progress, no_progress
 
@@ -49,9 +49,9 @@ class SceneSwapResult:
         scenes = list(self.found)
         rows = [f"| right class, before the scene of | {' | '.join(scenes)} |", f"|---|{'---:|' * len(scenes)}"]
         for kind, by_scene in self.accuracy.items():
-            rows.append(f"| {kind} | {' | '.join(_text(by_scene[scene]) for scene in scenes)} |")
-        rows.append(f"| objects found | {' | '.join(_text(self.found[scene]) for scene in scenes)} |")
-        changed = [_text(self.changed_by_scene.get(scene)) for scene in scenes]
+            rows.append(f"| {kind} | {' | '.join(figure_text(by_scene[scene]) for scene in scenes)} |")
+        rows.append(f"| objects found | {' | '.join(figure_text(self.found[scene]) for scene in scenes)} |")
+        changed = [figure_text(self.changed_by_scene.get(scene)) for scene in scenes]
         rows.append(f"| **class changed** | {' | '.join(changed)} |")
         return "\n".join(rows)
 
@@ -91,8 +91,7 @@ def scene_swap(
         {scene: _share(found != before, both & (scenes == scene)) for scene in swaps.classes},
         {
             kind: {
-                scene: _share(found == truths, (found >= 0) & (truths == index) & (scenes == scene))
-                for scene in names
+                scene: _share(found == truths, (found >= 0) & (truths == index) & (scenes == scene)) for scene in names
             }
             for index, kind in enumerate(records.labels)
         },
@@ -104,7 +103,3 @@ def scene_swap(
 
 def _share(hit: np.ndarray, among: np.ndarray) -> float | None:
     return float(hit[among].mean()) if among.any() else None
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
