@@ -72,7 +72,8 @@ def native_log(active: bool = True) -> Iterator[list[str]]:
 
     Their reasons for a failure are nowhere else, they have no switch for it, and their messages would end up between
     the lines that a program writes. Both outputs go to files meanwhile. When the block ends, however it ends, every
-    line that is not one of theirs, of this thread or of another, is passed on, and the list holds both files' text.
+    line that is not one of theirs, of this thread or of another, is passed on, and the list holds both files' text;
+    a line that another thread writes at that moment may come before them.
 
     Args:
         active: False takes nothing, for runs whose native messages matter, as a delegate's do.

@@ -159,7 +159,8 @@ writer.join()
 print("written", written)
 """
     *lines, count = in_a_process(code, str(driver)).splitlines()
-    assert count == f"written {len(lines)}" and lines == [f"line {number}" for number in range(len(lines))]
+    # What is written while the taken lines are passed on may come before them.
+    assert count == f"written {len(lines)}" and set(lines) == {f"line {number}" for number in range(len(lines))}
 
 
 def test_without_the_compiler(model_file, monkeypatch):
