@@ -43,7 +43,7 @@ class FrameLabels:
         tracks: int32 (n,), an object's identity within its video.
         ignored: float32 (k, 4), regions such as COCO's crowds that are neither learned nor scored, in the same unit.
         ignored_classes: int32 (k,), whose detections a region excuses.
-        changes: a word for each entry of the file that was not taken as it stands there, see `build_frame_labels`.
+        changes: for each entry of the file that was not taken as it is what became of it, see `build_frame_labels`.
     """
 
     boxes: np.ndarray

@@ -9,10 +9,9 @@ import numpy as np
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.formats import coco_vid, imagenet_vid, mot_challenge
 from keras_sge.data.formats.backgrounds import BackgroundVideos
-from keras_sge.data.formats.coco_vid import CocoVid
-from keras_sge.data.formats.imagenet_vid import ImageNetVid
-from keras_sge.data.formats.mot_challenge import MotChallenge
+from keras_sge.data.formats.form import Form
 from keras_sge.data.splits import apart_from, fold_split
 from keras_sge.data.synthetic import SyntheticSky
 from keras_sge.data.views import MixedVideos
@@ -24,28 +23,49 @@ _SAMPLE = 9
 _SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
 
 
-def open_videos(directory: str | Path, split: str, progress: Progress = no_progress) -> VideoDataset:
-    """The videos of one split; the folder's layout tells the format.
+# In this order a source is looked at.
+FORMS = (coco_vid.FORM, imagenet_vid.FORM, mot_challenge.FORM)
+
+
+def open_videos(
+    directory: str | Path,
+    split: str,
+    progress: Progress = no_progress,
+    form: str | None = None,
+    frames: str | Path | None = None,
+) -> VideoDataset:
+    """The videos of one split.
 
     Args:
-        directory: the data set's root. split: its name, such as `train` or `val`.
-        progress: around the videos while a format of many files is indexed.
+        directory: the data set's root, or an annotation file. split: its name, such as `train` or `val`.
+        progress: around the videos while a form of many files is indexed.
+        form: a name of `FORMS`; None to find out by looking.
+        frames: a video file, or a folder of videos or pictures, where they do not lie beside their annotations.
 
     Raises:
-        InputError: no data set there, or a wrong one.
+        InputError: no data set there, none of this split, or a wrong one.
     """
     directory = Path(directory)
-    if directory.suffix == ".json" or any((directory / "annotations").glob("*.json")):
-        return CocoVid(directory, split)
-    if (directory / "Annotations" / "VID").is_dir():
-        return ImageNetVid(directory, split, progress)
-    if any(directory.glob("*/*/gt/gt.txt")):
-        return MotChallenge(directory, split, progress)
-    raise InputError(
-        f"no data set in {directory}{'' if directory.is_dir() else ', which is no folder'}. Expected one of three "
-        f"layouts: COCO-VID with annotations/{split}.json; ImageNet VID with Data/VID/{split} and "
-        f"Annotations/VID/{split}; MOTChallenge with {split}/SEQUENCE/gt/gt.txt."
-    )
+    found = find_form(directory, form)
+    return found.open(directory, split, None if frames is None else Path(frames), progress)
+
+
+def find_form(source: Path, name: str | None = None) -> Form:
+    """The form of a source's annotations, by name or by looking.
+
+    Raises:
+        InputError: an unknown name; nothing there, or nothing of a form that is known.
+    """
+    if name is not None:
+        if found := next((form for form in FORMS if form.name == name), None):
+            return found
+        raise InputError(f"no form is called {name!r}. Expected one of: {', '.join(form.name for form in FORMS)}.")
+    if not source.exists():
+        raise InputError(f"no data set in {source}, which is no file or folder.")
+    if found := next((form for form in FORMS if form.splits(source)), None):
+        return found
+    layouts = "".join(f"\n  {form.name:<12} {form.layout}" for form in FORMS)
+    raise InputError(f"no data set in {source}. Expected one of these forms:{layouts}")
 
 
 def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:

@@ -82,7 +82,7 @@ class DataReport:
     Attributes:
         classes: class names. clips, frames, empty_frames: how many; empty are labelled frames without an object.
         unlabelled_frames: that nobody has labelled. ignored_regions: such as COCO's crowds.
-        changes: "clipped", "merged" or "left out" -> entries of the files that were not taken as they stand.
+        changes: what became of entries of the files that were not taken as they are -> how many.
         turned_clips: whose labels were made for the frames as they are stored, and were turned upright with them.
         tracks: objects with an identity of their own within a video.
         frame_sizes: "WIDTH x HEIGHT" -> videos.

@@ -17,37 +17,48 @@ LARGEST_SIDE = 32767
 _GAP_EVIDENCE = 10
 _INT32 = range(-(2**31), 2**31)
 
+# What can happen to an entry: words of `FrameLabels.changes`.
+CLIPPED = "clipped to the frame"
+MERGED = "merged with an equal one"
+NO_AREA = "left out: no area inside the frame"
+
 
 class Annotation(NamedTuple):
-    """One entry of a frame: x1, y1, x2, y2 in pixels as they stand in the file, class index, track, and whether it is a
-    region that is neither learned nor scored."""
+    """One entry of a frame: x1, y1, x2, y2 in pixels as they stand in the file, class index, track as the file names it
+    (None: it names none), and whether it is a region that is neither learned nor scored."""
 
     corners: tuple[float, float, float, float]
     kind: int
-    track: int
+    track: int | str | None = None
     ignored: bool = False
 
 
-def build_frame_labels(entries: Sequence[Annotation], width: int, height: int, left_out: int = 0) -> FrameLabels:
-    """The labels of one frame of `width` x `height` px, boxes clipped to it.
+def build_frame_labels(
+    entries: Sequence[Annotation], width: int, height: int, left_out: Sequence[str] = ()
+) -> FrameLabels:
+    """The labels of one frame of `width` x `height` px: boxes clipped to it, those without area skipped.
 
     Args:
-        entries: in the file's order; an entry that repeats another one wholly is taken once.
-        left_out: how many more entries of the frame the reader has left out.
+        entries: in the file's order, tracks being numbers; an entry that repeats another one wholly is taken once.
+        left_out: for each entry that the reader has left out already the reason, as in "left out: hidden".
 
     Returns:
-        `changes` says "clipped", "merged" or "left out" for each entry that was.
+        `changes` says CLIPPED, MERGED, NO_AREA or a reason of `left_out` for each entry that was not taken as it is.
     """
-    changes = ["left out"] * left_out
+    changes = list(left_out)
     kept: dict[Annotation, tuple[float, ...]] = {}
     for entry in entries:
         if entry in kept:
-            changes.append("merged")
+            changes.append(MERGED)
             continue
         x1, y1, x2, y2 = entry.corners
-        kept[entry] = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
-        if kept[entry] != entry.corners:
-            changes.append("clipped")
+        inside = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+        if not (inside[0] < inside[2] and inside[1] < inside[3]):
+            changes.append(NO_AREA)
+            continue
+        kept[entry] = inside
+        if inside != entry.corners:
+            changes.append(CLIPPED)
     objects, regions = ([entry for entry in kept if entry.ignored is side] for side in (False, True))
     return FrameLabels(
         _boxes([kept[entry] for entry in objects]),
@@ -59,11 +70,13 @@ def build_frame_labels(entries: Sequence[Annotation], width: int, height: int, l
     )
 
 
-def track_numbers(ids: Iterable[int]) -> dict[int, int]:
-    """Track ids of one video -> numbers that an int32 holds: the ids themselves where all of them fit."""
+def track_numbers(ids: Iterable[int | str | None]) -> dict[int | str | None, int]:
+    """Track ids of one video -> numbers that an int32 holds: the ids themselves where all of them are such numbers;
+    else 1, 2, 3 ... in their order, and 0 for what has none (None)."""
     ids = list(dict.fromkeys(ids))
-    fits = all(track in _INT32 for track in ids)
-    return {track: track if fits else number for number, track in enumerate(ids)}
+    if all(isinstance(track, int) and track in _INT32 for track in ids):
+        return {track: track for track in ids}
+    return {None: 0} | {track: number for number, track in enumerate((one for one in ids if one is not None), 1)}
 
 
 def labels_note(videos: Sequence[Video]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ from keras_sge.data.formats.annotation_values import (
     LARGEST_SIDE,
     Annotation,
     finite_number,
-    track_numbers,
     whole_number,
 )
+from keras_sge.data.formats.form import read_json
 
-# Annotators' boxes may end on the far edge of the last pixel or be rounded past it.
-_TOLERANCE_PX = 1.5
 _LARGEST_ID = 2**63 - 1
 
 
@@ -51,7 +48,7 @@ def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tu
         Class names in the order of their ids; the videos that have images; sentences for people.
 
     Raises:
-        InputError: no JSON, a missing or wrong value, an id that is there twice or not at all, a box outside its frame;
+        InputError: no JSON, a missing or wrong value, an id that is there twice or not at all;
             the message names file and entry.
     """
     document = _load(path)
@@ -72,10 +69,7 @@ def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tu
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not readable JSON: {error}") from error
+    document = read_json(path, "Expected COCO-VID annotations")
     missing = {"images", "annotations", "categories"} - set(document if isinstance(document, dict) else ())
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}. Expected COCO-VID annotations.")
@@ -196,7 +190,6 @@ def _add_annotations(
     entries: list[dict[str, Any]], class_of: dict[int, int], frames: dict[int, tuple[CocoVideo, int]], path: Path
 ) -> None:
     """Puts every annotation into its frame."""
-    tracks: dict[int, list[int]] = {}
     for entry in entries:
         where = f"{path}: annotation {entry.get('id')}"
         image = whole_number(entry["image_id"], f"{where}: image_id")
@@ -210,33 +203,16 @@ def _add_annotations(
             )
         video, frame = frames[image]
         track = entry.get("instance_id")
-        track = 0 if track is None else whole_number(track, f"{where}: instance_id")
-        tracks.setdefault(video.id, []).append(track)
+        track = None if track is None else whole_number(track, f"{where}: instance_id")
         crowd = entry.get("iscrowd") or entry.get("ignore") or 0
         if crowd not in (0, 1):
             raise InputError(f"{where}: iscrowd must be 0 or 1. Received: {crowd!r}")
-        corners = _corners(entry["bbox"], video, f"{where} of video {video.name}, frame {frame},")
+        corners = _corners(entry["bbox"], f"{where} of video {video.name}, frame {frame},")
         video.entries.setdefault(frame, []).append(Annotation(corners, class_of[category], track, bool(crowd)))
-    videos = {video.id: video for video, _ in frames.values()}
-    for video_id, ids in tracks.items():
-        numbers = track_numbers(ids)
-        for found in videos[video_id].entries.values():
-            found[:] = [one._replace(track=numbers[one.track]) for one in found]
 
 
-def _corners(box: Any, video: CocoVideo, where: str) -> tuple[float, float, float, float]:
+def _corners(box: Any, where: str) -> tuple[float, float, float, float]:
     if not (isinstance(box, list) and len(box) == 4):
         raise InputError(f"{where} has the box {box!r}; expected a list of four numbers, x, y, width, height.")
     x, y, width, height = (finite_number(side, f"{where} each number of the box") for side in box)
-    corners = x, y, x + width, y + height
-    inside = min(x, y) >= -_TOLERANCE_PX and all(
-        end <= side + _TOLERANCE_PX for end, side in zip(corners[2:], (video.width, video.height), strict=True)
-    )
-    # What lies outside but for the tolerance has no area left.
-    visible = max(x, 0) < min(corners[2], video.width) and max(y, 0) < min(corners[3], video.height)
-    if not (inside and visible and width > 0 and height > 0):
-        raise InputError(
-            f"{where} has the box {box} (x, y, width, height), which is empty or outside the frame of {video.width} x "
-            f"{video.height} px."
-        )
-    return corners
+    return x, y, x + width, y + height

@@ -9,13 +9,14 @@ import numpy as np
 from edge.errors import InputError
 from edge.video.pictures import pictures_in
 from edge.video.reader import VideoReader, slack
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
-from keras_sge.data.formats.annotation_values import build_frame_labels, label_gap, labels_note
+from keras_sge.data.dataset import Video
+from keras_sge.data.formats.annotation_values import label_gap
 from keras_sge.data.formats.coco_document import CocoVideo, read_coco_document
-from keras_sge.data.formats.frames import read_images, read_video, upright_video
+from keras_sge.data.formats.form import Form
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
 
 
-class CocoVid(VideoDataset):
+class CocoVid(ListedVideos):
     """A COCO-VID directory: `annotations/SPLIT.json` with `videos`, `images`, `annotations`, `categories`.
 
     Frames come from `videos[].file_name` where it names a video file; else each frame is the image that its
@@ -33,8 +34,8 @@ class CocoVid(VideoDataset):
         split: name of the annotation file without `.json`; not looked at where the file itself is given.
 
     Raises:
-        InputError: a missing file or key, a category or image that does not exist, a box outside its frame, another
-            number of images than frames; the message names the place.
+        InputError: a missing file or key, a category or image that does not exist, another number of images than
+            frames; the message names the place.
     """
 
     def __init__(self, directory: str | Path, split: str):
@@ -48,53 +49,40 @@ class CocoVid(VideoDataset):
                 f"no annotation file {path}. Expected a COCO-VID directory with annotations/{split}.json; "
                 f"splits found: {', '.join(found) or 'none'}."
             )
-        self.classes, videos, notes = read_coco_document(path)
+        classes, videos, notes = read_coco_document(path)
         first = min(frame for found in videos for frame in found.pictures)
-        self.videos, self._files, self._labels = [], [], []
         # Files whose number of frames the annotations say and that were not opened yet.
         self._uncounted: set[Path] = set()
+        listed = []
         for found in videos:
-            files, places, length = self._frames(found, first, f"{path}: video {found.id}")
+            frames, places, length = self._find_frames(found, first, f"{path}: video {found.id}")
             ids = list(found.pictures)
             # Where frames between were never kept, those that are there follow each other more slowly.
             fps = found.fps * (places[-1] - places[0]) / (ids[-1] - ids[0]) if len(ids) > 1 else found.fps
-            unlabelled = frozenset(range(length)) - frozenset(places)
-            video = Video(found.id, found.name, found.width, found.height, fps, length, unlabelled=unlabelled)
             place_of = dict(zip(ids, places, strict=True))
             entries = {place_of[frame]: own for frame, own in found.entries.items()}
-            labels = [build_frame_labels(entries.get(place, ()), video.width, video.height) for place in range(length)]
-            video, labels = upright_video(video, labels, files if isinstance(files, Path) else files[0])
-            self.videos.append(video)
-            self._files.append(files)
-            self._uncounted |= {files} if isinstance(files, Path) and found.length else set()
-            self._labels.append(labels)
+            unlabelled = frozenset(range(length)) - frozenset(places)
+            size = found.width, found.height
+            listed.append(ListedVideo(found.name, *size, length, fps, frames, entries, {}, unlabelled, found.id))
+            self._uncounted |= {frames} if isinstance(frames, Path) and found.length else set()
         gap = label_gap(sorted(found.entries) for found in videos)
-        if gap > 1 and not any(video.unlabelled for video in self.videos):
+        if gap > 1 and not any(video.unlabelled for video in listed):
             notes += (
                 f"objects stand on one frame in {gap} only, and those between count as empty. If nobody has labelled "
                 "them, leave them out of `images`: they are then neither learned nor scored.",
             )
-        self.notes = notes + labels_note(self.videos)
-
-    def labels(self, index: int) -> list[FrameLabels]:
-        return self._labels[index]
-
-    def _first_file(self, files: str | list[str]) -> Path:
-        """A video's file, or the image of its first frame."""
-        path = self.directory / (files if isinstance(files, str) else files[0])
-        return next(iter(pictures_in(path)), path) if path.is_dir() else path
+        super().__init__(classes, listed, notes)
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        video, files = self.videos[index], self._files[index]
-        stop = video.length if stop is None else min(stop, video.length)
-        if not isinstance(files, Path):
-            return read_images(files[start:stop], video)
-        if files in self._uncounted and files.is_file():
-            _check_length(files, video)
-            self._uncounted.discard(files)
-        return read_video(files, video, start, stop)
+        video, frames = self.videos[index], self._frames[index]
+        if isinstance(frames, Path) and frames in self._uncounted and frames.is_file():
+            _check_length(frames, video)
+            self._uncounted.discard(frames)
+        return super().read(index, start, stop)
 
-    def _frames(self, video: CocoVideo, first: int, where: str) -> tuple[Path | list[Path], list[int], int]:
+    def _find_frames(
+        self, video: CocoVideo, first: int, where: str
+    ) -> tuple[Path | list[Path], list[int], int]:
         """The video file or the images of a video, the place of each listed frame in it, and how many there are.
 
         `first` is the smallest frame_id of the whole file.
@@ -159,3 +147,17 @@ def _other_count(where: str, frames: int, folder: Path, images: int) -> str:
         f"{where} has {frames} frames, but {folder} holds {images} images. Each frame needs one image: correct the "
         "annotations, or copy the folder again."
     )
+
+
+def _splits(source: Path) -> list[str]:
+    if source.suffix == ".json" and source.is_file():
+        return [source.stem]
+    return sorted(path.stem for path in (source / "annotations").glob("*.json"))
+
+
+FORM = Form(
+    "coco",
+    "COCO or COCO-VID: annotations/SPLIT.json, frames in video files or pictures; or a file of it itself",
+    _splits,
+    lambda source, split, frames, progress: CocoVid(source, split),
+)

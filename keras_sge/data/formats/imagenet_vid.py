@@ -12,6 +12,7 @@ import numpy as np
 from edge.errors import InputError
 from edge.video.source import DEFAULT_FPS
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.formats.form import Form
 from keras_sge.data.formats.frames import read_images
 from keras_sge.data.formats.imagenet_vid_files import (
     VID_CLASSES,
@@ -121,3 +122,15 @@ class _Labels(Sequence):
             path = self._folder / f"{index:06d}.xml"
             self._frames[index] = read_frame_labels(path, self._video.width, self._video.height)
         return self._frames[index]
+
+
+def _splits(source: Path) -> list[str]:
+    return sorted(path.name for path in (source / "Annotations" / "VID").glob("*") if path.is_dir())
+
+
+FORM = Form(
+    "imagenet-vid",
+    "ImageNet VID: Data/VID/SPLIT and Annotations/VID/SPLIT, as ILSVRC2015 unpacks",
+    _splits,
+    lambda source, split, frames, progress: ImageNetVid(source, split, progress),
+)

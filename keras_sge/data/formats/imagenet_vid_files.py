@@ -67,17 +67,16 @@ def read_frame_size(path: Path) -> tuple[int, int]:
 def read_frame_labels(path: Path, width: int, height: int) -> FrameLabels:
     """The objects of one frame, in the file's order; coordinates as they stand, clipped to the frame.
 
-    A box whose opposite sides coincide is left out: the field's reference readers let such boxes pass, but nothing can
+    A box without area inside the frame is left out: the field's reference readers let such boxes pass, but nothing can
     overlap them.
 
     Args:
         path: the XML file. width, height: of the frame in pixels.
 
     Raises:
-        InputError: the file is missing or unreadable, an object lacks a part, its wnid is none of the 30, or its box
-            has no area inside the frame.
+        InputError: the file is missing or unreadable, an object lacks a part, or its wnid is none of the 30.
     """
-    entries, left_out = [], 0
+    entries = []
     for number, entry in enumerate(_parse(path).iterfind("object"), start=1):
         where = f"{path}: object {number}"
         wnid = (entry.findtext("name") or "").strip()
@@ -86,19 +85,11 @@ def read_frame_labels(path: Path, width: int, height: int) -> FrameLabels:
                 f"{where} has the name {wnid!r}. Expected one of the 30 WordNet ids of ImageNet VID, such as n02691156."
             )
         x1, y1, x2, y2 = (_number(entry, f"bndbox/{side}", where, float) for side in _SIDES)
-        if x1 == x2 or y1 == y2:
-            left_out += 1
-            continue
-        if not (max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)):
-            raise InputError(
-                f"{where} has the box xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}, which has no area inside the "
-                f"frame of {width} x {height} px. Correct it, or remove the object."
-            )
         track = _number(entry, "trackid", where, int)
         if not -(2**31) <= track < 2**31:
             raise InputError(f"{where}: trackid must fit into 32 bits. Received: {entry.findtext('trackid')[:40]}")
         entries.append(Annotation((x1, y1, x2, y2), _CLASS_OF[wnid], track))
-    return build_frame_labels(entries, width, height, left_out)
+    return build_frame_labels(entries, width, height)
 
 
 def _parse(path: Path) -> ElementTree.Element:

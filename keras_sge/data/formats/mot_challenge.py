@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import configparser
-import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from edge.errors import InputError
 from edge.video.pictures import pictures_in
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
-from keras_sge.data.formats.annotation_values import (
-    LARGEST_SIDE,
-    Annotation,
-    build_frame_labels,
-    label_gap,
-    labels_note,
-    track_numbers,
-)
-from keras_sge.data.formats.frames import read_images, upright_video
+from keras_sge.data.formats.annotation_values import LARGEST_SIDE, Annotation, label_gap
+from keras_sge.data.formats.form import Form, read_text
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
 from keras_sge.progress import Progress, no_progress
 
 PEDESTRIAN = 1
@@ -43,13 +33,13 @@ _LIKE_PEDESTRIANS = (2, 7, 8, 12, 13)
 _SEQINFO = "Expected a section [Sequence] with frameRate, seqLength, imWidth, imHeight and, unless img1, imDir"
 
 
-class MotChallenge(VideoDataset):
+class MotChallenge(ListedVideos):
     """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`.
 
     Frame n is the n-th image by number. Of MOT16 and MOT17 only what their protocol evaluates is an object: an entry of
     flag 0, and what its number says is like a pedestrian without being one to detect, is a region to ignore; other
     entries are left out. A line that repeats another one is taken once. Coordinates are taken as they stand and clipped
-    to the frame, beyond which MOT's boxes follow people; a box that lies outside it altogether is left out.
+    to the frame, beyond which MOT's boxes follow people; a box without area inside it is left out.
 
     Where entries stand on every k-th frame only, those between are unlabelled (`Video.unlabelled`).
 
@@ -74,30 +64,17 @@ class MotChallenge(VideoDataset):
     ):
         root = Path(directory) / split
         folders = _sequences(root)
-        self.videos, self._images = [], []
+        listed: list[ListedVideo] = []
         truths: list[MotGroundTruth] = []
         for folder in progress(folders):
-            video, images = _read_sequence(folder, len(self.videos))
+            video = _read_sequence(folder)
             truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
-            self.videos.append(video)
-            self._images.append(images)
-        class_of, ignored, self.classes = _classes(folders, truths)
-        self._labels = [
-            _frame_labels(truth, class_of, ignored, video) for truth, video in zip(truths, self.videos, strict=True)
-        ]
-        self.videos = _with_unlabelled(self.videos, truths)
-        for index, (video, images) in enumerate(zip(self.videos, self._images, strict=True)):
-            self.videos[index], self._labels[index] = upright_video(video, self._labels[index], images[0])
-        self.notes = labels_note(self.videos)
-
-    def labels(self, index: int) -> list[FrameLabels]:
-        return self._labels[index]
-
-    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        video, paths = self.videos[index], self._images[index][start:stop]
-        if not paths:
-            raise InputError(f"{video.name} has frames 0 to {video.length - 1}. Received: {start} to {stop}")
-        return read_images(paths, video)
+            listed.append(video)
+        class_of, ignored, classes = _classes(folders, truths)
+        for truth, video in zip(truths, listed, strict=True):
+            _add_entries(video, truth, class_of, ignored)
+        _mark_unlabelled(listed, truths)
+        super().__init__(classes, listed)
 
 
 class MotEntry(NamedTuple):
@@ -124,22 +101,17 @@ class MotGroundTruth:
     entries: list[MotEntry]
 
 
-def read_mot_ground_truth(path: Path, video: Video) -> MotGroundTruth:
+def read_mot_ground_truth(path: Path, video: ListedVideo) -> MotGroundTruth:
     """Reads one file; an absent class is 1.
 
     Args:
         path: comma-separated, a line an entry, frames from 1. video: the sequence.
 
     Raises:
-        InputError: the file is missing, or a line has other columns, no numbers, a frame beyond the sequence, a box
-            without area, or the frame and the id of another line with another box; the message has file and line.
+        InputError: the file is missing, or a line has other columns, no numbers, a frame beyond the sequence, or
+            the frame and the id of another line with another box; the message has file and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}. Expected SEQUENCE/gt/gt.txt.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file. {_EXPECTED}.") from error
+    text = read_text(path, f"{_EXPECTED}, in SEQUENCE/gt/gt.txt")
     entries, first = [], {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or (entry := _entry(line, number, f"{path}:{number}", video)) is None:
@@ -152,11 +124,10 @@ def read_mot_ground_truth(path: Path, video: Video) -> MotGroundTruth:
                 f"{path}:{number} has frame {entry.frame + 1} and id {entry.track} of line {same.line} and another "
                 "box or class. An id is one object: give one of the two another, or remove it."
             )
-    numbers = track_numbers(entry.track for entry in entries)
-    return MotGroundTruth(path, [entry._replace(track=numbers[entry.track]) for entry in entries])
+    return MotGroundTruth(path, entries)
 
 
-def _entry(line: str, number: int, where: str, video: Video) -> MotEntry | None:
+def _entry(line: str, number: int, where: str, video: ListedVideo) -> MotEntry | None:
     """One line; None for one whose flag is 0 and that no rule could read."""
     words = [word for word in line.split(",") if word.strip()]
     try:
@@ -180,16 +151,15 @@ def _entry(line: str, number: int, where: str, video: Video) -> MotEntry | None:
     return MotEntry(int(frame) - 1, track, int(kind), corners, flag != 0, number)
 
 
-def _check(where: str, video: Video, frame: float, track: float, kind: float, box: tuple[float, ...]) -> None:
+def _check(where: str, video: ListedVideo, frame: float, track: float, kind: float, box: tuple[float, ...]) -> None:
     for name, value in (("frame", frame), ("id", track), ("class", kind)):
         if not value.is_integer():
             raise InputError(f"{where}: the {name} must be a whole number. Received: {value:g}")
     if not 1 <= frame <= video.length:
         raise InputError(f"{where} is of frame {frame:g}. The sequence has frames 1 to {video.length}.")
-    if not (box[2] > 0 and box[3] > 0 and all(map(math.isfinite, box))):
+    if not all(map(math.isfinite, box)):
         raise InputError(
-            f"{where} has the box {', '.join(f'{side:g}' for side in box)} (left, top, width, height), which has no "
-            "area. Correct it, or remove the line."
+            f"{where} has the box {', '.join(f'{side:g}' for side in box)}. Expected numbers: left, top, width, height."
         )
 
 
@@ -206,7 +176,8 @@ def _sequences(root: Path) -> list[Path]:
     return folders
 
 
-def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
+def _read_sequence(folder: Path) -> ListedVideo:
+    """A sequence as its seqinfo.ini describes it, without its entries."""
     path = folder / "seqinfo.ini"
     if not path.is_file():
         raise InputError(f"no file {path}. {_SEQINFO}; CVAT writes none: add one by hand.")
@@ -233,7 +204,7 @@ def _read_sequence(folder: Path, number: int) -> tuple[Video, list[Path]]:
             f"{images} holds {len(frames)} images; {path} says seqLength={length}. Each frame needs one image: extract "
             "them again, or correct the length."
         )
-    return Video(number, folder.name, width, height, rate, length), frames
+    return ListedVideo(folder.name, width, height, length, rate, frames)
 
 
 def _classes(
@@ -278,36 +249,37 @@ def _refuse_unknown(truths: list[MotGroundTruth], known: set[int], expected: str
                 )
 
 
-def _frame_labels(
-    truth: MotGroundTruth, class_of: dict[int, int], ignored: dict[int, int], video: Video
-) -> list[FrameLabels]:
-    frames: list[list[Annotation]] = [[] for _ in range(video.length)]
-    left_out = [0] * video.length
+def _add_entries(
+    video: ListedVideo, truth: MotGroundTruth, class_of: dict[int, int], ignored: dict[int, int]
+) -> None:
     for entry in truth.entries:
         is_object = entry.counts and entry.kind in class_of
         kind = (class_of if is_object else ignored).get(entry.kind)
-        x1, y1, x2, y2 = entry.corners
-        if kind is None or x2 <= 0 or y2 <= 0 or x1 >= video.width or y1 >= video.height:
-            left_out[entry.frame] += 1
+        if kind is None:
+            video.left_out.setdefault(entry.frame, []).append("left out: not among what MOT16 evaluates")
         else:
-            frames[entry.frame].append(Annotation(entry.corners, kind, entry.track, not is_object))
-    return [
-        build_frame_labels(entries, video.width, video.height, number)
-        for entries, number in zip(frames, left_out, strict=True)
-    ]
+            annotation = Annotation(entry.corners, kind, entry.track, not is_object)
+            video.entries.setdefault(entry.frame, []).append(annotation)
 
 
-def _with_unlabelled(videos: list[Video], truths: list[MotGroundTruth]) -> list[Video]:
+def _mark_unlabelled(videos: list[ListedVideo], truths: list[MotGroundTruth]) -> None:
     """The format cannot say that a frame is unlabelled; entries on every k-th frame of all sequences do."""
     frames = [sorted({entry.frame for entry in truth.entries}) for truth in truths]
     gap = label_gap(frames)
     if gap == 1:
-        return videos
-    return [
-        dataclasses.replace(
-            video, unlabelled=frozenset(range(video.length)) - set(range(own[0] % gap, video.length, gap))
-        )
-        if own
-        else video
-        for video, own in zip(videos, frames, strict=True)
-    ]
+        return
+    for video, own in zip(videos, frames, strict=True):
+        if own:
+            video.unlabelled = frozenset(range(video.length)) - set(range(own[0] % gap, video.length, gap))
+
+
+def _splits(source: Path) -> list[str]:
+    return sorted({path.parts[-4] for path in source.glob("*/*/gt/gt.txt")})
+
+
+FORM = Form(
+    "mot",
+    "MOTChallenge: SPLIT/SEQUENCE/ with seqinfo.ini, img1/ and gt/gt.txt",
+    _splits,
+    lambda source, split, frames, progress: MotChallenge(source, split, progress),
+)
