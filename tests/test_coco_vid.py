@@ -11,6 +11,7 @@ from video_trees import frame as flat
 
 from edge.errors import InputError
 from keras_sge.data import CocoVid, SyntheticSky, open_videos
+from keras_sge.data.formats.annotation_values import CLIPPED, MERGED, NO_AREA
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +268,7 @@ def test_annotations_that_repeat_another_are_taken_once(coco_tree):
     after = CocoVid(coco_tree, "val")
     assert_same_labels(after.labels(0), before.labels(0))
     merged = [change for labels in after.labels(0) for change in labels.changes]
-    assert merged == ["merged"] * sum(len(labels.boxes) for labels in before.labels(0)[:4])
+    assert merged == [MERGED] * sum(len(labels.boxes) for labels in before.labels(0)[:4])
 
 
 def roboflow(document):
@@ -341,3 +342,28 @@ def test_plain_coco_pictures_are_videos_of_one_frame(tmp_path):
     (tmp_path / "pictures.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match="lacks videos"):
         open_videos(tmp_path / "pictures.json", "any")
+
+
+def test_boxes_are_clipped_and_those_without_area_left_out(coco_tree):
+    def edit(document):
+        boxes = [50, 10, 40, 10], [50, 10, -4, 10], [5, 5, 0, 9], [64, 5, 3, 9]
+        for entry, box in zip(document["annotations"], boxes, strict=False):
+            entry["bbox"] = box
+
+    change_coco(coco_tree, edit)
+    dataset = CocoVid(coco_tree, "val")
+    labels = [frame for index in range(len(dataset)) for frame in dataset.labels(index)]
+    changes = [change for frame in labels for change in frame.changes]
+    assert sorted(changes) == [CLIPPED, *[NO_AREA] * 3]
+    assert [64, 20] in np.concatenate([frame.boxes for frame in labels])[:, 2:].tolist()
+
+
+def test_boxes_that_are_corners_get_a_note(coco_tree):
+    def edit(document):
+        for entry in document["annotations"]:
+            x, y, width, height = entry["bbox"]
+            entry["bbox"] = [x, y, x + width + 60, y + height + 60]
+
+    assert not CocoVid(coco_tree, "val").notes
+    change_coco(coco_tree, edit)
+    assert "reach beyond their frames" in CocoVid(coco_tree, "val").notes[-1]

@@ -6,6 +6,7 @@ from video_trees import shades, write_sequence
 
 from edge.errors import InputError
 from keras_sge.data import MotChallenge
+from keras_sge.data.formats.annotation_values import MERGED, NO_AREA
 
 # MOT17's: a pedestrian, another beyond the frame's edge, a car that does not count, a distractor.
 LINES = [
@@ -98,10 +99,8 @@ WRONG_LINES = {
     "frame beyond the sequence": ("5,1,1,1,9,9,1,1,1", "frame 5. The sequence has frames 1 to 4"),
     "half a frame": ("1.5,1,1,1,9,9,1,1,1", "frame must be a whole number.*1.5"),
     "NaN for a frame": ("nan,1,1,1,9,9,1,1,1", "frame must be a whole number"),
-    "no width": ("1,1,1,1,0,9,1,1,1", "box 1, 1, 0, 9"),
-    "negative height": ("1,1,1,1,9,-9,1,1,1", "no area"),
-    "NaN in a box": ("1,1,nan,1,9,9,1,1,1", "no area"),
-    "infinite box": ("1,1,1,1,inf,9,1,1,1", "no area"),
+    "NaN in a box": ("1,1,nan,1,9,9,1,1,1", "box nan, 1, 9, 9.*left, top"),
+    "infinite box": ("1,1,1,1,inf,9,1,1,1", "box 1, 1, inf, 9"),
     "unknown class": ("1,2,1,1,9,9,1,14,1", "class 14.*1 to 13"),
     "half an id": ("1,1.5,1,1,9,9,1,1,1", "id must be a whole number"),
     "one object in two places": ("1,1,30,1,9,9,1,1,1", "frame 1 and id 1 of line 1"),
@@ -143,7 +142,7 @@ WRONG_SEQUENCES = {
     "no image folder": (put("imDir=img1", "imDir=frames"), r"no folder .*frames"),
     "too few images": (lambda folder: (folder / "img1" / "000002.jpg").unlink(), "holds 3 images.*seqLength=4"),
     "no ground truth": (lambda folder: (folder / "gt" / "gt.txt").unlink(), r"cannot read .*gt\.txt"),
-    "binary ground truth": (lambda folder: (folder / "gt" / "gt.txt").write_bytes(b"\xff\xfe\x00"), "no text file"),
+    "binary ground truth": (lambda folder: (folder / "gt" / "gt.txt").write_bytes(b"\xff\xfe\x00"), "no text in UTF-8"),
     "class names in one only": (lambda folder: (folder / "gt" / "labels.txt").write_text("cat\n"), "no file .*labels"),
 }
 
@@ -189,12 +188,19 @@ def test_wrong_images_are_refused(tmp_path, sequence):
         MotChallenge(tmp_path, "train").read(0)
 
 
+def test_boxes_without_area_are_left_out_and_counted(tmp_path):
+    boxes = ["1,1,9,9", "1,1,0,9", "1,1,9,-9", "1000,1,9,9", "-20,1,9,9"]
+    write_sequence(tmp_path, "a", [f"1,{track},{box},1,1,1" for track, box in enumerate(boxes)])
+    labels = MotChallenge(tmp_path, "train").labels(0)[0]
+    assert labels.boxes.tolist() == [[1, 1, 10, 10]] and labels.changes == (NO_AREA,) * 4
+
+
 def test_lines_that_repeat_another_are_taken_once(tmp_path):
     lines = [f"{number},7,{number},5,8,20,1,1,1" for number in range(1, 41)]
     write_sequence(tmp_path, "a", lines + lines, length=40)
     labels = MotChallenge(tmp_path, "train").labels(0)
     assert [len(one.boxes) for one in labels] == [1] * 40
-    assert [one.changes for one in labels] == [("merged",)] * 40
+    assert [one.changes for one in labels] == [(MERGED,)] * 40
 
 
 def test_entries_without_identity_are_different_objects(tmp_path):
@@ -224,7 +230,7 @@ def test_what_mot_does_not_count_is_ignored_where_it_looks_alike(tmp_path):
     labels = dataset.labels(0)[0]
     assert dataset.classes == ("pedestrian",) and labels.boxes[:, 0].tolist() == [1]
     assert labels.ignored[:, 0].tolist() == [11, 21, 31, 41] and labels.ignored_classes.tolist() == [0] * 4
-    assert labels.changes == ("left out", "left out")
+    assert labels.changes == ("left out: not among what MOT16 evaluates",) * 2
     assert (labels.ignored.dtype, labels.ignored_classes.dtype) == (np.float32, np.int32)
 
 

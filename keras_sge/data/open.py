@@ -64,8 +64,8 @@ def find_form(source: Path, name: str | None = None) -> Form:
         raise InputError(f"no data set in {source}, which is no file or folder.")
     if found := next((form for form in FORMS if form.splits(source)), None):
         return found
-    layouts = "".join(f"\n  {form.name:<12} {form.layout}" for form in FORMS)
-    raise InputError(f"no data set in {source}. Expected one of these forms:{layouts}")
+    layouts = "; ".join(form.layout for form in FORMS)
+    raise InputError(f"no data set in {source}. Expected one of these: {layouts}.")
 
 
 def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:

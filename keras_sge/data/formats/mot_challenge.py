@@ -117,8 +117,10 @@ def read_mot_ground_truth(path: Path, video: ListedVideo) -> MotGroundTruth:
         if not line.strip() or (entry := _entry(line, number, f"{path}:{number}", video)) is None:
             continue
         entries.append(entry)
-        # -1 stands for no identity; what does not count has none to lose.
-        same = first.setdefault((entry.frame, entry.track), entry) if entry.track >= 0 and entry.counts else entry
+        # -1 stands for no identity; what does not count or has no area has none to lose.
+        x1, y1, x2, y2 = entry.corners
+        has_one = entry.track >= 0 and entry.counts and x1 < x2 and y1 < y2
+        same = first.setdefault((entry.frame, entry.track), entry) if has_one else entry
         if entry[:-1] != same[:-1]:
             raise InputError(
                 f"{path}:{number} has frame {entry.frame + 1} and id {entry.track} of line {same.line} and another "
