@@ -212,7 +212,7 @@ def test_picked_frames_are_those_frames(folder):
 BAD = {
     "no data": (["check", "none"], ["none", "which is no file or folder"]),
     "another folder": (["convert", "vid/Data", "--out", "new"], ["vid/Data", "COCO-VID", "MOTChallenge"]),
-    "unknown split": (["anchors", "mot", "--config", "quickstart"], ["mot/val", "train"]),
+    "unknown split": (["anchors", "mot", "--split", "val", "--config", "quickstart"], ["mot/val", "train"]),
     "unknown configuration": (["check", "coco", "--config", "quickstrat"], ["quickstrat", "quickstart"]),
     "too many ratios": (["anchors", "coco", "--config", "quickstart", "--ratios", "9"], ["0 to 5", "9"]),
     "figures into nowhere": (["check", "coco", "--json", "no/x.json"], ["no/x.json"]),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.cli.run_command import EXIT_CODES, add_json_option, json_output
+from keras_sge.cli.data_import import add_import_actions
 from keras_sge.cli.data_make import add_make_actions
+from keras_sge.cli.data_source import add_source, source_videos
 from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ EPILOG = """examples:
   sge data check data/sky --split train --out check.png        every label and video read; figures and a picture
   sge data check data/vid --split val --config paper320        and how well the configuration's anchors fit
   sge data look data/synthetic --split val --out look.png      a contact sheet with the labels drawn in
-  sge data convert data/mot17 --split train --out data/coco    any format to COCO-VID
+  sge data convert export.zip --out data/mine                  annotations of any form to COCO-VID
+  sge data split data/mine --val 0.2                           train and val of one whole, recordings kept together
   sge data anchors data/sky --split train --config my.yaml     anchors for these boxes, as YAML
   sge data anchors runs/first                                  the same for what a run is trained on, beside its own
 
-DIR is COCO-VID (annotations/NAME.json), ImageNet VID (Data/VID/NAME and Annotations/VID/NAME) or MOTChallenge
-(NAME/SEQUENCE/gt/gt.txt); the layout tells which. Or a run folder of `sge train`, for the data of that run.
+SOURCE is a folder, a zip file or an annotation file of one of the forms that docs/data.md lists; the layout tells
+which. Or a run folder of `sge train`, for the data of that run.
 """
 _SHOWN_PROBLEMS = 20
 # Of boxes with an anchor that suits them: below this, others pay.
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_make_actions(actions)
 
     check = actions.add_parser("check", help="read all labels and videos, say what is in them and what is wrong")
-    _add_data(check)
+    add_source(check)
     check.add_argument("--config", metavar="CONFIG", help="also measure how well this configuration's anchors fit")
     check.add_argument("--no-frames", action="store_true", help="do not decode each video's first and last frame")
     check.add_argument("--out", metavar="FILE.png", help="also draw sizes, classes, speeds and frames")
@@ -54,19 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(run_action=_check)
 
     look = actions.add_parser("look", help="draw frames and labels into one picture")
-    _add_data(look)
+    add_source(look)
     look.add_argument("--out", metavar="FILE.png", required=True, help="the picture")
     look.add_argument("--videos", type=int, default=6, metavar="N", help="rows (default: 6)")
     look.add_argument("--frames", type=int, default=8, metavar="N", help="columns (default: 8)")
     look.set_defaults(run_action=_look)
 
-    convert = actions.add_parser("convert", help="write any data set as COCO-VID with mp4 files")
-    _add_data(convert)
-    convert.add_argument("--out", metavar="DIR", required=True, help="the new data set's folder")
-    convert.set_defaults(run_action=_convert)
+    add_import_actions(actions)
 
     anchors = actions.add_parser("anchors", help="propose network.anchors for a data set's boxes")
-    _add_data(anchors)
+    add_source(anchors, "val; for a run's anchors train")
     anchors.add_argument("--config", metavar="CONFIG", help="input size and detection maps are its (default: a run's)")
     anchors.add_argument("--ratios", type=int, metavar="N", help="aspect ratios (default: as many as now)")
     anchors.set_defaults(run_action=_anchors)
@@ -74,44 +73,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.epilog = EXIT_CODES
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DIR", help="COCO-VID, ImageNet VID or MOTChallenge, or a run folder")
-    parser.add_argument("--split", metavar="NAME", help="such as train (default: val; for a run's anchors train)")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     return arguments.run_action(arguments)
 
 
-def _videos(arguments: argparse.Namespace, of_run: str) -> VideoDataset:
-    """The videos meant; of a run, unless --split names others, those of its part `of_run`, `train` or `val`."""
-    from keras_sge.config.run_folder import RunFolder, run_data
-    from keras_sge.data import open_dataset, open_videos
-
-    own = run_data(arguments.data)
-    if own and (own.path is None or arguments.split is None):
-        arguments.split = arguments.split or of_run
-        print(f"the run's own data: {own.path or 'built-in synthetic set'}, {arguments.split}")
-        return open_dataset(own, RunFolder(arguments.data).stored_config().network, arguments.split)
-    arguments.split = arguments.split or "val"
-    path = (own.path if own else None) or arguments.data
-    return open_videos(path, arguments.split, progress_bar("video", "index"))
-
-
-def _open(arguments: argparse.Namespace, of_run: str = "val", network: NetworkConfig | None = None) -> VideoDataset:
-    """`_videos`, what they have to say said; with `network`, also what that one makes of them."""
-    from keras_sge.data import data_notes
-
-    dataset = _videos(arguments, of_run)
-    for note in data_notes(dataset, network) if network else dataset.notes:
-        print(f"note: {note}", file=sys.stderr)
-    return dataset
-
-
 def _check(arguments: argparse.Namespace) -> int:
-    with json_output(arguments.json) as write:
-        report, document = _checked(arguments)
+    from edge.atomic import check_writable
+    from keras_sge.config import load_config
+    from keras_sge.data.figures import check_picture_name
+
+    if arguments.out:
+        check_writable(arguments.out)
+        # Before the minutes that a large set takes.
+        check_picture_name(arguments.out)
+    network = load_config(arguments.config).network if arguments.config else None
+    with json_output(arguments.json) as write, source_videos(arguments, network=network) as dataset:
+        report, document = _checked(dataset, network, arguments)
         write(document)
         if not report.problems:
             return 0
@@ -124,21 +102,15 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _checked(arguments: argparse.Namespace) -> tuple[DataReport, dict[str, Any]]:
+def _checked(
+    dataset: VideoDataset, network: NetworkConfig | None, arguments: argparse.Namespace
+) -> tuple[DataReport, dict[str, Any]]:
     """The report, and all figures as JSON takes them."""
-    from edge.atomic import check_writable
     from keras_sge.boxes import anchor_maps
-    from keras_sge.config import load_config
     from keras_sge.data import check_videos
     from keras_sge.data.anchors import anchor_fit
-    from keras_sge.data.figures import check_picture_name, data_figure
+    from keras_sge.data.figures import data_figure
 
-    if arguments.out:
-        check_writable(arguments.out)
-        # Before the minutes that a large set takes.
-        check_picture_name(arguments.out)
-    network = load_config(arguments.config).network if arguments.config else None
-    dataset = _open(arguments, network=network)
     report = check_videos(dataset, not arguments.no_frames, progress_bar("video", "check"))
     print(f"{arguments.data}, {arguments.split}: {type(dataset).__name__}\n\n{report.text()}")
     document = {"data": str(arguments.data), "split": arguments.split, **report.to_dict()}
@@ -177,23 +149,12 @@ def _look(arguments: argparse.Namespace) -> int:
     check_writable(arguments.out)
     if not cv2.haveImageWriter(arguments.out):
         raise InputError(f"OpenCV cannot write pictures of the kind of {arguments.out}. Give a .png or .jpg name.")
-    dataset = _open(arguments)
-    sheet = sample_sheet(dataset, range(len(dataset)), arguments.videos, arguments.frames)
+    with source_videos(arguments) as dataset:
+        sheet = sample_sheet(dataset, range(len(dataset)), arguments.videos, arguments.frames)
     with atomic_path(arguments.out) as temporary:
         if not cv2.imwrite(str(temporary), sheet):
             raise InputError(f"{arguments.out} could not be written; OpenCV does not say why.")
     print(f"wrote {arguments.out}")
-    return 0
-
-
-def _convert(arguments: argparse.Namespace) -> int:
-    from edge.atomic import check_folder
-    from keras_sge.data import write_coco_vid
-
-    check_folder(arguments.out)
-    dataset = _open(arguments)
-    path = write_coco_vid(dataset, arguments.out, arguments.split, progress_bar("video", "convert"))
-    print(f"wrote {path}: {len(dataset):,} videos")
     return 0
 
 
@@ -217,8 +178,8 @@ def _anchors(arguments: argparse.Namespace) -> int:
 
     arguments.config = arguments.config or _run_config(arguments.data)
     network = load_config(arguments.config).network
-    dataset = _open(arguments, of_run="train", network=network)
-    report = check_videos(dataset, read_frames=False, progress=progress_bar("video", "labels"))
+    with source_videos(arguments, of_run="train", network=network) as dataset:
+        report = check_videos(dataset, read_frames=False, progress=progress_bar("video", "labels"))
     if report.problems:
         command = shlex.join(["sge", "data", "check", arguments.data, "--split", arguments.split])
         raise InputError(f"{report.problems[0]} For all of them: {command}")

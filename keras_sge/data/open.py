@@ -45,25 +45,27 @@ def open_videos(
     Raises:
         InputError: no data set there, none of this split, or a wrong one.
     """
-    directory = Path(directory)
-    found = find_form(directory, form)
-    return found.open(directory, split, None if frames is None else Path(frames), progress)
+    found, source = find_source(Path(directory), form)
+    return found.open(source, split, None if frames is None else Path(frames), progress)
 
 
-def find_form(source: Path, name: str | None = None) -> Form:
-    """The form of a source's annotations, by name or by looking.
+def find_source(source: Path, name: str | None = None) -> tuple[Form, Path]:
+    """The form of a source's annotations, by name or by looking; and the source, or the only folder in it.
 
     Raises:
         InputError: an unknown name; nothing there, or nothing of a form that is known.
     """
-    if name is not None:
-        if found := next((form for form in FORMS if form.name == name), None):
-            return found
-        raise InputError(f"no form is called {name!r}. Expected one of: {', '.join(form.name for form in FORMS)}.")
     if not source.exists():
         raise InputError(f"no data set in {source}, which is no file or folder.")
-    if found := next((form for form in FORMS if form.splits(source)), None):
-        return found
+    forms = [form for form in FORMS if name in (None, form.name)]
+    if not forms:
+        raise InputError(f"no form is called {name!r}. Expected one of: {', '.join(form.name for form in FORMS)}.")
+    inner = [path for path in source.iterdir() if path.name[0] not in "._"] if source.is_dir() else []
+    for place in (source, *inner) if len(inner) == 1 else (source,):
+        if found := next((form for form in forms if form.splits(place)), None):
+            return found, place
+    if name is not None:
+        return forms[0], source
     layouts = "; ".join(form.layout for form in FORMS)
     raise InputError(f"no data set in {source}. Expected one of these: {layouts}.")
 

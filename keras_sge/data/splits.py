@@ -34,20 +34,31 @@ def video_blocks(dataset: VideoDataset) -> np.ndarray:
     """The block of neighbouring recordings that each video belongs to: int (videos,), 0 to 7.
 
     Recordings with neighbouring numbers often show one scene, so they stay together: the recordings of a class in the
-    natural order of their names are cut into eight runs of nearly equal length, block 0 to 7 of that class. A
-    recording's class is the most frequent one of its labels; those without an object are a class of their own.
+    natural order of their names are cut into eight runs of nearly equal length, block 0 to 7 of that class; those
+    without an object are a class of their own.
+    """
+    block = {
+        source: place * BLOCKS // len(group)
+        for group in recordings_by_class(dataset).values()
+        for place, source in enumerate(group)
+    }
+    return np.array([block[source_name(video.name)] for video in dataset.videos], np.int16)
+
+
+def recordings_by_class(dataset: VideoDataset) -> dict[int, list[str]]:
+    """Class index -> its recordings in the natural order of their names; -1 -> those without an object.
+
+    A recording's class is the most frequent one of its labels.
     """
     counts: dict[str, np.ndarray] = {}
-    sources = [source_name(video.name) for video in dataset.videos]
-    for index, source in enumerate(sources):
-        total = counts.setdefault(source, np.zeros(len(dataset.classes), np.int64))
+    for index, video in enumerate(dataset.videos):
+        total = counts.setdefault(source_name(video.name), np.zeros(len(dataset.classes), np.int64))
         for frame in dataset.labels(index):
             np.add.at(total, frame.classes, 1)
     of_class: dict[int, list[str]] = defaultdict(list)
     for source in sorted(counts, key=natural_order):
         of_class[int(counts[source].argmax()) if counts[source].any() else -1].append(source)
-    block = {source: place * BLOCKS // len(group) for group in of_class.values() for place, source in enumerate(group)}
-    return np.array([block[source] for source in sources], np.int16)
+    return of_class
 
 
 def fold_split(dataset: VideoDataset, fold: Fold) -> tuple[VideoSubset, VideoSubset]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.errors import InputError
+from edge.results import Box, Detection
+from edge.tracker import Tracker
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.data.degradation import Degradation
 
@@ -48,6 +50,35 @@ class PickedFrames(VideoDataset):
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         own, frames = self._picks[index]
         return np.concatenate([self.dataset.read(own, frame, frame + 1) for frame in frames[start:stop]])
+
+
+class LinkedTracks(VideoDataset):
+    """A data set in whose videos the objects are tracked (`edge.Tracker`, scores of 1) where labels name no tracks.
+
+    Tracks that somebody has labelled stay as they are. An object that is unlabelled for a second starts a new track.
+    """
+
+    def __init__(self, dataset: VideoDataset):
+        self.dataset = dataset
+        self.classes, self.videos, self.notes = dataset.classes, dataset.videos, dataset.notes
+
+    def labels(self, index: int) -> Sequence[FrameLabels]:
+        labels = self.dataset.labels(index)
+        if any(frame.tracks.any() for frame in labels):
+            return labels
+        tracker, fps = Tracker(), self.videos[index].fps
+        return [self._linked(frame, tracker, number / fps) for number, frame in enumerate(labels)]
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        return self.dataset.read(index, start, stop)
+
+    def _linked(self, frame: FrameLabels, tracker: Tracker, time: float) -> FrameLabels:
+        found = [
+            Detection(self.classes[kind], kind, 1.0, Box(*box))
+            for box, kind in zip(frame.boxes.tolist(), frame.classes.tolist(), strict=True)
+        ]
+        tracks = [one.track_id or 0 for one in tracker(found, time)]
+        return dataclasses.replace(frame, tracks=np.array(tracks, np.int32))
 
 
 class OfClasses(VideoDataset):

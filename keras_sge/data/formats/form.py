@@ -17,7 +17,7 @@ from keras_sge.data.dataset import VideoDataset
 from keras_sge.progress import Progress
 
 # The split of a form that knows none.
-ONLY_SPLIT = "train"
+ONLY_SPLIT = "all"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def check_split(split: str, splits: Sequence[str], source: Path) -> None:
     """Raises InputError where a source has no such split."""
     if split in splits:
         return
-    only = " This form knows no splits: `sge data split` makes some, or hold part back with data.fold." * (
+    only = " `sge data convert` and `sge data split` make train and val of it." * (
         tuple(splits) == (ONLY_SPLIT,)
     )
     raise InputError(f"{source} has no split {split!r}; splits found: {', '.join(splits) or 'none'}.{only}")

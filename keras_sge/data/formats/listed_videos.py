@@ -92,7 +92,7 @@ class ListedVideos(VideoDataset):
         if frames is None:
             raise InputError(
                 f"there are no frames of {video.name} beside its annotations. Name the video file, or the folder that "
-                "holds it or its pictures, with --frames PATH."
+                "holds it or its pictures, with --media PATH."
             )
         if isinstance(frames, Path):
             return read_video(frames, video, numbers[0], numbers[-1] + 1)

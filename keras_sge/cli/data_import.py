@@ -1,0 +1,112 @@
+"""`sge data convert|split`: other people's annotations in, splits of one's own out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.cli.run_command import add_json_option, json_output
+from keras_sge.cli.data_source import add_source, source_videos
+from keras_sge.progress import progress_bar
+
+if TYPE_CHECKING:
+    from keras_sge.data import VideoDataset
+
+
+def add_import_actions(actions: Any) -> None:
+    """The actions' arguments, added to the subparsers of `sge data`."""
+    convert = actions.add_parser("convert", help="write annotations of any form as COCO-VID with mp4 files")
+    add_source(convert, "all that there are")
+    convert.add_argument("--out", metavar="DIR", required=True, help="the new data set's folder")
+    convert.add_argument("--link", action="store_true", help="track the objects of videos whose labels name no tracks")
+    add_json_option(convert, "what was read")
+    convert.set_defaults(run_action=_convert)
+
+    split = actions.add_parser("split", help="make train and val of one COCO-VID split, recordings kept whole")
+    split.add_argument("data", metavar="DIR", help="a COCO-VID folder, as `sge data convert` writes it")
+    split.add_argument("--split", default="all", metavar="NAME", help="what to divide (default: all)")
+    split.add_argument("--val", type=float, default=0.2, metavar="SHARE", help="share for val (default: 0.2)")
+    split.add_argument("--test", type=float, metavar="SHARE", help="also a share for test")
+    split.add_argument(
+        "--by",
+        choices=("block", "video", "time"),
+        default="block",
+        help="block: neighbouring recordings together (default); video: drawn one by one; time: the end of every video",
+    )
+    split.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other recordings (default: 0)")
+    split.set_defaults(run_action=_split)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from edge.atomic import check_folder
+    from keras_sge.config.run_folder import run_data
+    from keras_sge.data.formats.form import unpacked
+    from keras_sge.data.open import find_source
+
+    check_folder(arguments.out)
+    with json_output(arguments.json) as write, unpacked(Path(arguments.data)) as folder:
+        splits = [arguments.split]
+        if arguments.split is None and not run_data(arguments.data):
+            form, folder = find_source(folder, arguments.format)
+            print(f"{arguments.data}: {form.layout}")
+            arguments.data, arguments.format = str(folder), form.name
+            splits = [*form.splits(folder)] or splits
+        document = {}
+        for arguments.split in splits:
+            with source_videos(arguments) as dataset:
+                # What others call valid is what `sge train` looks for as val.
+                name = "val" if arguments.split == "valid" and "val" not in splits else arguments.split
+                document[name] = _write(dataset, name, arguments)
+        write(document)
+    return 0
+
+
+def _write(dataset: VideoDataset, split: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Writes one split and reports on it; the figures as JSON takes them."""
+    from edge.errors import InputError
+    from keras_sge.data import check_videos, write_coco_vid
+    from keras_sge.data.views import LinkedTracks
+
+    if arguments.link:
+        dataset = LinkedTracks(dataset)
+    report = check_videos(dataset, read_frames=False, progress=progress_bar("video", "labels"))
+    if report.problems:
+        raise InputError(report.problems[0])
+    path = write_coco_vid(dataset, arguments.out, split, progress_bar("video", f"convert {split}"))
+    print(f"\n{split}: wrote {path}\n\n{report.text()}")
+    return {"written": str(path), **report.to_dict()}
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    from edge.errors import InputError
+    from keras_sge.data import CocoVid
+    from keras_sge.data.partition import partition, same_scenes, write_partition
+
+    dataset = CocoVid(arguments.data, arguments.split)
+    source = Path(arguments.data) / "annotations" / f"{arguments.split}.json"
+    if not source.is_file():
+        raise InputError(f"{arguments.data} is no COCO-VID folder. `sge data convert` makes one of any annotations.")
+    shares = {"val": arguments.val} | ({} if arguments.test is None else {"test": arguments.test})
+    parts = partition(dataset, shares, arguments.by, arguments.seed)
+    pairs = [] if arguments.by == "time" else same_scenes(dataset, parts, progress_bar("video", "compare"))
+    targets = write_partition(dataset, source, parts)
+    print(f"| split | videos | frames | boxes | {' | '.join(dataset.classes)} |")
+    print(f"|---|{'---:|' * (3 + len(dataset.classes))}")
+    for name, videos in parts.items():
+        labels = [dataset.labels(index)[frame] for index, frames in videos.items() for frame in frames]
+        counts = [sum(int((one.classes == kind).sum()) for one in labels) for kind in range(len(dataset.classes))]
+        print(f"| {name} | {len(videos):,} | {len(labels):,} | {sum(counts):,} | {' | '.join(map(str, counts))} |")
+    if arguments.by == "time":
+        print("note: all splits show the same scenes and objects: scores will flatter.", file=sys.stderr)
+    elif pairs:
+        held_back = len(dataset) - len(parts["train"])
+        print(
+            f"note: {len(pairs)} of {held_back} videos held back seem to show a scene that is trained on "
+            f"({pairs[0][0]} that of {pairs[0][1]}): their scores will flatter. Name neighbours so that their numbers "
+            "follow each other, or try another --seed.",
+            file=sys.stderr,
+        )
+    print("wrote " + ", ".join(map(str, targets)))
+    return 0
