@@ -142,7 +142,7 @@ def test_pictures_without_videos_are_not_split(folder, tiny_coco, capsys):
     del document["videos"]
     (folder / "annotations").mkdir()
     (folder / "annotations" / "all.json").write_text(json.dumps(document))
-    assert "sge data convert" in refused(capsys, "data", "split", ".")
+    assert "sge data convert" in refused(capsys, "data", "split", ".", "--by", "time")
 
 
 def test_one_video_is_cut_by_time(folder, capsys):

@@ -1,4 +1,4 @@
-"""COCO-VID's JSON, every entry checked where it stands."""
+"""COCO's JSON, with videos and without, every entry checked where it stands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keras_sge.data.formats.annotation_values import (
     finite_number,
     whole_number,
 )
+from keras_sge.data.formats.coco_frames import pictures_as_videos, track_of
 from keras_sge.data.formats.form import read_json
 
 _LARGEST_ID = 2**63 - 1
@@ -28,6 +29,7 @@ class CocoVideo:
         length: how many frames it says that it has, None where it does not say.
         pictures: `frame_id` -> `file_name` of each listed image, None for none, in the order of the frames.
         entries: `frame_id` -> what is in that frame.
+        listed: whether the file says that it is a video; False where names of pictures do.
     """
 
     id: int
@@ -39,10 +41,16 @@ class CocoVideo:
     length: int | None
     pictures: dict[int, str | None] = field(default_factory=dict)
     entries: dict[int, list[Annotation]] = field(default_factory=dict)
+    listed: bool = True
 
 
-def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tuple[str, ...]]:
+def read_coco_document(
+    path: Path, root: str = "video", as_frames: bool | None = None
+) -> tuple[tuple[str, ...], list[CocoVideo], tuple[str, ...]]:
     """Reads one annotation file.
+
+    Args:
+        path: of the file. root, as_frames: for one without videos, see `pictures_as_videos`.
 
     Returns:
         Class names in the order of their ids; the videos that have images; sentences for people.
@@ -53,7 +61,9 @@ def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tu
     """
     document = _load(path)
     try:
-        document = document if "videos" in document else _pictures_as_videos(document, path)
+        listed, read_as = "videos" in document, []
+        if not listed:
+            document, read_as = pictures_as_videos(document, path, root, as_frames)
         names, class_of, notes = _categories(document, path)
         videos = _videos(document["videos"], path)
         frames = _add_images(document["images"], videos, path)
@@ -63,9 +73,11 @@ def read_coco_document(path: Path) -> tuple[tuple[str, ...], list[CocoVideo], tu
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path}: an entry is of the wrong kind: {error}. Expected COCO-VID.") from error
     found = [video for video in videos.values() if video.pictures]
+    for video in found:
+        video.listed = listed
     if not found:
         raise InputError(f"{path} lists no video with frames.")
-    return names, found, notes
+    return names, found, (*notes, *read_as)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -74,16 +86,6 @@ def _load(path: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}. Expected COCO-VID annotations.")
     return document
-
-
-def _pictures_as_videos(document: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Plain COCO, without videos: each picture is a video of one frame, named as its file without the ending."""
-    images = document["images"]
-    if any("video_id" in image for image in images):
-        raise InputError(f"{path} lacks videos, which its images name by video_id. Expected COCO-VID annotations.")
-    videos = [{"id": image["id"], "name": str(Path(image["file_name"]).with_suffix(""))} for image in images]
-    frames = [{**image, "video_id": image["id"], "frame_id": 0} for image in images]
-    return {**document, "videos": videos, "images": frames}
 
 
 def _categories(document: dict[str, Any], path: Path) -> tuple[tuple[str, ...], dict[int, int], tuple[str, ...]]:
@@ -96,9 +98,10 @@ def _categories(document: dict[str, Any], path: Path) -> tuple[tuple[str, ...], 
                 f"{path}: the categories {entries[number]['name']!r} and {name!r} have the same id {number}. Give each "
                 "its own, in the annotations too."
             )
-        if not isinstance(name, str) or not name.strip() or name in [other["name"] for other in entries.values()]:
+        name = name.strip() if isinstance(name, str) else name
+        if not name or not isinstance(name, str) or name in [other["name"] for other in entries.values()]:
             raise InputError(f"{path}: category {number} needs a name of its own. Received: {name!r}")
-        entries[number] = entry
+        entries[number] = {**entry, "name": name}
     used = {annotation["category_id"] for annotation in document["annotations"]}
     roots = [number for number in entries if number not in used and _is_root(number, entries)]
     notes = tuple(
@@ -202,13 +205,22 @@ def _add_annotations(
                 f"{', '.join(str(one) for one in class_of)}."
             )
         video, frame = frames[image]
-        track = entry.get("instance_id")
-        track = None if track is None else whole_number(track, f"{where}: instance_id")
+        track = _track(entry, where)
         crowd = entry.get("iscrowd") or entry.get("ignore") or 0
         if crowd not in (0, 1):
             raise InputError(f"{where}: iscrowd must be 0 or 1. Received: {crowd!r}")
         corners = _corners(entry["bbox"], f"{where} of video {video.name}, frame {frame},")
         video.entries.setdefault(frame, []).append(Annotation(corners, class_of[category], track, bool(crowd)))
+
+
+def _track(entry: dict[str, Any], where: str) -> int | str | None:
+    track = track_of(entry)
+    if entry.get("instance_id") is not None:
+        return whole_number(track, f"{where}: instance_id")
+    if track is None or (isinstance(track, str) and track):
+        return track
+    # CVAT counts tracks from 0, which means none where tracks are numbers.
+    return f"track {whole_number(track, f'{where}: track_id')}"
 
 
 def _corners(box: Any, where: str) -> tuple[float, float, float, float]:

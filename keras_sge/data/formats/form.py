@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -59,13 +60,15 @@ def unpacked(source: Path) -> Iterator[Path]:
     if source.suffix.lower() != ".zip" or not source.is_file():
         yield source
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        # Videos that have no other name are called as the file.
+        folder = Path(temporary, source.stem)
         try:
             with zipfile.ZipFile(source) as archive:
                 archive.extractall(folder)
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
             raise InputError(f"{source} cannot be unpacked: {error}. Export or copy it again.") from error
-        yield Path(folder)
+        yield folder
 
 
 def read_text(path: Path, expected: str) -> str:
@@ -104,6 +107,7 @@ def find_path(name: str, folders: Sequence[Path]) -> Path | None:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
         for folder in folders:
-            if (path := folder.joinpath(*parts[start:])).exists():
+            # Names come from files: os.path takes any text.
+            if os.path.exists(path := folder.joinpath(*parts[start:])):
                 return path
     return None

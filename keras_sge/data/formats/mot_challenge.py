@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import configparser
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from edge.errors import InputError
-from edge.video.pictures import pictures_in
-from keras_sge.data.formats.annotation_values import LARGEST_SIDE, Annotation, label_gap
-from keras_sge.data.formats.form import Form, read_text
+from keras_sge.data.formats.annotation_values import Annotation, label_gap
+from keras_sge.data.formats.form import ONLY_SPLIT, Form, check_split
 from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
+from keras_sge.data.formats.media import video_name
+from keras_sge.data.formats.mot_files import (
+    PEDESTRIAN,
+    MotGroundTruth,
+    read_class_names,
+    read_mot_ground_truth,
+    read_sequence,
+)
 from keras_sge.progress import Progress, no_progress
 
-PEDESTRIAN = 1
-_EXPECTED = "Expected frame, id, left, top, width, height, flag[, class, visibility]: 7 to 10 numbers with commas"
 # MOT16's and MOT17's numbers of what is to be detected; 8 to 13 are distractors, occluders, reflections and crowds.
 _MOT_CLASSES = {
     PEDESTRIAN: "pedestrian",
@@ -30,11 +31,11 @@ _MOT_CLASSES = {
 _MOT_OTHERS = range(8, 14)
 # Taken for pedestrians with reason: person on vehicle, static person, distractor, reflection, crowd.
 _LIKE_PEDESTRIANS = (2, 7, 8, 12, 13)
-_SEQINFO = "Expected a section [Sequence] with frameRate, seqLength, imWidth, imHeight and, unless img1, imDir"
 
 
 class MotChallenge(ListedVideos):
-    """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`.
+    """A directory with `SPLIT/SEQUENCE/{seqinfo.ini,img1/*.jpg,gt/gt.txt}`; or what CVAT exports as MOT 1.1, at the
+    root or in a folder for each sequence: `gt/gt.txt` and `gt/labels.txt`, img1 with frames or none, no seqinfo.ini.
 
     Frame n is the n-th image by number. Of MOT16 and MOT17 only what their protocol evaluates is an object: an entry of
     flag 0, and what its number says is like a pedestrian without being one to detect, is a region to ignore; other
@@ -45,10 +46,12 @@ class MotChallenge(ListedVideos):
 
     Classes are the lines of `gt/labels.txt` where the sequences have it, as CVAT writes it, all the same one; else
     MOT16's names of the classes that occur in the split and are objects to detect (1 to 7). A file without classes, or
-    with class -1 (MOT15), is of pedestrians.
+    with class -1 (MOT15), is of pedestrians. Specification: https://arxiv.org/abs/1603.00831, section 3.3, and
+    https://docs.cvat.ai/docs/manual/advanced/formats/format-mot.
 
     Args:
-        directory: the root. split: the folder of the sequences, such as `train`.
+        directory: the root. split: the folder of the sequences, such as `train`, or ONLY_SPLIT where there is none.
+        media: where no seqinfo.ini and no img1 is, the video file or the folder that holds videos or frames.
         progress: around the sequences while they are indexed.
 
     Raises:
@@ -61,14 +64,16 @@ class MotChallenge(ListedVideos):
         directory: str | Path,
         split: str,
         progress: Progress = no_progress,
+        media: Path | None = None,
     ):
-        root = Path(directory) / split
-        folders = _sequences(root)
+        folders = _sequences(Path(directory), split)
         listed: list[ListedVideo] = []
         truths: list[MotGroundTruth] = []
+        taken: set[str] = set()
         for folder in progress(folders):
-            video = _read_sequence(folder)
-            truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video))
+            video, first = read_sequence(folder, media, len(folders) == 1)
+            video.name = video_name(video.name, taken)
+            truths.append(read_mot_ground_truth(folder / "gt" / "gt.txt", video, first))
             listed.append(video)
         class_of, ignored, classes = _classes(folders, truths)
         for truth, video in zip(truths, listed, strict=True):
@@ -77,100 +82,16 @@ class MotChallenge(ListedVideos):
         super().__init__(classes, listed)
 
 
-class MotEntry(NamedTuple):
-    """One line: frame from 0, track, the file's class number, x1, y1, x2, y2 in pixels, whether its flag says that it
-    counts, and where it stands in the file, from 1."""
-
-    frame: int
-    track: int
-    kind: int
-    corners: tuple[float, float, float, float]
-    counts: bool
-    line: int
-
-
-@dataclass(frozen=True)
-class MotGroundTruth:
-    """One file.
-
-    Attributes:
-        path: the file. entries: its lines, in its order.
-    """
-
-    path: Path
-    entries: list[MotEntry]
-
-
-def read_mot_ground_truth(path: Path, video: ListedVideo) -> MotGroundTruth:
-    """Reads one file; an absent class is 1.
-
-    Args:
-        path: comma-separated, a line an entry, frames from 1. video: the sequence.
-
-    Raises:
-        InputError: the file is missing, or a line has other columns, no numbers, a frame beyond the sequence, or
-            the frame and the id of another line with another box; the message has file and line.
-    """
-    text = read_text(path, f"{_EXPECTED}, in SEQUENCE/gt/gt.txt")
-    entries, first = [], {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or (entry := _entry(line, number, f"{path}:{number}", video)) is None:
-            continue
-        entries.append(entry)
-        # -1 stands for no identity; what does not count or has no area has none to lose.
-        x1, y1, x2, y2 = entry.corners
-        has_one = entry.track >= 0 and entry.counts and x1 < x2 and y1 < y2
-        same = first.setdefault((entry.frame, entry.track), entry) if has_one else entry
-        if entry[:-1] != same[:-1]:
-            raise InputError(
-                f"{path}:{number} has frame {entry.frame + 1} and id {entry.track} of line {same.line} and another "
-                "box or class. An id is one object: give one of the two another, or remove it."
-            )
-    return MotGroundTruth(path, entries)
-
-
-def _entry(line: str, number: int, where: str, video: ListedVideo) -> MotEntry | None:
-    """One line; None for one whose flag is 0 and that no rule could read."""
-    words = [word for word in line.split(",") if word.strip()]
-    try:
-        values = [float(word) for word in words]
-    except ValueError as error:
-        raise InputError(f"{where} is not understood: {error}. {_EXPECTED}.") from error
-    if not 7 <= len(values) <= 10:
-        raise InputError(f"{where} has {len(values)} columns. {_EXPECTED}.")
-    frame, track, left, top, width, height, flag = values[:7]
-    kind = values[7] if len(values) > 7 and values[7] != -1 else float(PEDESTRIAN)
-    try:
-        _check(where, video, frame, track, kind, (left, top, width, height))
-    except InputError:
-        # A line that does not count may be anything.
-        if flag == 0:
-            return None
-        raise
-    # A float does not hold every id of 16 digits and more.
-    track = int(words[1]) if words[1].strip().lstrip("+-").isdecimal() else int(track)
-    corners = left, top, left + width, top + height
-    return MotEntry(int(frame) - 1, track, int(kind), corners, flag != 0, number)
-
-
-def _check(where: str, video: ListedVideo, frame: float, track: float, kind: float, box: tuple[float, ...]) -> None:
-    for name, value in (("frame", frame), ("id", track), ("class", kind)):
-        if not value.is_integer():
-            raise InputError(f"{where}: the {name} must be a whole number. Received: {value:g}")
-    if not 1 <= frame <= video.length:
-        raise InputError(f"{where} is of frame {frame:g}. The sequence has frames 1 to {video.length}.")
-    if not all(map(math.isfinite, box)):
-        raise InputError(
-            f"{where} has the box {', '.join(f'{side:g}' for side in box)}. Expected numbers: left, top, width, height."
-        )
-
-
-def _sequences(root: Path) -> list[Path]:
+def _sequences(source: Path, split: str) -> list[Path]:
+    root = source / split
+    if split == ONLY_SPLIT and (found := _without_split(source)):
+        return found
     if not root.is_dir():
-        found = sorted({path.parts[-4] for path in root.parent.glob("*/*/gt/gt.txt")})
+        if _without_split(source):
+            check_split(split, [ONLY_SPLIT], source)
         raise InputError(
-            f"no folder {root}. Expected MOTChallenge with {root.name}/SEQUENCE/gt/gt.txt; splits found: "
-            f"{', '.join(found) or 'none'}."
+            f"no folder {root}. Expected MOTChallenge with {split}/SEQUENCE/gt/gt.txt; splits found: "
+            f"{', '.join(_splits(source)) or 'none'}."
         )
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not folders:
@@ -178,35 +99,11 @@ def _sequences(root: Path) -> list[Path]:
     return folders
 
 
-def _read_sequence(folder: Path) -> ListedVideo:
-    """A sequence as its seqinfo.ini describes it, without its entries."""
-    path = folder / "seqinfo.ini"
-    if not path.is_file():
-        raise InputError(f"no file {path}. {_SEQINFO}; CVAT writes none: add one by hand.")
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"))
-        keys = parser["Sequence"]
-        values = [float(keys[key]) for key in ("frameRate", "seqLength", "imWidth", "imHeight")]
-    except KeyError as error:
-        raise InputError(f"{path} lacks {error}. {_SEQINFO}.") from error
-    except (configparser.Error, ValueError) as error:
-        raise InputError(f"{path} is not understood: {' '.join(str(error).split())}. {_SEQINFO}.") from error
-    if not all(0 < value < 1e6 for value in values) or any(value != int(value) for value in values[1:]):
-        raise InputError(f"{path}: rate, length, width and height must be above 0. Received: {values}")
-    if max(values[2:]) > LARGEST_SIDE:
-        raise InputError(f"{path}: a frame's sides are at most {LARGEST_SIDE} px. Received: {values[2:]}")
-    rate, (length, width, height) = values[0], (int(value) for value in values[1:])
-    images = folder / keys.get("imDir", "img1")
-    if not images.is_dir():
-        raise InputError(f"no folder {images}, which {path} names for the frames.")
-    frames = pictures_in(images)
-    if len(frames) != length:
-        raise InputError(
-            f"{images} holds {len(frames)} images; {path} says seqLength={length}. Each frame needs one image: extract "
-            "them again, or correct the length."
-        )
-    return ListedVideo(folder.name, width, height, length, rate, frames)
+def _without_split(source: Path) -> list[Path]:
+    """The sequences of a source that has no folders of splits."""
+    if (source / "gt" / "gt.txt").is_file():
+        return [source]
+    return sorted(path.parent.parent for path in source.glob("*/gt/gt.txt"))
 
 
 def _classes(
@@ -221,25 +118,13 @@ def _classes(
         class_of = {number: index for index, number in enumerate(numbers)}
         like = dict.fromkeys(_LIKE_PEDESTRIANS, class_of[PEDESTRIAN]) if PEDESTRIAN in class_of else {}
         return class_of, like | class_of, tuple(_MOT_CLASSES[number] for number in numbers)
-    lists = [_read_names(file) for file in files]
+    lists = [read_class_names(file) for file in files]
     for file, names in zip(files, lists, strict=True):
         if names != lists[0]:
             raise InputError(f"{file} has other classes than {files[0]}. All sequences need the same, in one order.")
     _refuse_unknown(truths, set(range(1, len(lists[0]) + 1)), f"a line number (1 to {len(lists[0])}) of")
     class_of = {number: number - 1 for number in range(1, len(lists[0]) + 1)}
     return class_of, class_of, lists[0]
-
-
-def _read_names(file: Path) -> tuple[str, ...]:
-    if not file.is_file():
-        raise InputError(f"no file {file}. Other sequences have one: each needs it, with one class name a line.")
-    try:
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no text file. Expected one class name a line.") from error
-    if not names or len(set(names)) != len(names):
-        raise InputError(f"{file} must list distinct class names, one a line. Received: {', '.join(names) or 'none'}")
-    return names
 
 
 def _refuse_unknown(truths: list[MotGroundTruth], known: set[int], expected: str) -> None:
@@ -260,7 +145,8 @@ def _add_entries(
         if kind is None:
             video.left_out.setdefault(entry.frame, []).append("left out: not among what MOT16 evaluates")
         else:
-            annotation = Annotation(entry.corners, kind, entry.track, not is_object)
+            track = entry.track if entry.track >= 0 else None
+            annotation = Annotation(entry.corners, kind, track, not is_object)
             video.entries.setdefault(entry.frame, []).append(annotation)
 
 
@@ -276,12 +162,13 @@ def _mark_unlabelled(videos: list[ListedVideo], truths: list[MotGroundTruth]) ->
 
 
 def _splits(source: Path) -> list[str]:
-    return sorted({path.parts[-4] for path in source.glob("*/*/gt/gt.txt")})
+    named = sorted({path.parts[-4] for path in source.glob("*/*/gt/gt.txt")})
+    return named or [ONLY_SPLIT] * bool(_without_split(source))
 
 
 FORM = Form(
     "mot",
-    "MOTChallenge: SPLIT/SEQUENCE/ with seqinfo.ini, img1/ and gt/gt.txt",
+    "MOTChallenge: SPLIT/SEQUENCE/ with seqinfo.ini, img1/ and gt/gt.txt; or CVAT's MOT 1.1: gt/gt.txt, gt/labels.txt",
     _splits,
-    lambda source, split, frames, progress: MotChallenge(source, split, progress),
+    lambda source, split, media, progress: MotChallenge(source, split, progress, media),
 )
