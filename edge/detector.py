@@ -35,6 +35,8 @@ class Detector:
         delegate, accelerator, allow_cpu: what computes, see `edge.runtimes.runtime.open_runtime`.
         hold: whether an anchor whose object suddenly seems gone holds what it saw while its scores fall, see
             `edge.hold`; for any network, with a memory or without.
+        average: whether an object's class scores are the means along its track, see `edge.track_averager`: its label
+            settles; for any network, too.
 
     Attributes:
         metadata: the model's `edge.metadata.Metadata`. labels: its class names; `Detection.class_id` indexes them.
@@ -67,10 +69,11 @@ class Detector:
         accelerator: str = "auto",
         allow_cpu: bool = False,
         hold: bool = False,
+        average: bool = False,
     ):
         flatbuffer, metadata = read_model(model_path(model))
         runtime = open_runtime(flatbuffer, metadata, threads, delegate, accelerator, allow_cpu)
-        self._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold)
+        self._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold, average)
 
     @classmethod
     def from_runtime(
@@ -81,6 +84,7 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         hold: bool = False,
+        average: bool = False,
     ) -> Detector:
         """A detector on any `edge.StepRuntime`, as Keras models are evaluated; closed with the detector.
 
@@ -91,16 +95,16 @@ class Detector:
             InputError: an argument out of range.
         """
         detector = cls.__new__(cls)
-        detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold)
+        detector._set_up(Engine(runtime, metadata, score_threshold, iou_threshold, max_detections), hold, average)
         return detector
 
-    def _set_up(self, engine: Engine, hold: bool) -> None:
-        self._engine, self._hold = engine, hold
+    def _set_up(self, engine: Engine, hold: bool, average: bool) -> None:
+        self._engine, self._behind = engine, {"hold": hold, "average": average}
         self.runtime, self.metadata, self.labels = engine.runtime, engine.metadata, engine.metadata.labels
         self._streams: dict[Hashable, Stream] = {}
         self._opening = threading.Lock()
         # A caller of the detector itself decides about scenes: evaluation carries the state through every clip.
-        self._own = Stream(engine, scene_cut=False, hold=hold)
+        self._own = Stream(engine, scene_cut=False, **self._behind)
 
     def open(self, stream_id: Hashable, scene_cut: bool = True) -> Stream:
         """A stream with a state of its own on this detector's interpreter; close it, or use it as a context manager.
@@ -125,7 +129,7 @@ class Detector:
                     f"{len(self._streams)} streams are open, the most this detector serves, so {stream_id!r} cannot be "
                     "opened. Close one, wait until one is idle, or raise `Detector.max_streams`."
                 )
-            self._streams[stream_id] = stream = Stream(self._engine, stream_id, scene_cut, self._hold)
+            self._streams[stream_id] = stream = Stream(self._engine, stream_id, scene_cut, **self._behind)
             return stream
 
     @property
@@ -190,7 +194,7 @@ class Detector:
         yield from self._stream(source, None, scene_cut)
 
     def _stream(self, source: VideoSource, stream_id: str | None, scene_cut: bool) -> Iterator[FrameResult]:
-        stream = Stream(self._engine, stream_id, scene_cut, self._hold)
+        stream = Stream(self._engine, stream_id, scene_cut, **self._behind)
         items = iter(source.items())
         event: str | None = None
         while True:

@@ -11,6 +11,7 @@ from edge.metadata import Metadata
 from edge.postprocess import Postprocessor
 from edge.preprocess import PreparedFrame, Preprocessor, dequantize
 from edge.runtimes.runtime import StepRuntime
+from edge.track_averager import TrackAverager
 
 
 class Engine:
@@ -48,6 +49,11 @@ class Engine:
     def fresh_state(self) -> dict[str, np.ndarray]:
         """The states of a stream's first frame by input name, raw as the file holds them."""
         return {state.input: np.full(state.shape, state.reset, state.dtype) for state in self.metadata.states}
+
+    def averager(self) -> TrackAverager:
+        """What averages classes along tracks in one stream, with the limits of `detections`."""
+        limits = self.detections.score_threshold, self.detections.iou_threshold, self.detections.max_detections
+        return TrackAverager(self.metadata, *limits)
 
     def invoke(
         self, prepared: PreparedFrame, state: dict[str, np.ndarray]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from edge.metadata import Metadata
 from edge.results import Box, Detection
 
 # More candidates than this per frame, and suppression costs more than the network.
-_MAX_CANDIDATES = 400
+MAX_CANDIDATES = 400
 
 
 class Postprocessor:
@@ -23,6 +24,9 @@ class Postprocessor:
         score_threshold: lowest score of a detection, 0 to 1; None takes the model's own, as below.
         iou_threshold: overlap from which a weaker box of the same class is dropped, 0 to 1.
         max_detections: per frame, at least 1.
+
+    Attributes:
+        score_threshold, iou_threshold, max_detections: those in use.
 
     Raises:
         InputError: an argument out of range.
@@ -36,11 +40,11 @@ class Postprocessor:
         max_detections: int | None = None,
     ):
         self._metadata = metadata
-        self._score_threshold = _fraction("score_threshold", score_threshold, metadata.score_threshold)
-        self._iou_threshold = _fraction("iou_threshold", iou_threshold, metadata.iou_threshold)
-        self._limit = metadata.max_detections if max_detections is None else max_detections
-        if self._limit < 1:
-            raise InputError(f"max_detections must be at least 1. Received: {self._limit}")
+        self.score_threshold = _fraction("score_threshold", score_threshold, metadata.score_threshold)
+        self.iou_threshold = _fraction("iou_threshold", iou_threshold, metadata.iou_threshold)
+        self.max_detections = metadata.max_detections if max_detections is None else max_detections
+        if self.max_detections < 1:
+            raise InputError(f"max_detections must be at least 1. Received: {self.max_detections}")
         self._anchors = anchor_boxes(metadata.anchors)
 
     def __call__(self, codes: np.ndarray, logits: np.ndarray, height: int, width: int) -> tuple[Detection, ...]:
@@ -54,16 +58,23 @@ class Postprocessor:
             logits,
             self._anchors,
             self._metadata.variances,
-            self._score_threshold,
-            self._iou_threshold,
-            self._limit,
+            self.score_threshold,
+            self.iou_threshold,
+            self.max_detections,
             self._metadata.box_voting,
         )
-        pixels = boxes * np.array([width, height, width, height], np.float32)
-        return tuple(
-            Detection(self._metadata.labels[class_id], class_id, score, Box(*box))
-            for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
-        )
+        return in_pixels(boxes, scores, classes, self._metadata.labels, height, width)
+
+
+def in_pixels(
+    boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, labels: Sequence[str], height: int, width: int
+) -> tuple[Detection, ...]:
+    """Detections of a frame of `height` x `width` pixels, from arrays as of `select_detections`."""
+    pixels = boxes * np.array([width, height, width, height], np.float32)
+    return tuple(
+        Detection(labels[class_id], class_id, score, Box(*box))
+        for class_id, score, box in zip(classes.tolist(), scores.tolist(), pixels.tolist(), strict=True)
+    )
 
 
 def select_detections(
@@ -96,8 +107,8 @@ def select_detections(
         probabilities = softmax(logits[possible])[:, 1:]
     anchor, classes = np.nonzero(probabilities > lowest)
     rows, scores = possible[anchor], probabilities[anchor, classes]
-    if len(rows) > _MAX_CANDIDATES:
-        best = np.argpartition(-scores, _MAX_CANDIDATES)[:_MAX_CANDIDATES]
+    if len(rows) > MAX_CANDIDATES:
+        best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
         best.sort()
         rows, classes, scores = rows[best], classes[best], scores[best]
     with np.errstate(invalid="ignore"):

@@ -12,8 +12,9 @@ import numpy as np
 from edge.engine import Engine
 from edge.errors import InputError
 from edge.hold import Held, hold
+from edge.postprocess import in_pixels
 from edge.preprocess import PreparedFrame
-from edge.results import FrameResult
+from edge.results import Detection, FrameResult
 from edge.scene_cut import SceneCut
 
 # After a longer gap in the source the remembered scene is no longer the one in view.
@@ -38,13 +39,21 @@ class Stream:
 
     Args:
         engine: the shared interpreter. stream_id: reported in results. scene_cut: whether cuts are detected.
-        hold: whether anchors hold what they saw, see `edge.hold`; what is held is reset with the state.
+        hold: whether anchors hold what they saw, see `edge.hold`. average: whether an object's class is averaged along
+            its track, see `edge.track_averager`. What is held and the tracks are reset with the state.
 
     Attributes:
         id: the stream's id. closed: whether it can be used no more.
     """
 
-    def __init__(self, engine: Engine, stream_id: Hashable = None, scene_cut: bool = True, hold: bool = False):
+    def __init__(
+        self,
+        engine: Engine,
+        stream_id: Hashable = None,
+        scene_cut: bool = True,
+        hold: bool = False,
+        average: bool = False,
+    ):
         self.id, self.closed = stream_id, False
         self._engine = engine
         # Guards `closed`, the state and what an idle stream is known by; never held while the network runs. Reentrant,
@@ -53,6 +62,7 @@ class Stream:
         self._scene_cut = SceneCut() if scene_cut else None
         self._state: dict[str, np.ndarray] = {}
         self._holds = hold
+        self._averager = engine.averager() if average else None
         self._held: Held | None = None
         self._begin("start")
 
@@ -141,13 +151,13 @@ class Stream:
         with self._leased():
             reason = self._why_reset(frame_id, time, size, prepared.thumbnail, reset)
             if reason is not None:
-                self._keep(self._engine.fresh_state())
+                self._forget()
             self._move_on(frame_id, time, size)
             timings = dict(prepared.timings)
             start = perf_counter()
             codes, logits = self._invoke(prepared)
             invoked = perf_counter()
-        detections = self._engine.detections(codes, logits, *size)
+            detections = self._detections(codes, logits, *size)
         timings["invoke"] = (invoked - start) * 1e3
         timings["postprocess"] = (perf_counter() - invoked) * 1e3
         timings["total"] = sum(timings.values())
@@ -155,7 +165,7 @@ class Stream:
 
     def _begin(self, reason: str) -> None:
         self._check_open()
-        self._keep(self._engine.fresh_state())
+        self._forget()
         self._pending: str | None = reason
         self._last_id = -1
         self._last_time: float | None = None
@@ -188,6 +198,16 @@ class Stream:
     def _move_on(self, frame_id: int, time: float | None, size: tuple[int, ...]) -> None:
         self._pending = None
         self._last_id, self._last_time, self._last_size = frame_id, time, size
+
+    def _forget(self) -> None:
+        self._keep(self._engine.fresh_state())
+        if self._averager is not None:
+            self._averager.reset()
+
+    def _detections(self, codes: np.ndarray, logits: np.ndarray, height: int, width: int) -> tuple[Detection, ...]:
+        if self._averager is None:
+            return self._engine.detections(codes, logits, height, width)
+        return in_pixels(*self._averager(codes, logits), self._engine.metadata.labels, height, width)
 
     def _invoke(self, prepared: PreparedFrame) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:

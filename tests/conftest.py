@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -11,6 +12,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 
+from keras_sge.cli.quiet_keras import keep_freed_memory
+
+keep_freed_memory()
+
 # Nearly all of the time is spent in these: they come first, so that no worker is left with one at the end.
 LONGEST = {
     f"test_{name}.py"
@@ -20,6 +25,14 @@ LONGEST = {
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_runtest_setup(item):
+    """Graphs of tests run a few times at most: to optimize one takes longer than it ever saves."""
+    if "tensorflow.python" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import pytest
 from edge.errors import InputError
 from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import NO_AREA
-from keras_sge.data.formats.coco_frames import picture_name
 
 SKY = SyntheticSky(videos=2, frames=6, size=64, seed=5)
 
@@ -124,7 +123,7 @@ def test_roboflow_s_export(tmp_path):
         open_videos(tmp_path, "val")
     dataset = open_videos(tmp_path, "valid")
     # Photographs have numbers, too.
-    assert lengths(dataset)[:2] == [("clip", 6), ("IMG_0_JPG.rf.77ff", 1)] and len(dataset) == 7
+    assert lengths(dataset)[:2] == [("clip_mp4", 6), ("IMG_0", 1)] and len(dataset) == 7
     assert_same(dataset)
     assert dataset.classes == SKY.classes and any("'sky' is left out" in note for note in dataset.notes)
     assert any("1 videos of 6 frames, by folder and name and 6 single pictures" in note for note in dataset.notes)
@@ -195,18 +194,3 @@ def test_pictures_that_cannot_be_frames_are_refused_where_they_are_said_to_be(pa
     (tmp_path / "all.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=words):
         open_videos(tmp_path / "all.json", "all", form="coco-frames")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("frame_000012.PNG", ("", "frame_", "", 12, False)),
-        ("a\\b/7.jpg", ("a/b", "", "", 7, False)),
-        ("cam2/2024-01-05_0009_left.png", ("cam2", "2024-01-05_", "_left", 9, False)),
-        ("clip_mp4-0012_jpg.rf.a0B1.jpg", ("", "clip_mp4-", "", 12, True)),
-        ("kite.png", None),
-        ("..png", None),
-    ],
-)
-def test_names_of_pictures(name, expected):
-    assert picture_name(name) == expected

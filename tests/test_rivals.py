@@ -9,9 +9,10 @@ from evaluated import iou
 from edge.boxes import AnchorMap, anchor_boxes, decode_boxes
 from edge.metadata import Metadata
 from edge.postprocess import select_detections
+from edge.track_averager import TrackAverager
 from keras_sge.data import FrameLabels, Video, VideoDataset
 from keras_sge.evaluation import Protocol, evaluate, record_detections
-from keras_sge.evaluation.rivals import ClipAverager, TrackAverager
+from keras_sge.evaluation.rivals import ClipAverager
 
 THRESHOLD = 0.05
 

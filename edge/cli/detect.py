@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold", action="store_true", help="hold an object that suddenly seems gone, its score falling frame by frame"
     )
     parser.add_argument(
+        "--average", action="store_true", help="average an object's class along its track, so that its label settles"
+    )
+    parser.add_argument(
         "--reconnect",
         type=int,
         default=LiveLimits.attempts,
@@ -101,7 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     # Cameras and URLs may have no end, so they are read at once.
     live = any(isinstance(entry, int | str) for entry in entries.values())
     with native_log(active=not arguments.delegate):
-        detector = Detector(model, score_threshold=arguments.score, hold=arguments.hold, **model_settings(arguments))
+        behind = {"hold": arguments.hold, "average": arguments.average}
+        detector = Detector(model, score_threshold=arguments.score, **behind, **model_settings(arguments))
     # Its own threads would take the network's core.
     cv2.setNumThreads(1)
     with contextlib.ExitStack() as stack:

@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data.dataset import VideoDataset
-from keras_sge.data.formats import coco_vid, cvat_video, imagenet_vid, mot_challenge
+from keras_sge.data.formats import coco_vid, cvat_video, imagenet_vid, mot_challenge, yolo
 from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.form import Form
 from keras_sge.data.splits import apart_from, fold_split
@@ -31,6 +31,7 @@ FORMS = (
     cvat_video.FORM,
     imagenet_vid.FORM,
     mot_challenge.FORM,
+    yolo.FORM,
 )
 
 
