@@ -8,7 +8,7 @@ from edge.errors import InputError
 from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import CLIPPED, NO_AREA
 
-SKY = SyntheticSky(videos=2, frames=6, size=64, seed=5)
+SKY = SyntheticSky(videos=2, frames=6, size=64, seed=6)
 LABELS = "".join(f"<label><name>{name}</name><type>any</type></label>" for name in SKY.classes)
 
 

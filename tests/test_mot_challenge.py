@@ -49,7 +49,7 @@ def test_frames_are_the_right_ones(tmp_path, sequence):
 
 def cvat_export(root, first=1, images=True, labels="bird\ndrone"):
     """CVAT's MOT 1.1 of a synthetic video: nine columns, no seqinfo.ini; the video it was made of is returned."""
-    sky = SyntheticSky(videos=1, frames=6, size=64, seed=5)
+    sky = SyntheticSky(videos=1, frames=6, size=64, seed=6)
     for folder in ("gt", "img1"):
         (root / folder).mkdir(parents=True)
     lines = []

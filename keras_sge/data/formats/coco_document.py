@@ -45,12 +45,12 @@ class CocoVideo:
 
 
 def read_coco_document(
-    path: Path, root: str = "video", as_frames: bool | None = None
+    path: Path, root: str = "video", split: str = "", as_frames: bool | None = None
 ) -> tuple[tuple[str, ...], list[CocoVideo], tuple[str, ...]]:
     """Reads one annotation file.
 
     Args:
-        path: of the file. root, as_frames: for one without videos, see `pictures_as_videos`.
+        path: of the file. root, split, as_frames: for one without videos, see `pictures_as_videos`.
 
     Returns:
         Class names in the order of their ids; the videos that have images; sentences for people.
@@ -63,7 +63,7 @@ def read_coco_document(
     try:
         listed, read_as = "videos" in document, []
         if not listed:
-            document, read_as = pictures_as_videos(document, path, root, as_frames)
+            document, read_as = pictures_as_videos(document, path, root, split, as_frames)
         names, class_of, notes = _categories(document, path)
         videos = _videos(document["videos"], path)
         frames = _add_images(document["images"], videos, path)

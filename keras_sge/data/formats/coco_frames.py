@@ -15,7 +15,7 @@ _Image = tuple[int | None, dict[str, Any]]
 
 
 def pictures_as_videos(
-    document: dict[str, Any], path: Path, root: str, as_frames: bool | None = None
+    document: dict[str, Any], path: Path, root: str, split: str = "", as_frames: bool | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """A COCO document with videos in place of one without, and sentences for people.
 
@@ -25,7 +25,8 @@ def pictures_as_videos(
 
     Args:
         document: with images, annotations and categories. path: of the file, for messages. root: the name of the data
-            set, for a video whose pictures have none. as_frames: True or False says what all of them are.
+            set, for a video whose pictures have none. split: a folder for the names of all videos, where several splits
+            are of one data set and may hold frames of one video. as_frames: True or False says what all of them are.
 
     Raises:
         InputError: images name videos that are not listed; or, with `as_frames`, names that number no frames.
@@ -51,13 +52,13 @@ def pictures_as_videos(
             problem = "" if shown or look_like_frames(own, [number or 0 for number, _ in group]) else "nothing says so"
         if problem or as_frames is False:
             singles += len(group)
-            videos += [
-                {"id": image["id"], "name": video_name(picture_title(image["file_name"]), taken)} for _, image in group
-            ]
+            for _, image in group:
+                name = video_name(f"{split}/{picture_title(image['file_name'])}", taken)
+                videos.append({"id": image["id"], "name": name})
             frames += [{**image, "video_id": image["id"], "frame_id": 0} for _, image in group]
         else:
             first = group[0][1]["id"]
-            videos.append({"id": first, "name": video_name(video_title(own) or root, taken)})
+            videos.append({"id": first, "name": video_name(f"{split}/{video_title(own) or root}", taken)})
             frames += [{**image, "video_id": first, "frame_id": number} for number, image in group]
     found = len(videos) - singles
     notes = [_note(path, found, len(images) - singles, singles)] if as_frames is None and len(images) > 1 else []

@@ -55,8 +55,8 @@ class CocoVid(ListedVideos):
         self, directory: str | Path, split: str, media: Path | None = None, as_frames: bool | None = None
     ):
         source = Path(directory)
-        path = source if source.suffix == ".json" else _files(source).get(split)
-        path = path or source / "annotations" / f"{split}.json"
+        files = {split: source} if source.suffix == ".json" else _files(source)
+        path = files.get(split, source / "annotations" / f"{split}.json")
         if not path.is_file():
             raise InputError(
                 f"no annotation file {path}. Expected a COCO-VID directory with annotations/{split}.json; "
@@ -68,7 +68,9 @@ class CocoVid(ListedVideos):
         usual = [root / "images" / subset, root / "images", root / subset, root]
         self._folders = [folder for folder in (media, *usual) if folder and folder.is_dir()]
         self._of_folder: dict[Path, list[Path]] = {}
-        classes, videos, notes = read_coco_document(path, root.resolve().name, as_frames)
+        classes, videos, notes = read_coco_document(
+            path, root.resolve().name, split if len(files) > 1 else "", as_frames
+        )
         first = min(frame for found in videos for frame in found.pictures)
         # Files whose number of frames the annotations say and that were not opened yet.
         self._uncounted: set[Path] = set()

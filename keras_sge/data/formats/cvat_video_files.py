@@ -21,7 +21,7 @@ EXPECTED = "Expected CVAT's export `CVAT for video 1.1`"
 # Types of labels that can be those of boxes.
 _BOX_TYPES = ("", "any", "rectangle", "bbox")
 _SHAPES = ("polygon", "polyline", "points", "mask", "ellipse", "cuboid", "skeleton")
-_MOST_FRAMES = 10**7
+_MOST_FRAMES = 10**6
 
 
 class CvatBox(NamedTuple):
@@ -125,7 +125,7 @@ def _task(entry: Element, meta: Element, tracks: Sequence[Element], path: Path) 
     else:
         boxes = (box.get("frame") for track in tracks for box in track.iterfind("box"))
         stop = max([start, *(_whole(frame or "", f"{path}: the frame of a box") for frame in boxes)])
-    if (stop - start) // step >= _MOST_FRAMES:
+    if stop >= _MOST_FRAMES:
         raise InputError(f"{where} has frames {start} to {stop}, more than any video.")
     size = (text(f"original_size/{side}") for side in ("width", "height"))
     width, height = (_whole(side or "0", f"{where}: original_size", 0, LARGEST_SIDE) for side in size)
