@@ -193,7 +193,7 @@ def _subsets(path: Path) -> list[str]:
                     subsets.append((entry.findtext("subset") or "").strip())
                 if entry.tag == "meta":
                     break
-    except (OSError, ValueError, ElementTree.ParseError):
+    except (OSError, ValueError, LookupError, ElementTree.ParseError):
         return [""]
     return subsets or [""]
 
