@@ -97,7 +97,7 @@ def read_xml(path: Path, expected: str) -> ElementTree.Element:
     """The root of an XML file; arguments and errors as of `read_text`."""
     try:
         return ElementTree.fromstring(read_text(path, expected))
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise InputError(f"{path} is not readable XML: {error}. {expected}.") from error
 
 
