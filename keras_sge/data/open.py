@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data.dataset import VideoDataset
-from keras_sge.data.formats import coco_vid, imagenet_vid, label_studio, mot_challenge, yolo
+from keras_sge.data.formats import coco_vid, imagenet_vid, label_studio, mot_challenge, pascal_voc, yolo
 from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.form import Form
 from keras_sge.data.splits import apart_from, fold_split
@@ -24,7 +24,7 @@ _SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
 
 
 # In this order a source is looked at.
-FORMS = (label_studio.FORM, coco_vid.FORM, imagenet_vid.FORM, mot_challenge.FORM, yolo.FORM)
+FORMS = (label_studio.FORM, coco_vid.FORM, imagenet_vid.FORM, mot_challenge.FORM, yolo.FORM, pascal_voc.FORM)
 
 
 def open_videos(
