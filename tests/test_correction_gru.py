@@ -14,7 +14,7 @@ from keras_sge.config import Config, MemoryConfig, ReductionConfig, TrainingConf
 from keras_sge.config.config import network_from_dict
 from keras_sge.data import SyntheticSky
 from keras_sge.evaluation.detector import KerasRuntime
-from keras_sge.layers import RNN2D, CorrectionGRUCell
+from keras_sge.layers import RNN2D, CorrectionGRU2D, CorrectionGRUCell
 from keras_sge.models import SGENet, step_model_from
 from keras_sge.models.memory import correction_weights
 from keras_sge.models.step_model import network_metadata, state_tensors
@@ -113,9 +113,79 @@ def test_parameters_are_the_ones_counted_by_hand():
     assert summarize(config).temporal_biases == 2 * (3 * 256 + 256)
 
 
+def corrected(frames=3, **options):
+    """A layer with weights of which none is at its start, and a clip for it."""
+    layer, sequence = CorrectionGRU2D(FILTERS, **options), clip(frames)
+    layer.build(sequence.shape)
+    randomize(layer)
+    # Of a negative sum the ReLU behind it would learn nothing.
+    filled = layer.memory.cell.parts["filled"].kernel
+    filled.assign(abs(filled))
+    return layer, sequence
+
+
+def test_the_layer_adds_what_it_remembers_beyond_what_it_sees():
+    layer, sequence = corrected(return_state=True)
+    squeeze, bias = (array(weight) for weight in layer.squeeze.weights)
+    state, expected = np.zeros((2, ROWS, COLUMNS, FILTERS), np.float32), []
+    for frame in np.moveaxis(sequence, 1, 0):
+        seen = frame @ squeeze + bias
+        state = array(layer.memory.cell(seen, [state])[0])
+        expected.append(frame + (state - seen) @ array(layer.restore.kernel))
+    answer, last = layer(sequence)
+    assert np.abs(array(answer) - sequence).max() > 0.1
+    np.testing.assert_allclose(array(answer), np.stack(expected, axis=1), atol=1e-5)
+    np.testing.assert_allclose(array(last), state, atol=1e-5)
+    # In two parts with the state handed on it is the same clip.
+    first, between = layer(sequence[:, :2])
+    second, _ = layer(sequence[:, 2:], initial_state=[between])
+    np.testing.assert_allclose(np.concatenate([array(first), array(second)], axis=1), array(answer), atol=1e-5)
+
+
+def test_the_layer_starts_as_nothing_and_after_adapt_repeats_a_frame_that_is_as_the_one_before():
+    sequence = np.repeat(clip(1), 3, axis=1)
+    layer = CorrectionGRU2D(FILTERS)
+    np.testing.assert_array_equal(array(layer(clip(3))), clip(3))
+    share = layer.adapt(clip(4))
+    assert 0.5 < share <= 1
+    np.testing.assert_allclose(array(layer(sequence)), sequence, atol=1e-5)
+    assert np.abs(array(layer(clip(3)))[:, 1:] - clip(3)[:, 1:]).max() > 0.1
+    flat = np.random.default_rng(1).normal(size=(500, FILTERS)) @ np.random.default_rng(2).normal(size=(FILTERS, 7))
+    layer = CorrectionGRU2D(FILTERS)
+    layer.build((None, 3, ROWS, COLUMNS, 7))
+    assert layer.adapt(flat) == pytest.approx(1)
+    centered = flat - flat.mean(axis=0)
+    np.testing.assert_allclose(array(layer.restore(layer.squeeze(flat))), centered, atol=1e-4)
+
+
+def test_the_layer_is_saved_and_trained(tmp_path):
+    layer, sequence = corrected()
+    inputs = keras.Input(sequence.shape[1:])
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output_shape == (None, *sequence.shape[1:]) and len(layer.trainable_weights) == 18 + 3
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict_on_batch(sequence), model.predict_on_batch(sequence), atol=1e-6)
+    before = [array(weight) for weight in model.weights]
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.train_on_batch(sequence, 0 * sequence)
+    assert all(np.abs(array(weight) - value).max() > 0 for weight, value in zip(model.weights, before, strict=True))
+
+
+def test_a_stateful_layer_goes_on_until_it_is_reset():
+    layer, sequence = corrected(stateful=True)
+    whole = array(corrected()[0](sequence))
+    np.testing.assert_allclose(array(layer(sequence[:, :1])), whole[:, :1], atol=1e-5)
+    np.testing.assert_allclose(array(layer(sequence[:, 1:2])), whole[:, 1:2], atol=1e-5)
+    layer.reset_state()
+    np.testing.assert_allclose(array(layer(sequence[:, :1])), whole[:, :1], atol=1e-5)
+
+
 def test_bad_shapes_are_named():
     with pytest.raises(ValueError, match=r"as many input channels as it has filters, 3\. Received"):
         CorrectionGRUCell(3).build((None, ROWS, COLUMNS, 4))
+    with pytest.raises(ValueError, match=r"\(batch, time, rows, columns, channels\)\. Received"):
+        CorrectionGRU2D(3).build((None, ROWS, COLUMNS, 4))
 
 
 @pytest.mark.parametrize("places", [PLACES, "conv13", "feature_map1"])

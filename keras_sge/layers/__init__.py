@@ -2,7 +2,7 @@
 
 from keras_sge.layers.bottleneck_lstm import BottleneckLSTMCell
 from keras_sge.layers.conv_gru import ConvGRUCell
-from keras_sge.layers.correction_gru import CorrectionGRUCell
+from keras_sge.layers.correction_gru import CorrectionGRU2D, CorrectionGRUCell
 from keras_sge.layers.entropy import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.gru import SeparableGRUCell
 from keras_sge.layers.lstm import SeparableLSTMCell
@@ -13,6 +13,7 @@ __all__ = [
     "RNN2D",
     "BottleneckLSTMCell",
     "ConvGRUCell",
+    "CorrectionGRU2D",
     "CorrectionGRUCell",
     "FeatureEnhancement",
     "FoldTime",

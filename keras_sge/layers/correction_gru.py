@@ -2,8 +2,7 @@
 
 Its memory of a map f is a correction of it: s = S f squeezes the map linearly, the cell remembers what s should be, h,
 and f + E (h - s) goes on. Where a frame shows what is remembered nothing changes, whatever was learned; where it shows
-nothing, what is remembered stands in. S and E start as the principal components of clean features
-(`keras_sge.training.start`). Not in the paper.
+nothing, what is remembered stands in. S and E start as the principal components of clean features. Not in the paper.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_sge.layers.cells import MapCell, separable_makers
+from keras_sge.layers.rnn2d import RNN2D
 
 # sigmoid(-1) = 0.27: at first a quarter of the memory is kept.
 KEEP_BIAS = -1.0
@@ -129,3 +130,111 @@ class CorrectionGRUCell(MapCell):
     def _sees_input(self, role):
         # The squeezed map and the state have one shape.
         return False
+
+
+@keras.saving.register_keras_serializable("keras_sge")
+class CorrectionGRU2D(keras.layers.Layer):
+    """A clip of feature maps f, corrected by what is remembered of them: f + E (h - S f).
+
+    S and E are linear 1x1 convolutions between the map's channels and `filters`, h is the state of a
+    `CorrectionGRUCell`. E starts at zero, so that at first nothing is corrected; after `adapt` the layer starts from
+    the principal components of a network's clean features, and then holds what suddenly changes.
+
+    Args:
+        filters: channels of the squeezed map and of the state. kernel_size: of the cell's depthwise kernels.
+        return_state: whether to return the last state as well.
+        stateful: whether the state goes on into the next batch until `reset_state()`; needs a fixed batch size.
+
+    Call arguments:
+        clip: (batch, time, rows, columns, channels). initial_state: a state, or a list of one; zeros when left out.
+        mask: bool (batch, time); a step where it is False keeps the state.
+
+    Returns:
+        A clip of the same shape; with `return_state` also the last state, (batch, rows, columns, filters).
+
+    Example:
+
+    >>> clip = keras.Input((10, 20, 20, 512))
+    >>> CorrectionGRU2D(128)(clip).shape
+    (None, 10, 20, 20, 512)
+    """
+
+    def __init__(self, filters, kernel_size=3, return_state=False, stateful=False, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.filters, self.kernel_size = filters, kernel_size
+        self.return_state, self.stateful = return_state, stateful
+
+    def build(self, clip_shape, initial_state_shape=None):
+        if len(clip_shape) != 5:
+            raise ValueError(
+                f"{type(self).__name__} expects inputs of shape (batch, time, rows, columns, channels). Received: "
+                f"input_shape={clip_shape}"
+            )
+        # A dense layer on the last axis is a 1x1 convolution of maps.
+        self.squeeze = keras.layers.Dense(self.filters, dtype=self.dtype_policy, name="squeeze")
+        self.restore = keras.layers.Dense(
+            clip_shape[-1], use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy, name="restore"
+        )
+        cell = CorrectionGRUCell(self.filters, kernel_size=self.kernel_size, dtype=self.dtype_policy, name="memory")
+        options = {"return_sequences": True, "return_state": True, "stateful": self.stateful}
+        self.memory = RNN2D(cell, dtype=self.dtype_policy, **options)
+        squeezed = (*clip_shape[:-1], self.filters)
+        for layer, shape in ((self.squeeze, clip_shape), (self.memory, squeezed), (self.restore, squeezed)):
+            layer.build(shape)
+
+    def call(self, clip, initial_state=None, mask=None, training=False):
+        seen = self.squeeze(clip)
+        remembered, state = self.memory(seen, initial_state=initial_state, mask=mask, training=training)
+        corrected = clip + self.restore(remembered - seen)
+        return (corrected, state) if self.return_state else corrected
+
+    def adapt(self, features):
+        """Starts S and E from the principal components of features.
+
+        Args:
+            features: numpy array (..., channels) of clean frames, such as the clips that the layer will see.
+
+        Returns:
+            The share of the features' variance that `filters` components keep, 0 .. 1.
+        """
+        rows = np.asarray(features, np.float64).reshape(-1, np.shape(features)[-1])
+        weights = principal_components(rows.mean(axis=0), np.cov(rows, rowvar=False), self.filters)
+        self.squeeze.set_weights(weights[:2])
+        self.restore.set_weights(weights[2:3])
+        return weights[3]
+
+    def reset_state(self):
+        """Forgets everything; of a stateful layer."""
+        self.memory.reset_state()
+
+    def compute_output_shape(self, clip_shape, initial_state_shape=None):
+        if self.return_state:
+            return clip_shape, (clip_shape[0], *clip_shape[2:4], self.filters)
+        return clip_shape
+
+    def get_config(self):
+        options = {name: getattr(self, name) for name in ("filters", "kernel_size", "return_state", "stateful")}
+        return {**super().get_config(), **options}
+
+
+def principal_components(
+    mean: np.ndarray, covariance: np.ndarray, filters: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """S and E that keep the largest components of features.
+
+    All components are divided by one scalar, so that their mean variance is 1; E is the way back.
+
+    Args:
+        mean, covariance: of the features, (channels,) and (channels, channels). filters: how many components.
+
+    Returns:
+        The kernel (channels, filters) and the bias (filters,) of S, the kernel (filters, channels) of E, and the share
+        of the variance that they keep.
+    """
+    variances, components = np.linalg.eigh(covariance)
+    kept = np.arange(len(mean))[::-1][:filters]
+    scale = np.sqrt(max(variances[kept].mean(), np.finfo(np.float32).tiny))
+    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale
+    share = variances[kept].sum() / max(variances.sum(), np.finfo(np.float32).tiny)
+    return squeeze, -mean @ squeeze, restore, float(share)

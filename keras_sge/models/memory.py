@@ -14,7 +14,7 @@ from keras_sge.layers import RNN2D, SqueezedGRU2D
 from keras_sge.layers.bottleneck_lstm import BottleneckLSTMCell
 from keras_sge.layers.cells import MapCell
 from keras_sge.layers.conv_gru import ConvGRUCell
-from keras_sge.layers.correction_gru import CorrectionGRUCell
+from keras_sge.layers.correction_gru import CorrectionGRUCell, principal_components
 from keras_sge.layers.gru import SeparableGRUCell
 from keras_sge.layers.lstm import SeparableLSTMCell
 from keras_sge.layers.squeezed_gru import squeezed_gru_parts, squeezed_gru_step
@@ -156,8 +156,7 @@ def correction_weights(
 ) -> tuple[Weights, float]:
     """First weights, by `layer/weight`, of a correction GRU: its squeeze S keeps the principal components of the map.
 
-    All components are divided by one scalar, so that their mean variance is 1; E is the way back. The keep gate hardly
-    sees anything yet: its bias decides.
+    See `principal_components`. The keep gate hardly sees anything yet: its bias decides.
 
     Args:
         model: a clip or step model. place: one of `config.memory.places`.
@@ -167,21 +166,17 @@ def correction_weights(
         The weights, and the share of the features' variance that the components keep.
     """
     config, prefix = model.config, memory_prefix(model.config, place)
-    variances, components = np.linalg.eigh(covariance)
-    kept = np.arange(len(mean))[::-1][: memory_filters(config, place)]
-    scale = np.sqrt(max(variances[kept].mean(), np.finfo(np.float32).tiny))
-    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale
+    squeeze, bias, restore, share = principal_components(mean, covariance, memory_filters(config, place))
     weights = {
         f"{prefix}squeeze/kernel": squeeze[None, None],
-        f"{prefix}squeeze/bias": -mean @ squeeze,
+        f"{prefix}squeeze/bias": bias,
         f"{prefix}restore/kernel": restore[None, None],
     }
     for weight in model.weights:
         name = weight_name(weight)
         if name.startswith(f"{prefix}keep_") and name.endswith("_pointwise/kernel"):
             weights[name] = _QUIET * keras.ops.convert_to_numpy(weight)
-    share = variances[kept].sum() / max(variances.sum(), np.finfo(np.float32).tiny)
-    return {name: value.astype(np.float32) for name, value in weights.items()}, float(share)
+    return {name: value.astype(np.float32) for name, value in weights.items()}, share
 
 
 def _separable_gru(values: Weights, reduction: tuple[np.ndarray, np.ndarray] | None) -> Weights:
