@@ -9,7 +9,15 @@ import numpy as np
 from edge.errors import InputError
 from keras_sge.config import DataConfig, NetworkConfig
 from keras_sge.data.dataset import VideoDataset
-from keras_sge.data.formats import coco_vid, cvat_video, imagenet_vid, mot_challenge, yolo
+from keras_sge.data.formats import (
+    coco_vid,
+    cvat_video,
+    imagenet_vid,
+    label_studio,
+    mot_challenge,
+    pascal_voc,
+    yolo,
+)
 from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.form import Form
 from keras_sge.data.splits import apart_from, fold_split
@@ -25,6 +33,7 @@ _SYNTHETIC_SEEDS = {"train": 1, "val": 2, "test": 3}
 
 # In this order a source is looked at.
 FORMS = (
+    label_studio.FORM,
     coco_vid.FORM,
     coco_vid.FRAMES_FORM,
     coco_vid.PICTURES_FORM,
@@ -32,6 +41,7 @@ FORMS = (
     imagenet_vid.FORM,
     mot_challenge.FORM,
     yolo.FORM,
+    pascal_voc.FORM,
 )
 
 
