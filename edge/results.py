@@ -99,7 +99,7 @@ class FrameResult:
         reset: why the state was reset before this frame, None where it was carried. `start`, `request`, `frame_gap`,
             `time_gap`, `frame_size`, `scene_cut`, `not_finite` (see `edge.stream.Stream`), or a `StreamEvent`'s kind.
         stream: the stream's id; None for a detector's own.
-        frame_size: the frame's width and height in pixels; taken from `frame` where that is given, None where neither is.
+        frame_size: the frame's width and height in pixels, those of `frame` where it is given; None where neither is.
     """
 
     frame_id: int

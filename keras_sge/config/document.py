@@ -82,6 +82,15 @@ def format_yaml(document: Any) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False)
 
 
+def flattened(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one level with dotted keys, each behind `prefix`."""
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        result |= flattened(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return result
+
+
 def migrate(document: Any, source: str | None, root: str = "") -> Any:
     """The document with former keys and values under their present names; what is no mapping stays as it is.
 
