@@ -157,6 +157,18 @@ def test_a_forecast_is_made_once_from_ten_steps_behind_the_first(step, steps, ex
     assert all(re.match(expected, text) for text in said)
 
 
+def test_a_forecast_does_not_count_what_lies_between_epochs(caplog):
+    caplog.set_level("INFO", "keras_sge")
+    # Six steps, then a minute of validation and eleven steps of a second; the clock is asked at the 1st and the 11th.
+    times = iter([5.0, 70.0, 80.0])
+    forecast = Forecast(100, clock=times.__next__)
+    for epoch, steps in enumerate((6, 11, 11)):
+        forecast.on_epoch_begin(epoch)
+        for batch in range(steps):
+            forecast.on_train_batch_end(batch)
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == ["about 83 seconds to go"]
+
+
 def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
     folder, config, _ = finished
     more = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=3))

@@ -97,33 +97,39 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Forecast(keras.callbacks.Callback):
-    """Logs once how long the run will take, from ten steps behind the first, in which Keras traces and compiles.
+    """Logs once how long the run will take, from ten steps behind an epoch's first, in which Keras may compile.
 
     Args:
-        steps: how many there are to train, over all epochs; a run without eleven gets no forecast.
+        steps: how many there are to train, over all epochs; epochs of fewer than eleven give no forecast.
         below_a_bar: whether Keras' progress bar stands on the terminal's line.
         clock: gives seconds since 1970.
     """
 
     def __init__(self, steps: int, below_a_bar: bool = False, clock: Callable[[], float] = time.time):
         super().__init__()
-        self._steps, self._clock, self._done = steps, clock, 0
+        self._left, self._clock, self._in_epoch, self._said = steps, clock, 0, False
         self._new_line = below_a_bar and sys.stdout.isatty()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # What lies between two epochs is no step.
+        self._in_epoch = 0
+
     def on_train_batch_end(self, batch, logs=None):
-        self._done += 1
-        if self._done == 1:
+        self._in_epoch, self._left = self._in_epoch + 1, self._left - 1
+        if self._said:
+            return
+        if self._in_epoch == 1:
             self._start = self._clock()
-        elif self._done == 1 + _MEASURED_STEPS:
-            now = self._clock()
+        elif self._in_epoch == 1 + _MEASURED_STEPS:
+            self._said, now = True, self._clock()
             step = (now - self._start) / _MEASURED_STEPS
-            left = step * (self._steps - self._done)
+            left = step * self._left
             _logger.info(
                 "%s%s to go, until %s: %s steps of %.2g s; validation and what is written come on top",
                 "\n" * self._new_line,
                 _duration(left),
                 time.strftime("%H:%M" if left < 12 * 3600 else "%Y-%m-%d %H:%M", time.localtime(now + left)),
-                f"{self._steps - self._done:,}",
+                f"{self._left:,}",
                 step,
             )
 
