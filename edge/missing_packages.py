@@ -32,6 +32,7 @@ _PACKAGES = {
     "tf_keras": ("tf-keras", "qat"),
     "tensorflow_model_optimization": ("tensorflow-model-optimization", "qat"),
     "skimage": ("scikit-image", "test"),
+    "supervision": ("supervision", "supervision"),
 }
 
 

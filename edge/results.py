@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -98,6 +99,7 @@ class FrameResult:
         reset: why the state was reset before this frame, None where it was carried. `start`, `request`, `frame_gap`,
             `time_gap`, `frame_size`, `scene_cut`, `not_finite` (see `edge.stream.Stream`), or a `StreamEvent`'s kind.
         stream: the stream's id; None for a detector's own.
+        frame_size: the frame's width and height in pixels, those of `frame` where it is given; None where neither is.
     """
 
     frame_id: int
@@ -107,6 +109,11 @@ class FrameResult:
     frame: np.ndarray | None = field(default=None, compare=False, repr=False)
     reset: str | None = field(default=None, compare=False)
     stream: Hashable = field(default=None, compare=False)
+    frame_size: tuple[int, int] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.frame is not None:
+            object.__setattr__(self, "frame_size", (self.frame.shape[1], self.frame.shape[0]))
 
     @property
     def another_scene(self) -> bool:
@@ -117,16 +124,65 @@ class FrameResult:
         return self.reset in _ANOTHER_SCENE
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, without the frame: frame_id, time, reset, detections and `ms`, the timings to microseconds; a
-        stream's id where there is one."""
+        """JSON-ready, without the frame: frame_id, time in seconds, width and height of the frame in pixels (None where
+        they are not known), reset, detections and `ms`, the timings to microseconds; `stream`, its id as text, where
+        there is one."""
+        width, height = self.frame_size or (None, None)
         return {
             **({} if self.stream is None else {"stream": str(self.stream)}),
             "frame_id": self.frame_id,
             "time": round(self.time, 4),
+            "width": width,
+            "height": height,
             "reset": self.reset,
             "detections": [detection.to_dict() for detection in self.detections],
             "ms": {stage: round(value, 3) for stage, value in self.timings.items()},
         }
+
+    def to_coco(self, image_id: int | None = None) -> list[dict[str, Any]]:
+        """The detections as COCO's result format has them, for `pycocotools` and what else reads it.
+
+        Args:
+            image_id: of the frame in the COCO file; None takes `frame_id`.
+
+        Returns:
+            A dict each: image_id; category_id, `class_id` + 1, as `sge data convert` numbers categories; bbox, x, y,
+            width, height in pixels; score. Nothing is rounded.
+        """
+        image_id = self.frame_id if image_id is None else image_id
+        return [
+            {
+                "image_id": image_id,
+                "category_id": one.class_id + 1,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": one.score,
+            }
+            for one in self.detections
+            for x1, y1, x2, y2 in [one.box]
+        ]
+
+    def to_supervision(self) -> Any:
+        """The detections as `supervision.Detections`, for its zones, line counters, annotators and trackers.
+
+        Returns:
+            xyxy float32 (n, 4) in pixels, confidence float32 (n,), class_id int (n,), and the names in
+            `data["class_name"]`. tracker_id int (n,), -1 for what has no track, as supervision writes it; None where
+            nothing in the frame has one.
+
+        Raises:
+            MissingPackageError: supervision is not installed; an InputError that names the command.
+        """
+        from edge.missing_packages import need_packages
+
+        need_packages("supervision")
+        tracks = [-1 if one.track_id is None else one.track_id for one in self.detections]
+        return importlib.import_module("supervision").Detections(
+            xyxy=np.array([one.box for one in self.detections], np.float32).reshape(-1, 4),
+            confidence=np.array([one.score for one in self.detections], np.float32),
+            class_id=np.array([one.class_id for one in self.detections], int),
+            tracker_id=np.array(tracks, int) if any(track >= 0 for track in tracks) else None,
+            data={"class_name": np.array([one.label for one in self.detections], str)},
+        )
 
 
 @dataclass(frozen=True)

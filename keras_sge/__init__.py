@@ -1,12 +1,11 @@
 """Video object detection with a Squeezed GRU and an information entropy map: clips in, a trained network out.
 
     import keras_sge
-    config = keras_sge.load_config("quickstart", ["training.epochs=2"])
-    keras_sge.train(config, "runs/first")
-    # Curves need the low scores, too.
-    detector = keras_sge.open_detector("runs/first", score_threshold=0.01)
-    result = keras_sge.evaluate(detector, keras_sge.open_videos("data/sky", "val"))
+    model = keras_sge.train("quickstart", run="runs/first", data="data/sky")
+    result = keras_sge.evaluate(model, "data/sky", split="val")
     print(result.map50, result.table())
+    for frame in model.predict_video("clip.mp4"):
+        print(frame.frame_id, frame.detections)
 
 Nothing heavy is imported before a name is used. `load_model` reads a run folder, a `.keras` or an `.npz` file. Once
 this package and Keras are imported, in either order, `keras.models.load_model` reads our `.keras` files as well.
@@ -31,6 +30,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "models": "keras_sge.models",
         "open_detector": "keras_sge.evaluation",
         "open_videos": "keras_sge.data",
+        "progress_bar": "keras_sge.progress",
         "train": "keras_sge.training",
     },
 )

@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from tiny import SINGLE, assert_same_weights, experiment, random_clip, randomize, tiny_config
+from tiny import SINGLE, assert_same_weights, experiment, randomize, tiny_config
 
 from edge.errors import InputError
 from keras_sge.config import config_to_dict
+from keras_sge.data import synthetic_split
+from keras_sge.data.loader import ClipLoader
 from keras_sge.models import SGENet, load_model, step_model_from
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.weights import save_weights
@@ -15,24 +17,20 @@ from keras_sge.training import train
 pytestmark = pytest.mark.usefixtures("eagerly", "no_curves")
 
 
-def batch_for(model):
-    """Inputs and targets of one batch without objects."""
-    clip = random_clip(model.config, model.clip_length)
-    anchors = model.output["scores"].shape[2]
-    shape = 1, model.clip_length, anchors
-    return clip, {"boxes": np.zeros((*shape, 5), np.float32), "scores": np.zeros(shape, np.int32)}
-
-
-def test_plain_keras_reads_a_run_and_goes_on_in_its_precision(tmp_path):
+@pytest.mark.parametrize(("precision", "computed"), [("float32", "float32"), ("mixed_bfloat16", "bfloat16")])
+def test_plain_keras_reads_a_run_and_goes_on_in_its_precision(tmp_path, precision, computed):
     settings = {"epochs": 1, "steps_per_epoch": 1, "evaluation_epochs": 1}
-    config = experiment(SINGLE, precision="mixed_bfloat16", **settings)
+    config = experiment(SINGLE, precision=precision, **settings)
     train(config, tmp_path / "run", verbose=0)
     for name in ("model.keras", "best.keras"):
         model = keras.models.load_model(tmp_path / "run" / name)
-        assert model.get_layer("conv5_pointwise").compute_dtype == "bfloat16"
+        assert model.get_layer("conv5_pointwise").compute_dtype == computed
         assert int(model.optimizer.iterations) == 1
-    assert np.isfinite(model.fit(*batch_for(model), verbose=0).history["loss"]).all()
-    assert int(model.optimizer.iterations) == 2
+    before = keras.ops.convert_to_numpy(model.get_layer("conv13_pointwise").kernel)
+    loader = ClipLoader(synthetic_split("train", 64, 2, 4), config.network, config.training)
+    losses = model.fit(loader, steps_per_epoch=1, shuffle=False, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and int(model.optimizer.iterations) == 2
+    assert not np.array_equal(keras.ops.convert_to_numpy(model.get_layer("conv13_pointwise").kernel), before)
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -381,3 +381,19 @@ def test_the_ignore_band_is_off_unless_asked_for():
 def test_an_ignore_band_out_of_range_is_refused(value):
     with pytest.raises(InputError, match=rf"training\.ignore_iou .*Received: {value}"):
         TrainingConfig(ignore_iou=value)
+
+
+def test_a_loop_of_one_s_own_gets_batch_after_batch(sky):
+    loader = ClipLoader(sky, tiny_config(), TrainingConfig(batch_size=2, clip_length=3), steps=2)
+    batches = [targets["scores"] for _, targets in loader]
+    assert len(batches) == 2
+    for number, scores in enumerate(batches):
+        np.testing.assert_array_equal(scores, loader[number][1]["scores"])
+
+
+def test_a_loader_that_nobody_asks_does_not_remember_every_batch(sky, monkeypatch):
+    monkeypatch.setattr("keras_sge.data.loader._REMEMBERED", 3)
+    loader = ClipLoader(sky, tiny_config(), TrainingConfig(batch_size=1, clip_length=1))
+    for number in range(6):
+        loader[number]
+    assert list(loader.ready) == [3, 4, 5]

@@ -1,5 +1,7 @@
 """Configurations: what is read, and how a mistake is named."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -306,3 +308,21 @@ def test_networks_stored_with_former_keys_load_without_a_word(caplog):
     former = yaml.safe_load(FORMER)["network"]
     assert network_from_dict(former) == network_from_dict(yaml.safe_load(PRESENT)["network"])
     assert not caplog.messages and former["memory"]["place"] == "conv12"
+
+
+def test_shipped_weights_are_found_from_any_configuration(folder):
+    """A copy of a built-in configuration starts as that one does; what lies nearer comes first."""
+    shipped = builtin_configs()["quickstart"]
+    (folder / "mine.yaml").write_text(shipped.read_text())
+    assert load_config("mine.yaml") == load_config("quickstart")
+    assert load_config("mine.yaml").training.start_from == str((shipped.parent / "quickstart_start.npz").resolve())
+    (folder / "quickstart_start.npz").write_text("mine")
+    assert load_config("mine.yaml").training.start_from == str(folder / "quickstart_start.npz")
+    assert load_config("mine.yaml", ["training.start_from=none.npz"]).training.start_from == "none.npz"
+
+
+def test_another_data_set_changes_nothing_else():
+    config = load_config("quickstart")
+    assert config.with_data(None) is config
+    other = config.with_data(Path("data") / "mine")
+    assert other.data.path == "data/mine" and other.network == config.network

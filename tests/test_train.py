@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import importlib
+import itertools
 import os
 import re
 import subprocess
@@ -26,7 +27,7 @@ from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.topology import weight_name
 from keras_sge.models.weights import save_weights
 from keras_sge.training import train
-from keras_sge.training.callbacks import DataWait
+from keras_sge.training.callbacks import DataWait, Forecast
 from keras_sge.training.fit import stage_of, with_clip_length
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -134,6 +135,38 @@ def test_waiting_is_counted_from_the_end_of_a_step_to_its_batch(monkeypatch):
     wait.on_epoch_end(3, logs)
     # The second batch came 1 s after the first step's end at 1, the third before the second's end at 4.
     assert logs["data_wait"] == pytest.approx(1.0 / 4.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "expected"),
+    [
+        (2.0, 731, "about 24 minutes to go, until .*: 720 steps of 2 s"),
+        (0.25, 51, "about 10 seconds to go, until .*: 40 steps of 0.25 s"),
+        (3.0, 100_011, "about 83 hours to go, until 1970-01-0.*: 100,000 steps of 3 s"),
+        (2.0, 10, None),
+    ],
+)
+def test_a_forecast_is_made_once_from_ten_steps_behind_the_first(step, steps, expected, caplog):
+    caplog.set_level("INFO", "keras_sge")
+    # The first step, traced, ends at 100.
+    forecast = Forecast(steps, clock=itertools.count(100, 10 * step).__next__)
+    for batch in range(min(steps, 30)):
+        forecast.on_train_batch_end(batch)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (expected is not None)
+    assert all(re.match(expected, text) for text in said)
+
+
+def test_a_forecast_does_not_count_what_lies_between_epochs(caplog):
+    caplog.set_level("INFO", "keras_sge")
+    # Six steps, then a minute of validation and eleven steps of a second; the clock is asked at the 1st and the 11th.
+    times = iter([5.0, 70.0, 80.0])
+    forecast = Forecast(100, clock=times.__next__)
+    for epoch, steps in enumerate((6, 11, 11)):
+        forecast.on_epoch_begin(epoch)
+        for batch in range(steps):
+            forecast.on_train_batch_end(batch)
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == ["about 83 seconds to go"]
 
 
 def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):

@@ -14,6 +14,7 @@ EXAMPLES = """the road, in order:
   sge demo                                                     all of it on the built-in data, in minutes
   sge data synthetic --out data/sky                            make the built-in set as COCO-VID
   sge data check data/sky --split train                        what is in a data set, and whether all of it is right
+  sge init data/sky --out my.yaml                              a commented configuration for a data set
   sge summary quickstart                                       parameters and multiply-adds
   sge train quickstart --run runs/first                        train; --resume goes on after a stop
   sge evaluate runs/first                                      mAP of the Keras model

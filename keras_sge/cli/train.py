@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from keras_sge.training import train
 
-    train(config, folder.path, arguments.resume, verbose=2 if arguments.quiet else 1)
+    train(config, folder.path, resume=arguments.resume, verbose=2 if arguments.quiet else 1)
     print(f"trained network: {folder.model}")
     if folder.stopped_early(config.training.early_stopping):
         print(f"stopped early: no better mAP in {config.training.early_stopping} measurements")
@@ -88,7 +88,7 @@ def check_start(start: str | None) -> None:
 
 def given_config(arguments: argparse.Namespace) -> Config:
     """The configuration with what `--set`, `--data` and `--from` change."""
-    config = _with_data(load_config(arguments.config, arguments.set), arguments.data)
+    config = load_config(arguments.config, arguments.set).with_data(arguments.data)
     if arguments.start:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, start_from=arguments.start))
     return config
@@ -97,7 +97,7 @@ def given_config(arguments: argparse.Namespace) -> Config:
 def _resumed_config(arguments: argparse.Namespace, folder: RunFolder) -> Config:
     """The run's own configuration with what --set and --data change; a CONFIG beside it must say the same."""
     given = given_config(arguments) if arguments.config else None
-    config = _with_data(folder.stored_config(arguments.set), arguments.data)
+    config = folder.stored_config(arguments.set).with_data(arguments.data)
     changed = differing_settings(config, given) if given else []
     if changed:
         raise InputError(
@@ -105,7 +105,3 @@ def _resumed_config(arguments: argparse.Namespace, folder: RunFolder) -> Config:
             f"To go on with the run's own: {shlex.join(['sge', 'train', '--resume', '--run', str(folder.path)])}"
         )
     return config
-
-
-def _with_data(config: Config, path: str | None) -> Config:
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, path=path)) if path else config

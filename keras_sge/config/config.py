@@ -25,6 +25,10 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     qat: QatConfig = field(default_factory=QatConfig)
 
+    def with_data(self, path: str | Path | None) -> Config:
+        """The same experiment on another data set's directory, `data.path`; None leaves it as it is."""
+        return self if path is None else dataclasses.replace(self, data=dataclasses.replace(self.data, path=str(path)))
+
     def __post_init__(self):
         if self.training.freeze_detector and not self.network.recurrent:
             raise InputError(
@@ -55,9 +59,11 @@ def load_config(name: str | Path, overrides: typing.Sequence[str] = ()) -> Confi
         _override(document, override)
     config = config_from_dict(document, str(path))
     start = config.training.start_from
-    if start and (path.parent / start).exists():
-        # A configuration may bring the weights it starts from.
-        training = dataclasses.replace(config.training, start_from=str((path.parent / start).resolve()))
+    # A configuration may bring the weights it starts from, and the package brings some.
+    beside, shipped = (folder / (start or "") for folder in (path.parent, builtin_configs()["quickstart"].parent))
+    if start and (beside.exists() or (shipped.exists() and not Path(start).exists())):
+        found = beside if beside.exists() else shipped
+        training = dataclasses.replace(config.training, start_from=str(found.resolve()))
         config = dataclasses.replace(config, training=training)
     return config
 

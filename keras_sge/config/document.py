@@ -82,6 +82,21 @@ def format_yaml(document: Any) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False)
 
 
+def format_value(value: Any) -> str:
+    """A value in one line, as `parse_yaml` reads it behind a key."""
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def flattened(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one level with dotted keys, each behind `prefix`."""
+    result: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        result |= flattened(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return result
+
+
 def migrate(document: Any, source: str | None, root: str = "") -> Any:
     """The document with former keys and values under their present names; what is no mapping stays as it is.
 

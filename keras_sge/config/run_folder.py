@@ -10,7 +10,7 @@ from typing import Any
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.config.config import Config, config_to_dict, load_config
-from keras_sge.config.document import format_yaml
+from keras_sge.config.document import flattened, format_yaml
 from keras_sge.config.training import DataConfig
 
 # The column of the log with mAP@.5 on validation clips, empty where it was not measured.
@@ -118,7 +118,7 @@ class RunFolder:
 
 def differing_settings(one: Config, other: Config) -> list[str]:
     """The dotted keys whose values differ between two configurations, sorted."""
-    one, other = (_flat(config_to_dict(config)) for config in (one, other))
+    one, other = (flattened(config_to_dict(config)) for config in (one, other))
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
@@ -133,12 +133,3 @@ def run_data(model: str | Path) -> DataConfig | None:
     # Some other program's config.yaml beside a model is no run.
     is_run = path.exists() and any((folder / name).is_file() for name in ("model.keras", "qat.npz"))
     return load_config(folder / "config.yaml").data if is_run and (folder / "config.yaml").is_file() else None
-
-
-def _flat(document: dict, prefix: str = "") -> dict:
-    """A nested mapping with dotted keys."""
-    result = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        result |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return result

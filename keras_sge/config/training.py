@@ -174,7 +174,9 @@ class TrainingConfig:
         ignore_iou: anchors without a match whose best overlap with an object is from here to below 0.5 count neither as
             objects nor as background (RetinaNet: 0.4); null counts them as background, as SSD does.
         start_from: weights to start from, see `keras_sge.models.checkpoints.read_weights`; a relative path is looked
-            for beside the configuration first. What fits by name and shape is taken; null starts from random numbers.
+            for beside the configuration, then where the command runs, then among the weights that come with the
+            package's configurations (`quickstart_start.npz`). What fits by name and shape is taken; null starts from
+            random numbers.
         start_layers: only layers whose names begin so are taken over, `conv` for the trunk; empty for all.
         freeze_until: trunk layers up to this one, such as `conv6`, keep their weights; null trains all.
         freeze_batch_norm: the trunk's batch norms keep statistics, scale and offset of the start throughout; on a CPU a

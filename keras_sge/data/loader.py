@@ -16,6 +16,9 @@ from keras_sge.data.dataset import Video, VideoDataset
 from keras_sge.data.degradation import training_degradation
 from keras_sge.models.step_model import entropy_settings
 
+# Batches whose time of finishing is kept, of a loader that nobody asks for it.
+_REMEMBERED = 100
+
 
 class ClipLoader(keras.utils.PyDataset):
     """Random clips with their targets, loaded in background threads, in the same order for the same seed.
@@ -28,15 +31,24 @@ class ClipLoader(keras.utils.PyDataset):
 
     A batch's number and the seed decide all that is in it: whoever goes on at batch n goes on as if never stopped.
 
+    It is a plain `keras.utils.PyDataset`: `fit` of any model takes it, `loader[i]` is batch i, and a loop over it gives
+    batch after batch.
+
     Args:
         dataset: the videos. network, training: what to make of them.
-        steps: batches of an epoch, the same ones in each; None for training, where batches go on without end.
+        steps: batches of an epoch, the same ones in each; None for training, where batches go on without end: `fit`
+            then wants `steps_per_epoch`, and `shuffle=False`.
         augment: whether clips are changed at random.
         first: number of the first batch.
         workers: loading threads.
 
     Attributes:
-        ready: when each batch was finished, by its number, on `time.perf_counter`'s clock.
+        ready: when each of the latest batches was finished, by its number, on `time.perf_counter`'s clock.
+
+    Example:
+        loader = ClipLoader(open_videos("data/sky", "train"), config.network, config.training, steps=100)
+        for inputs, targets in loader:
+            loss = model.train_on_batch(inputs, targets)
     """
 
     def __init__(
@@ -76,6 +88,7 @@ class ClipLoader(keras.utils.PyDataset):
         inputs, targets = ([clip[part] for clip in clips] for part in (0, 1))
         batch = tuple({name: np.stack([one[name] for one in part]) for name in part[0]} for part in (inputs, targets))
         self.ready[number] = time.perf_counter()
+        self.ready.pop(number - _REMEMBERED, None)
         return batch
 
     def _clip(self, rng):

@@ -12,33 +12,30 @@ from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import model_path
 from edge.runtimes.runtime import Quantization
+from keras_sge.models import SGENet, load_model, step_model_from
+from keras_sge.models.step_model import network_metadata
 
 
-def open_detector(model: str | Path, threads: int = 1, score_threshold: float | None = None) -> Detector:
+def open_detector(model: str | Path | SGENet, threads: int = 1, score_threshold: float | None = None) -> Detector:
     """A `Detector` on a .tflite file or on Keras.
 
     Args:
-        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, or an
-            `.npz` of `sge weights`.
+        model: a .tflite or the name of a shipped one, a run folder or `.keras` file of `sge train`, an `.npz` of
+            `sge weights`; or a network in memory, as its weights are now.
         threads: of the .tflite runtime. score_threshold: see `edge.Detector`.
 
     Raises:
         InputError: there is no such model, or it is not one of these.
     """
-    path = Path(model)
-    if needs_keras(path):
-        from keras_sge.evaluation.detector import KerasRuntime
-        from keras_sge.models import load_model, step_model_from
-        from keras_sge.models.step_model import network_metadata
-
-        clip_model = load_model(path)
+    if isinstance(model, SGENet) or needs_keras(model):
+        clip_model = model if isinstance(model, SGENet) else load_model(model)
         return Detector.from_runtime(
             KerasRuntime(step_model_from(clip_model)),
             network_metadata(clip_model.config),
             score_threshold=score_threshold,
         )
-    if path.suffix in (".h5", ".yaml", ".yml"):
-        raise InputError(f"{path} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
+    if Path(model).suffix in (".h5", ".yaml", ".yml"):
+        raise InputError(f"{model} is no model. Expected a .tflite file, a .keras file or a run folder of `sge train`.")
     return Detector(model_path(model), threads, score_threshold)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +17,11 @@ from edge.atomic import write_json
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.results import Detection
-from keras_sge.data import VideoDataset
+from keras_sge.config.document import flattened
+from keras_sge.data import VideoDataset, open_videos
 from keras_sge.data.motion import motion_iou
 from keras_sge.data.splits import source_name, video_blocks
+from keras_sge.evaluation.detector import open_detector
 from keras_sge.evaluation.matches import match, mean_of_numbers
 from keras_sge.evaluation.metrics import COCO_PROTOCOL, ERROR_PROTOCOL, best_f1, coco_figures, error_breakdown
 from keras_sge.evaluation.protocol import SCORE_THRESHOLD, FrameChoice, Protocol
@@ -32,31 +36,47 @@ from keras_sge.evaluation.splits import (
     weighted_motion_figures,
 )
 from keras_sge.evaluation.stability import STABILITY, STABILITY_PROTOCOL, stability_figures
+from keras_sge.models import SGENet
 from keras_sge.progress import Progress, no_progress
 
+_logger = logging.getLogger(__name__)
 Figures = dict[str, float | None]
 # Videos of ImageNet VID run to thousands of large frames: they are read in parts.
 _FRAMES_AT_ONCE = 120
 
 
 def evaluate(
-    detector: Detector,
-    dataset: VideoDataset,
+    model: Detector | SGENet | str | Path,
+    data: VideoDataset | str | Path,
     protocol: Protocol | None = None,
     progress: Progress = no_progress,
+    *,
+    split: str = "val",
 ) -> EvaluationResult:
-    """Runs a detector over a data set as a device would and scores it: `record_detections`, then `score_records`.
+    """Runs a model over a data set as a device would and scores it: `record_detections`, then `score_records`.
 
     Args:
-        detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
-        dataset: with the detector's classes, in any order.
+        model: what `open_detector` takes, a .tflite, a run folder or a network in memory among it; or a detector with
+            `SCORE_THRESHOLD`, which stays open. Its state is reset before each clip and carried within it.
+        data: a data set's directory, or videos; with the model's classes, in any order.
         protocol: which part is run and how; None runs every frame of every clip.
-        progress: around the clips.
+        progress: around the clips; `keras_sge.progress_bar("clip", "evaluate")` draws one, in notebooks too.
+        split: of the directory, such as `val`.
 
     Raises:
-        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
+        InputError: no such model or data set, its classes and the model's labels differ, or the protocol does not fit
+            it.
     """
-    return score_records(record_detections(detector, dataset, protocol, progress))
+    if isinstance(data, (str, os.PathLike)):
+        protocol = protocol or Protocol()
+        name = protocol.data or f"{Path(data).resolve().name}, {split}"
+        protocol, data = dataclasses.replace(protocol, data=name), open_videos(data, split)
+        for note in data.notes:
+            _logger.warning(note)
+    if not isinstance(model, (str, os.PathLike, SGENet)):
+        return score_records(record_detections(model, data, protocol, progress))
+    with open_detector(model, score_threshold=SCORE_THRESHOLD) as detector:
+        return score_records(record_detections(detector, data, protocol, progress))
 
 
 def record_detections(
@@ -234,9 +254,15 @@ class EvaluationResult:
         low, high, deviation = (self.map50_spread.get(name) for name in ("smallest", "largest", "std"))
         return "" if None in (low, high, deviation) else f" +- {deviation:.3f} over blocks, {low:.3f} to {high:.3f}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON takes them; None stands for what could not be measured."""
-        return {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+    def to_dict(self, flat: bool = False) -> dict[str, Any]:
+        """All fields as JSON takes them; None stands for what could not be measured.
+
+        Args:
+            flat: one level, with dotted keys such as `ap50.bird` and `motion.slow`: a row of a table, as in
+                `pandas.DataFrame([one.to_dict(flat=True), other.to_dict(flat=True)])`.
+        """
+        document = {**dataclasses.asdict(self), "map50": None if math.isnan(self.map50) else self.map50}
+        return flattened(document) if flat else document
 
     def write_json(self, path: str | Path) -> None:
         """Writes `to_dict`."""

@@ -40,7 +40,7 @@ class RivalDetector:
         height, width = frame.shape[:2]
         detections = in_pixels(boxes, scores, classes, self.labels, height, width)
         self._next_id += 1
-        return FrameResult(self._next_id - 1, 0.0, detections)
+        return FrameResult(self._next_id - 1, 0.0, detections, frame_size=(width, height))
 
 
 class Holder:

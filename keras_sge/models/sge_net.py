@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
+import numpy as np
 
+from edge.results import FrameResult
+from edge.video.open import Source as VideoInput
 from keras_sge.boxes import attention_map_size
 from keras_sge.config import NetworkConfig, config_to_dict
 from keras_sge.config.config import network_from_dict
@@ -108,6 +111,33 @@ class SGENet(keras.Model):
             windows.append(output)
         remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
         return FoldTime(name=f"fold_{name}")(remembered)
+
+    def predict_video(
+        self, source: VideoInput | Iterable[np.ndarray], score_threshold: float | None = None
+    ) -> Iterator[FrameResult]:
+        """Detects in a video frame by frame as a device does, the state carried and reset as `edge.Detector` does.
+
+        Args:
+            source: what `edge.open_source` takes, such as a video file's path, a folder of pictures or a camera's
+                number; or the frames, uint8 (height, width, 3) BGR each, an array (time, height, width, 3) or any
+                iterable, whose times are not known.
+            score_threshold: lowest score of a detection, 0 to 1; None for a device's own.
+
+        Yields:
+            An `edge.FrameResult` a frame, with the frame; each when it is asked for.
+
+        Raises:
+            InputError: the source cannot be read, a frame is no such array, or a weight is no finite number.
+        """
+        # Evaluation stands on the models.
+        from keras_sge.evaluation.detector import open_detector
+
+        with open_detector(self, score_threshold=score_threshold) as detector:
+            if isinstance(source, VideoInput):
+                yield from detector.stream(source)
+            else:
+                with detector.open(None) as stream:
+                    yield from map(stream, source)
 
     def get_config(self):
         return {

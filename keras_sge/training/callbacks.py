@@ -1,9 +1,12 @@
-"""What a training does beside learning: checkpoints, and how long it waits for its data."""
+"""What a training does beside learning: checkpoints, how long it will take, and how long it waits for its data."""
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sys
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -15,6 +18,9 @@ from keras_sge.config.run_folder import MAP50, RunFolder
 from keras_sge.data.loader import ClipLoader
 from keras_sge.models.weights import check_finite
 
+_logger = logging.getLogger(__name__)
+# Steps that a forecast is made from.
+_MEASURED_STEPS = 10
 _ADVICE = (
     "{model} holds the epoch before, if there was one. Start again with a lower training.learning_rate or "
     "training.gradient_clip."
@@ -88,6 +94,53 @@ class Checkpoint(keras.callbacks.Callback):
             training_curves(folder.log, folder.results)
         if folder.stopped_early(self._training.early_stopping):
             self.model.stop_training = True
+
+
+class Forecast(keras.callbacks.Callback):
+    """Logs once how long the run will take, from ten steps behind an epoch's first, in which Keras may compile.
+
+    Args:
+        steps: how many there are to train, over all epochs; epochs of fewer than eleven give no forecast.
+        below_a_bar: whether Keras' progress bar stands on the terminal's line.
+        clock: gives seconds since 1970.
+    """
+
+    def __init__(self, steps: int, below_a_bar: bool = False, clock: Callable[[], float] = time.time):
+        super().__init__()
+        self._left, self._clock, self._in_epoch, self._said = steps, clock, 0, False
+        self._new_line = below_a_bar and sys.stdout.isatty()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # What lies between two epochs is no step.
+        self._in_epoch = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._in_epoch, self._left = self._in_epoch + 1, self._left - 1
+        if self._said:
+            return
+        if self._in_epoch == 1:
+            self._start = self._clock()
+        elif self._in_epoch == 1 + _MEASURED_STEPS:
+            self._said, now = True, self._clock()
+            step = (now - self._start) / _MEASURED_STEPS
+            left = step * self._left
+            _logger.info(
+                "%s%s to go, until %s: %s steps of %.2g s; validation and what is written come on top",
+                "\n" * self._new_line,
+                _duration(left),
+                time.strftime("%H:%M" if left < 12 * 3600 else "%Y-%m-%d %H:%M", time.localtime(now + left)),
+                f"{self._left:,}",
+                step,
+            )
+
+
+def _duration(seconds: float) -> str:
+    """About how long, in words."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            number = seconds / length
+            return f"about {number:.{int(number < 10)}f} {unit}"
+    return f"about {seconds:.0f} seconds"
 
 
 class DataWait(keras.callbacks.Callback):

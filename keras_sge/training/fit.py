@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from keras_sge.config import Config, TrainingConfig
+from keras_sge.config import Config, TrainingConfig, load_config
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.data import data_notes, open_dataset
 from keras_sge.data.loader import ClipLoader, check_classes
@@ -17,30 +17,40 @@ from keras_sge.data.views import CachedVideos
 from keras_sge.losses import multibox_loss
 from keras_sge.models import SGENet, copy_weights, load_model
 from keras_sge.models.sge_net import dtype_policy
-from keras_sge.training.callbacks import Checkpoint, DataWait, FiniteWeights, Log
+from keras_sge.training.callbacks import Checkpoint, DataWait, FiniteWeights, Forecast, Log
 from keras_sge.training.start import set_starting_weights
 from keras_sge.training.validation import Validation
 
 _logger = logging.getLogger(__name__)
 
 
-def train(config: Config, run: str | Path, resume: bool = False, verbose: int = 1) -> SGENet:
+def train(
+    config: Config | str | Path,
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    resume: bool = False,
+    verbose: int = 1,
+) -> SGENet:
     """Trains the configured network, or goes on with a run that stopped; the losses, the mAP on validation clips and
     the best epoch are then those of an unbroken run.
 
     Args:
-        config: the experiment. run: folder for everything written. resume: go on from the folder's last checkpoint.
+        config: the experiment: a `Config`, a YAML file, or a built-in configuration's name, such as `quickstart`.
+        run: folder for everything written.
+        data: a data set's directory; None for what the configuration says.
+        resume: go on from the folder's last checkpoint.
         verbose: Keras' progress bar: 0 none, 1 bar, 2 one line per epoch.
 
     Returns:
         The clip model after the last epoch; `run/model.keras` holds it too, `run/best.keras` that with the best mAP.
 
     Raises:
-        InputError: data, start or folder do not fit the configuration, or the training ended in numbers that are none;
-            the last whole epoch is kept.
+        InputError: no such configuration; data, start or folder do not fit it, or the training ended in numbers that
+            are none; the last whole epoch is kept.
     """
-    folder = RunFolder(run)
-    training = config.training
+    config = (config if isinstance(config, Config) else load_config(config)).with_data(data)
+    folder, training = RunFolder(run), config.training
     if resume:
         folder.check_resumable(config)
     else:
@@ -76,6 +86,7 @@ def _trained(config, folder, resume, videos, held_out, verbose):
     folder.write_config(config)
     epoch = int(model.optimizer.iterations) // training.steps_per_epoch
     folder.trim_log(epoch)
+    forecast = Forecast((training.epochs - epoch) * training.steps_per_epoch, below_a_bar=verbose == 1)
     while epoch < training.epochs and not folder.stopped_early(training.early_stopping):
         stage = stage_of(training, epoch)
         if model.clip_length != stage.clip_length:
@@ -89,7 +100,7 @@ def _trained(config, folder, resume, videos, held_out, verbose):
             initial_epoch=epoch,
             steps_per_epoch=training.steps_per_epoch,
             shuffle=False,
-            callbacks=_callbacks(folder, training, loader, validation),
+            callbacks=[forecast, *_callbacks(folder, training, loader, validation)],
             verbose=verbose,
         )
         epoch = history.epoch[-1] + 1

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from made_results import EVENT, lines, result
 
+from edge.detector import Detector
 from edge.errors import InputError
+from edge.results import StreamEvent
 from edge.sinks.json_lines import JsonLines, read_json_lines
 
 
@@ -142,3 +147,91 @@ def test_lines_to_standard_output(capsys):
 def test_lines_on_a_full_disk():
     with pytest.raises(InputError, match="cannot write to /dev/full: No space left"), JsonLines("/dev/full") as sink:
         sink.write(result(), None)
+
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "detections.schema.json").read_text())
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+
+
+def mistakes(value, schema, place="line"):
+    """What a JSON Schema has against a value, as far as ours goes."""
+    if "$ref" in schema:
+        return mistakes(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], place)
+    if "oneOf" in schema:
+        found = [mistakes(value, one, place) for one in schema["oneOf"]]
+        return [] if found.count([]) == 1 else min(found, key=len) or [f"{place} is of several kinds"]
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if value is None and "null" in kinds:
+        return []
+    types = tuple(TYPES[kind] for kind in kinds if kind != "null")
+    if types and not any(isinstance(value, kind) for kind in types):
+        return [f"{place}: {value!r} is not {kinds}"]
+    limits = (
+        ("minimum", lambda limit: value >= limit),
+        ("maximum", lambda limit: value <= limit),
+        ("exclusiveMinimum", lambda limit: value > limit),
+        ("minItems", lambda limit: len(value) >= limit),
+        ("maxItems", lambda limit: len(value) <= limit),
+        ("const", lambda wanted: value == wanted),
+        ("enum", lambda wanted: value in wanted),
+        ("pattern", lambda wanted: re.search(wanted, value)),
+    )
+    found = [f"{place}: {value!r}, {key}" for key, holds in limits if key in schema and not holds(schema[key])]
+    if isinstance(value, list):
+        found += [text for one in value for text in mistakes(one, schema.get("items", {}), f"{place}[]")]
+    if isinstance(value, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+        found += [f"{place}.{name} is missing" for name in schema.get("required", []) if name not in value]
+        for name, item in value.items():
+            allowed = properties.get(name, others)
+            if allowed is False:
+                found.append(f"{place}.{name} is not expected")
+            elif allowed is not True:
+                found += mistakes(item, allowed, f"{place}.{name}")
+    return found
+
+
+def test_the_schema_holds_for_real_lines(tmp_path, model_file, frames):
+    detector, path = Detector(model_file, score_threshold=0.01), tmp_path / "o.jsonl"
+    for streams in ((None,), ("a", "b")):
+        with pytest.raises(RuntimeError), JsonLines(path, append=True) as sink:
+            sink.begin(detector.metadata, dict.fromkeys(streams, Source()))
+            for stream in streams:
+                for frame in frames[:3]:
+                    sink.write(dataclasses.replace(detector(frame), stream=stream), None)
+                sink.event(dataclasses.replace(EVENT, stream=stream))
+                sink.event(StreamEvent("failed", 0.0, -1, "no such file", stream))
+            raise RuntimeError("torn")
+    written = list(read_json_lines(path))
+    assert [mistakes(line, SCHEMA) for line in written] == [[]] * len(written)
+    kinds = [next(key for key in ("format", "detections", "event") if key in line) for line in written]
+    assert [kinds.count(kind) for kind in ("format", "detections", "event")] == [2, 9, 8]
+    height, width = frames[0].shape[:2]
+    for line in written:
+        if "detections" in line:
+            assert (line["width"], line["height"]) == (width, height) and line["detections"]
+    try:
+        from jsonschema import Draft202012Validator
+    except ImportError:
+        return
+    for line in written:
+        Draft202012Validator(SCHEMA).validate(line)
+
+
+def test_lines_of_before_are_read_and_held_to_the_schema(tmp_path):
+    path = tmp_path / "o.jsonl"
+    old = {"utc": "2026-03-01T10:00:03.000+00:00", "frame_id": 4, "time": 0.4, "reset": None}
+    old |= {"detections": [], "ms": {}, "tracks": 2}
+    path.write_text(json.dumps(old) + "\n")
+    assert list(read_json_lines(path)) == [old] and mistakes(old, SCHEMA) == []
+    with JsonLines(path, append=True) as sink:
+        assert sink.tracks() == 2
+        sink.write(result(0), None)
+    assert [line["frame_id"] for line in lines(path)] == [4, 5]
+
+
+@pytest.mark.parametrize("change", [{"width": 0}, {"detections": [{"label": "disc"}]}, {"more": 1}, {"utc": "today"}])
+def test_the_schema_refuses_other_lines(change):
+    line = {"utc": "2026-03-01T10:00:03.000+00:00", **result(0).to_dict(), "tracks": 0}
+    assert mistakes(line, SCHEMA) == [] and mistakes({**line, **change}, SCHEMA)
