@@ -1,0 +1,251 @@
+"""The code in README, in the site's pages and in the notebook: Python runs, commands are parsed, those of two pages run.
+
+Trainings become tiny: a page's configurations and data are replaced by small ones of the same names. A block that no machine
+like this can run stands behind `<!-- test: skip REASON -->`.
+"""
+
+import functools
+import json
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import CLASSES, SINGLE, randomize, tiny_config
+
+from edge.cli import main as edge_cli
+from keras_sge.cli import main as sge_cli
+from keras_sge.config import Config, DataConfig, QatConfig, TrainingConfig, builtin_configs, config_to_dict, load_config
+from quantization.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "models/*.md", "docs/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+# What has no place to run here, and how many blocks at the most.
+REASONS, MOST_SKIPPED = ("a phone", "a browser", "a camera", "a GPU", "other people's data"), 3
+# Pages whose commands are run, too, not only parsed.
+RUN = ("docs/road.md", "docs/tutorial.md")
+# Programs that are not ours.
+FOREIGN = {".", "apt-get", "pip", "pkg", "proot-distro", "python", "python3", "scp", "ssh", "unzip"}
+# Commands of which a page tells before they are there.
+COMING = {"init"}
+NETWORK = tiny_config(**SINGLE)
+SHORT = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1, "validation_steps": 1, "clip_length": 2}
+TINY = Config(
+    NETWORK,
+    DataConfig(videos=3, validation_videos=2, frames=6),
+    TrainingConfig(**SHORT, evaluation_epochs=1, evaluation_frames=3),
+    QatConfig(**SHORT, calibration_clips=2),
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code in a page: its place, its language (`shell` where none is said), its lines, and why it is left out."""
+
+    place: str
+    language: str
+    text: str
+    skip: str | None
+
+
+@functools.cache
+def blocks(page):
+    """The fenced blocks of a page, and its indented lines that begin with a prompt."""
+    found, fence, skip = [], None, None
+    for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
+        if fence is None and line.startswith("```"):
+            fence = Block(f"{page}:{number}", line[3:].strip() or "shell", "", skip)
+        elif fence is not None and line.startswith("```"):
+            found.append(fence)
+            fence = skip = None
+        elif fence is not None:
+            fence = Block(fence.place, fence.language, f"{fence.text}{line}\n", fence.skip)
+        elif line.startswith("    $ "):
+            found.append(Block(f"{page}:{number}", "shell", line[6:], None))
+        elif comment := re.fullmatch(r"<!-- test: skip (.+) -->", line):
+            skip = comment[1]
+    assert fence is None, f"{fence} does not end"
+    return found
+
+
+def commands(text):
+    """The commands of shell lines, in words; comments and `...` are left out."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+        lexer.whitespace_split = True
+        words = []
+        for word in [*lexer, ";"]:
+            if word in ("&&", "|", ";"):
+                if words:
+                    yield words
+                words = []
+            elif word != "..." and (words or not re.fullmatch(r"[A-Z_]+=\S+|sudo", word)):
+                words.append(word)
+
+
+def ours(words):
+    """The command by its own name: `python -m edge` is `sge-edge`."""
+    words = [words[0].removeprefix(".venv/bin/"), *words[1:]]
+    return ["sge-edge", *words[3:]] if words[:3] == ["python", "-m", "edge"] else words
+
+
+SHELL = [block for page in PAGES for block in blocks(page) if block.language == "shell" and not block.skip]
+
+
+@pytest.fixture(scope="module")
+def sge_parser():
+    return sge_cli._parser()
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.place)
+def test_every_command_is_one(block, sge_parser, capsys):
+    for words in commands(block.text):
+        try:
+            check_command(*ours(words), sge_parser=sge_parser)
+        except SystemExit:
+            pytest.fail(f"{shlex.join(words)}: {capsys.readouterr().err.strip().splitlines()[-1]}")
+
+
+def check_command(program, *rest, sge_parser):
+    """Fails, or exits as the program would, where a command is none: a subcommand, an option, a value, a file."""
+    if program == "sge":
+        if rest[0] not in COMING or rest[0] in sge_parser._subparsers._group_actions[0].choices:
+            check_values(sge_parser.parse_args(rest))
+    elif program == "sge-edge":
+        edge_cli._parser(rest).parse_args(rest)
+    elif program == "make":
+        assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    else:
+        assert program in FOREIGN, program
+        for word in rest:
+            if word.endswith((".py", "requirements-edge.txt")):
+                assert (ROOT / word).is_file(), word
+            elif word.startswith("--") and rest[0].startswith("benchmarks/"):
+                assert f'"{word}"' in (ROOT / rest[0]).read_text(), word
+
+
+def check_values(arguments):
+    """A configuration, its settings and a precision are there; those of a reader's own are not looked for."""
+    name = getattr(arguments, "config", None)
+    if name in builtin_configs():
+        load_config(name, getattr(arguments, "set", ()))
+    else:
+        assert name is None or name.isupper() or name.endswith(".yaml")
+    assert getattr(arguments, "precision", "int8") in RECIPES
+
+
+def test_hardly_any_block_is_left_out_and_every_language_is_known():
+    everything = [block for page in PAGES for block in blocks(page)]
+    skipped = [block for block in everything if block.skip]
+    assert len(skipped) <= MOST_SKIPPED and all(block.skip in REASONS for block in skipped)
+    assert {block.language for block in everything if not block.skip} <= {"python", "shell", "text"}
+    # Commands that stand indented without a prompt would be overlooked.
+    for page in PAGES:
+        assert not re.search(r"^    (?:sge|sge-edge|make|python) \S", (ROOT / page).read_text(), re.MULTILINE), page
+
+
+@pytest.fixture
+def reader(folder, tiny_coco, monkeypatch):
+    """A reader's working directory: data, a run, a file and a clip by the names that pages use; small networks."""
+    real = builtin_configs()
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(config_to_dict(TINY)))
+    small = dict.fromkeys(("quickstart", "skyzoom192"), folder / "tiny.yaml")
+    monkeypatch.setattr("keras_sge.config.config.builtin_configs", lambda: {**real, **small})
+    monkeypatch.setattr("keras_sge.pictures.training_curves", draw_nothing)
+    (folder / "data").mkdir()
+    for name in ("sky", "sky_zoom"):
+        (folder / "data" / name).symlink_to(tiny_coco)
+    shutil.copy(next(tiny_coco.glob("videos/*.mp4")), folder / "clip.mp4")
+    return folder
+
+
+def draw_nothing(log, path):
+    import cv2
+    import numpy as np
+
+    cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder that was not trained, with weights that speak."""
+    from keras_sge.config.run_folder import RunFolder
+    from keras_sge.models import SGENet
+
+    run = RunFolder(tmp_path_factory.mktemp("trained"))
+    run.write_config(TINY)
+    randomize(SGENet(NETWORK)).save(run.model)
+    return run.path
+
+
+def run_python(code, place, namespace):
+    exec(compile(code, place, "exec"), namespace)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "python" for block in blocks(page))])
+def test_the_blocks_of_a_page_run_in_order(page, reader, trained, tiny_tflite, monkeypatch, capsys):
+    if page in RUN:
+        shutil.rmtree if False else (reader / "data" / "sky").unlink()
+        export_of_others(reader)
+    else:
+        for name in ("mine", "sge")[page == "docs/training.md" :]:
+            shutil.copytree(trained, reader / "runs" / name)
+        shutil.copy(tiny_tflite, reader / "first.tflite")
+    monkeypatch.setattr(sys, "argv", ["loop.py", "first.tflite", "clip.mp4"])
+    namespace = {"__name__": "page"}
+    for block in blocks(page):
+        if block.skip:
+            continue
+        if block.language == "python":
+            run_python(block.text, block.place, namespace)
+        for words in commands(block.text) if block.language == "shell" and page in RUN else ():
+            run_command(ours(words), reader)
+
+
+def export_of_others(folder):
+    """`export.zip`, a data set as another tool gives it."""
+    from keras_sge.data import SyntheticSky, write_coco_vid
+
+    write_coco_vid(SyntheticSky(videos=6, frames=6, size=64, seed=3), folder / "theirs", "all")
+    shutil.make_archive(str(folder / "export"), "zip", folder / "theirs")
+
+
+def run_command(words, folder):
+    """Runs `sge` and `sge-edge` as written, on little data and without a camera; other programs are not run."""
+    program, *rest = words
+    if words[:3] == ["sge", "data", "synthetic"]:
+        rest += ["--videos", "3", "--frames", "6", "--size", "64"]
+    if words[:2] == ["sge", "init"]:
+        (folder / rest[rest.index("--out") + 1]).write_text((folder / "tiny.yaml").read_text())
+        return
+    if program == "sge":
+        assert sge_cli.main(rest) == 0, words
+    elif program == "sge-edge" and "0" not in rest and rest[0] != "benchmark":
+        globbed = [name for word in rest for name in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+        assert edge_cli.main(globbed) == 0, words
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_the_notebook_runs(reader):
+    cells = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    namespace = {"__name__": "notebook"}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            run_python("".join(cell["source"]), f"notebook.ipynb, cell {number}", namespace)
+        if "parameters" in cell["metadata"].get("tags", ()):
+            namespace.update(CLIPS=2, FRAMES=6, SIZE=64, EPOCHS=1, STEPS=1)
+    import matplotlib.pyplot as plt
+
+    assert len(plt.get_fignums()) >= 4
+    plt.close("all")
+    assert namespace["result"].classes == CLASSES if hasattr(namespace["result"], "classes") else True
+    assert all(not cell.get("outputs") or len(json.dumps(cell)) < 200_000 for cell in cells)
