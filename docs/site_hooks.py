@@ -16,8 +16,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 # Page of the site -> the file of the repository that it is; its links are those of the repository.
-PLACES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md", "LICENSE": "LICENSE"}
-PLACES |= {f"models/{path.name}": f"models/{path.name}" for path in ROOT.glob("models/*.md")}
+PLACES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+PLACES |= {"LICENSE": "LICENSE"} | {f"models/{path.name}": f"models/{path.name}" for path in ROOT.glob("models/*.md")}
 NOTEBOOK = "docs/notebook.ipynb"
 _LINK = re.compile(r"(\]\()([^()\s#:]+\.(?:md|ipynb|png|jpg|json|py|yaml)|[./]*LICENSE)(?=[)#])")
 
@@ -95,7 +95,8 @@ def one_a_line(docstring: str, names: set[str]) -> str:
     def section(found: re.Match[str]) -> str:
         text = re.sub(r"\n\s+", " ", found[2]).strip()
         words = re.split(r"(?:^|(?<=[.)?`] ))\**(\w+(?:, \w+)*): ", text)
-        entries = [(name, entry) for group, entry in zip(words[1::2], words[2::2]) for name in group.split(", ")]
+        groups = zip(words[1::2], words[2::2], strict=True)
+        entries = [(name, entry) for group, entry in groups for name in group.split(", ")]
         if not entries or words[0] or not {name for name, _ in entries} <= names:
             return found[0]
         return found[1] + "".join(f"\n    {name}: {entry.strip()}" for name, entry in entries) + "\n"

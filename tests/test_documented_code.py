@@ -1,10 +1,12 @@
-"""The code in README, in the site's pages and in the notebook: Python runs, commands are parsed, those of two pages run.
+"""The code in README, in the site's pages and in the notebook: Python runs, commands are parsed, the tutorial's run.
 
-Trainings become tiny: a page's configurations and data are replaced by small ones of the same names. A block that no machine
-like this can run stands behind `<!-- test: skip REASON -->`.
+Data and networks are small ones under the names that pages use. A block that no machine like this can run stands behind
+`<!-- test: skip REASON -->`.
 """
 
+import dataclasses
 import functools
+import inspect
 import json
 import re
 import shlex
@@ -15,11 +17,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import CLASSES, SINGLE, randomize, tiny_config
+from tiny import SINGLE, randomize, tiny_config
 
+import keras_sge
 from edge.cli import main as edge_cli
 from keras_sge.cli import main as sge_cli
 from keras_sge.config import Config, DataConfig, QatConfig, TrainingConfig, builtin_configs, config_to_dict, load_config
+from quantization import CalibrationSource
 from quantization.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -30,19 +34,21 @@ PAGES = sorted(
 )
 # What has no place to run here, and how many blocks at the most.
 REASONS, MOST_SKIPPED = ("a phone", "a browser", "a camera", "a GPU", "other people's data"), 3
-# Pages whose commands are run, too, not only parsed.
-RUN = ("docs/road.md", "docs/tutorial.md")
+# The page whose commands are run, too, not only parsed; those of the others are run by the tests of each command.
+RUN = "docs/tutorial.md"
+# Minutes: `make test-slow`.
+SLOW = "docs/qat.md"
 # Programs that are not ours.
 FOREIGN = {".", "apt-get", "pip", "pkg", "proot-distro", "python", "python3", "scp", "ssh", "unzip"}
 # Commands of which a page tells before they are there.
 COMING = {"init"}
 NETWORK = tiny_config(**SINGLE)
-SHORT = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1, "validation_steps": 1, "clip_length": 2}
+SHORT = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1, "clip_length": 2}
 TINY = Config(
     NETWORK,
-    DataConfig(videos=3, validation_videos=2, frames=6),
-    TrainingConfig(**SHORT, evaluation_epochs=1, evaluation_frames=3),
-    QatConfig(**SHORT, calibration_clips=2),
+    DataConfig(videos=2, validation_videos=2, frames=2),
+    TrainingConfig(**SHORT, validation_steps=0, evaluation_epochs=0),
+    QatConfig(**SHORT, validation_steps=1, calibration_clips=2),
 )
 
 
@@ -152,8 +158,19 @@ def test_hardly_any_block_is_left_out_and_every_language_is_known():
         assert not re.search(r"^    (?:sge|sge-edge|make|python) \S", (ROOT / page).read_text(), re.MULTILINE), page
 
 
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory):
+    """A COCO-VID folder with train and val of two videos, two frames each."""
+    from keras_sge.data import SyntheticSky, write_coco_vid
+
+    directory = tmp_path_factory.mktemp("sky")
+    for seed, split in ((1, "train"), (2, "val")):
+        write_coco_vid(SyntheticSky(videos=2, frames=2, size=64, seed=seed), directory, split)
+    return directory
+
+
 @pytest.fixture
-def reader(folder, tiny_coco, monkeypatch):
+def reader(folder, sky, monkeypatch):
     """A reader's working directory: data, a run, a file and a clip by the names that pages use; small networks."""
     real = builtin_configs()
     (folder / "tiny.yaml").write_text(yaml.safe_dump(config_to_dict(TINY)))
@@ -162,8 +179,13 @@ def reader(folder, tiny_coco, monkeypatch):
     monkeypatch.setattr("keras_sge.pictures.training_curves", draw_nothing)
     (folder / "data").mkdir()
     for name in ("sky", "sky_zoom"):
-        (folder / "data" / name).symlink_to(tiny_coco)
-    shutil.copy(next(tiny_coco.glob("videos/*.mp4")), folder / "clip.mp4")
+        (folder / "data" / name).symlink_to(sky)
+    shutil.copy(next(sky.glob("videos/*.mp4")), folder / "clip.mp4")
+    export_of_others(folder)
+    # A frame takes a fifth of a second where nothing is traced.
+    monkeypatch.setattr("quantization.calibration.CLIP_FRAMES", 2)
+    draw = CalibrationSource.draw
+    monkeypatch.setattr(CalibrationSource, "draw", lambda self: draw(dataclasses.replace(self, clips=1)))
     return folder
 
 
@@ -176,38 +198,53 @@ def draw_nothing(log, path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run folder that was not trained, with weights that speak."""
+    """A run folder with weights that speak, and its network."""
     from keras_sge.config.run_folder import RunFolder
     from keras_sge.models import SGENet
 
-    run = RunFolder(tmp_path_factory.mktemp("trained"))
+    run, model = RunFolder(tmp_path_factory.mktemp("trained")), randomize(SGENet(NETWORK))
     run.write_config(TINY)
-    randomize(SGENet(NETWORK)).save(run.model)
-    return run.path
+    model.save(run.model)
+    return run.path, model
+
+
+@pytest.fixture
+def trained_before(reader, trained, monkeypatch):
+    """`keras_sge.train` takes its arguments, and gives a network that is there already."""
+    signature = inspect.signature(keras_sge.train)
+
+    def train(*arguments, **options):
+        given = signature.bind(*arguments, **options).arguments
+        assert isinstance(given["config"], Config)
+        shutil.copytree(trained[0], given["run"])
+        return trained[1]
+
+    monkeypatch.setattr(keras_sge, "train", train)
 
 
 def run_python(code, place, namespace):
     exec(compile(code, place, "exec"), namespace)
 
 
-@pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.language == "python" for block in blocks(page))])
-def test_the_blocks_of_a_page_run_in_order(page, reader, trained, tiny_tflite, monkeypatch, capsys):
-    if page in RUN:
-        shutil.rmtree if False else (reader / "data" / "sky").unlink()
-        export_of_others(reader)
-    else:
-        for name in ("mine", "sge")[page == "docs/training.md" :]:
-            shutil.copytree(trained, reader / "runs" / name)
-        shutil.copy(tiny_tflite, reader / "first.tflite")
+def with_python():
+    """The pages with Python in them, and which of them take minutes."""
+    for page in PAGES:
+        if any(block.language == "python" and not block.skip for block in blocks(page)):
+            yield pytest.param(page, marks=pytest.mark.slow if page == SLOW else ())
+
+
+@pytest.mark.usefixtures("eagerly", "trained_before")
+@pytest.mark.parametrize("page", with_python())
+def test_the_blocks_of_a_page_run_in_order(page, reader, trained, tiny_tflite, monkeypatch):
+    for run in ("sge", "mine")[: 1 if page == "docs/training.md" else 2]:
+        shutil.copytree(trained[0], reader / "runs" / run)
+    shutil.copy(tiny_tflite, reader / "first.tflite")
     monkeypatch.setattr(sys, "argv", ["loop.py", "first.tflite", "clip.mp4"])
     namespace = {"__name__": "page"}
     for block in blocks(page):
-        if block.skip:
-            continue
-        if block.language == "python":
+        if block.language == "python" and not block.skip:
             run_python(block.text, block.place, namespace)
-        for words in commands(block.text) if block.language == "shell" and page in RUN else ():
+        for words in commands(block.text) if block.language == "shell" and page == RUN else ():
             run_command(ours(words), reader)
 
 
@@ -215,15 +252,13 @@ def export_of_others(folder):
     """`export.zip`, a data set as another tool gives it."""
     from keras_sge.data import SyntheticSky, write_coco_vid
 
-    write_coco_vid(SyntheticSky(videos=6, frames=6, size=64, seed=3), folder / "theirs", "all")
+    write_coco_vid(SyntheticSky(videos=4, frames=3, size=64, seed=3), folder / "theirs", "all")
     shutil.make_archive(str(folder / "export"), "zip", folder / "theirs")
 
 
 def run_command(words, folder):
     """Runs `sge` and `sge-edge` as written, on little data and without a camera; other programs are not run."""
     program, *rest = words
-    if words[:3] == ["sge", "data", "synthetic"]:
-        rest += ["--videos", "3", "--frames", "6", "--size", "64"]
     if words[:2] == ["sge", "init"]:
         (folder / rest[rest.index("--out") + 1]).write_text((folder / "tiny.yaml").read_text())
         return
@@ -242,10 +277,9 @@ def test_the_notebook_runs(reader):
         if cell["cell_type"] == "code":
             run_python("".join(cell["source"]), f"notebook.ipynb, cell {number}", namespace)
         if "parameters" in cell["metadata"].get("tags", ()):
-            namespace.update(CLIPS=2, FRAMES=6, SIZE=64, EPOCHS=1, STEPS=1)
+            namespace.update(CLIPS=2, FRAMES=4, SIZE=64, EPOCHS=1, STEPS=1)
     import matplotlib.pyplot as plt
 
     assert len(plt.get_fignums()) >= 4
     plt.close("all")
-    assert namespace["result"].classes == CLASSES if hasattr(namespace["result"], "classes") else True
     assert all(not cell.get("outputs") or len(json.dumps(cell)) < 200_000 for cell in cells)
