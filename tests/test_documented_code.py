@@ -5,18 +5,18 @@ Data and networks are small ones under the names that pages use. A block that no
 """
 
 import dataclasses
-import functools
+import importlib.metadata
 import inspect
 import json
 import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from documented import PAGES, ROOT, blocks, commands, ours
 from tiny import SINGLE, randomize, tiny_config
 
 import keras_sge
@@ -26,12 +26,6 @@ from keras_sge.config import Config, DataConfig, QatConfig, TrainingConfig, buil
 from quantization import CalibrationSource
 from quantization.recipes import RECIPES
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "models/*.md", "docs/**/*.md")
-    for path in ROOT.glob(pattern)
-)
 # What has no place to run here, and how many blocks at the most.
 REASONS, MOST_SKIPPED = ("a phone", "a browser", "a camera", "a GPU", "other people's data"), 3
 # The page whose commands are run, too, not only parsed; those of the others are run by the tests of each command.
@@ -52,55 +46,9 @@ TINY = Config(
 )
 
 
-@dataclass(frozen=True)
-class Block:
-    """Code in a page: its place, its language (`shell` where none is said), its lines, and why it is left out."""
-
-    place: str
-    language: str
-    text: str
-    skip: str | None
-
-
-@functools.cache
-def blocks(page):
-    """The fenced blocks of a page, and its indented lines that begin with a prompt."""
-    found, fence, skip = [], None, None
-    for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
-        if fence is None and line.startswith("```"):
-            fence = Block(f"{page}:{number}", line[3:].strip() or "shell", "", skip)
-        elif fence is not None and line.startswith("```"):
-            found.append(fence)
-            fence = skip = None
-        elif fence is not None:
-            fence = Block(fence.place, fence.language, f"{fence.text}{line}\n", fence.skip)
-        elif line.startswith("    $ "):
-            found.append(Block(f"{page}:{number}", "shell", line[6:], None))
-        elif comment := re.fullmatch(r"<!-- test: skip (.+) -->", line):
-            skip = comment[1]
-    assert fence is None, f"{fence} does not end"
-    return found
-
-
-def commands(text):
-    """The commands of shell lines, in words; comments and `...` are left out."""
-    for line in text.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
-        lexer.whitespace_split = True
-        words = []
-        for word in [*lexer, ";"]:
-            if word in ("&&", "|", ";"):
-                if words:
-                    yield words
-                words = []
-            elif word != "..." and (words or not re.fullmatch(r"[A-Z_]+=\S+|sudo", word)):
-                words.append(word)
-
-
-def ours(words):
-    """The command by its own name: `python -m edge` is `sge-edge`."""
-    words = [words[0].removeprefix(".venv/bin/"), *words[1:]]
-    return ["sge-edge", *words[3:]] if words[:3] == ["python", "-m", "edge"] else words
+def subcommands():
+    """Those of `sge`."""
+    return {entry.name for entry in importlib.metadata.entry_points(group="sge.commands")}
 
 
 SHELL = [block for page in PAGES for block in blocks(page) if block.language == "shell" and not block.skip]
@@ -123,7 +71,7 @@ def test_every_command_is_one(block, sge_parser, capsys):
 def check_command(program, *rest, sge_parser):
     """Fails, or exits as the program would, where a command is none: a subcommand, an option, a value, a file."""
     if program == "sge":
-        if rest[0] not in COMING or rest[0] in sge_parser._subparsers._group_actions[0].choices:
+        if rest[0] not in COMING or rest[0] in subcommands():
             check_values(sge_parser.parse_args(rest))
     elif program == "sge-edge":
         edge_cli._parser(rest).parse_args(rest)
@@ -215,7 +163,6 @@ def trained_before(reader, trained, monkeypatch):
 
     def train(*arguments, **options):
         given = signature.bind(*arguments, **options).arguments
-        assert isinstance(given["config"], Config)
         shutil.copytree(trained[0], given["run"])
         return trained[1]
 
@@ -259,12 +206,12 @@ def export_of_others(folder):
 def run_command(words, folder):
     """Runs `sge` and `sge-edge` as written, on little data and without a camera; other programs are not run."""
     program, *rest = words
-    if words[:2] == ["sge", "init"]:
-        (folder / rest[rest.index("--out") + 1]).write_text((folder / "tiny.yaml").read_text())
-        return
-    if program == "sge":
+    if program == "sge" and (rest[0] not in COMING or rest[0] in subcommands()):
         assert sge_cli.main(rest) == 0, words
-    elif program == "sge-edge" and "0" not in rest and rest[0] != "benchmark":
+    if words[:2] == ["sge", "init"]:
+        # What it proposes is not tiny.
+        (folder / rest[rest.index("--out") + 1]).write_text((folder / "tiny.yaml").read_text())
+    if program == "sge-edge" and "0" not in rest and rest[0] != "benchmark":
         globbed = [name for word in rest for name in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
         assert edge_cli.main(globbed) == 0, words
 
