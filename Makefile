@@ -6,8 +6,9 @@ BIN := .venv/bin
 export MPLBACKEND := Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export NO_MKDOCS_2_WARNING := 1
 STAMP := .venv/.installed
-EXTRAS := train,qat,jax,test
+EXTRAS := train,qat,jax,docs,test
 TFLITE := .venv-tflite
 GPU_DRIVER := .venv/share/swiftshader
 # A worker for each core, 1.2 GB each. They start with neighbouring tests, so that few fixtures are made twice, and take
@@ -15,7 +16,7 @@ GPU_DRIVER := .venv/share/swiftshader
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-tflite-runtime test-arm64 gpu-driver lint bench clean
+.PHONY: help install demo docs test test-slow test-tflite-runtime test-arm64 gpu-driver lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +34,10 @@ $(STAMP): setup.cfg pyproject.toml
 
 demo: install ## train, export, evaluate and stream a small network into runs/demo
 	@$(BIN)/sge demo --out runs/demo
+
+docs: install ## build the site into site/, warnings as errors
+	@$(BIN)/python -m mkdocs build --strict
+	@echo "the site's first page: site/index.html"
 
 lint: install ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -68,5 +73,5 @@ bench: install ## the entropy map against scikit-image
 	@$(BIN)/python benchmarks/entropy.py
 
 clean: ## remove .venv, caches and build folders; runs/ and data/ stay
-	@rm -rf .venv .venv-tflite .arm64 build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf .venv .venv-tflite .arm64 build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

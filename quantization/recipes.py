@@ -48,6 +48,7 @@ RECIPES = {
         Recipe("int8_float_io", "int8", "always", update="blend", float_io=True),
     )
 }
+"""The forms of file by name."""
 
 
 def recipe_named(name: str) -> Recipe:

@@ -19,7 +19,10 @@ keep_freed_memory()
 # Nearly all of the time is spent in these: they come first, so that no worker is left with one at the end.
 LONGEST = {
     f"test_{name}.py"
-    for name in ("broken_runs", "export_memories", "int8", "jax_backend", "own_data", "qat", "reproduction", "train")
+    for name in (
+        *("broken_runs", "documented_code", "export_memories", "int8", "jax_backend", "own_data", "qat"),
+        *("reproduction", "train"),
+    )
 }
 
 

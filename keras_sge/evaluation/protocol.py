@@ -19,8 +19,8 @@ from keras_sge.data.views import DegradedVideos
 
 # Of each video, in the reference frame list of ImageNet VID.
 _REFERENCE_FRAMES = 20
-# Low enough for the recall end of the curve, high enough to spare work.
 SCORE_THRESHOLD = 0.01
+"""Of detections to be scored: low enough for the recall end of the curve, high enough to spare work."""
 _RIVALS = {
     None: "",
     "hold": f"; an anchor whose objectness falls below {DROP:g} of what it held keeps the held box and {DECAY:g} of "

@@ -15,7 +15,7 @@ def step_mask(mask):
 class RNN2D(keras.layers.RNN):
     """Runs a convolutional cell over time; `keras.layers.RNN` for maps instead of vectors.
 
-    Args:
+    Constructor arguments:
         cell: a cell with `filters`, `call(inputs, states)` and `get_initial_state(batch_size)`, such as
             `SqueezedGRUCell`.
         return_sequences: whether to return the output of every step or of the last one only.

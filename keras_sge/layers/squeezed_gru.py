@@ -180,7 +180,8 @@ class SqueezedGRU2D(RNN2D):
     """Squeezed GRU over a clip of feature maps (Su et al., SGE-Net, section 2.3).
 
     Args:
-        filters, kernel_size, squeeze, squeeze_activation, and the initializers and regularizer: see `SqueezedGRUCell`.
+        filters, kernel_size, squeeze, squeeze_activation: see `SqueezedGRUCell`.
+        kernel_initializer, depthwise_initializer, bias_initializer, kernel_regularizer: see `SqueezedGRUCell`.
         return_sequences, return_state, stateful, unroll: see `RNN2D`, as are call arguments and shapes.
         cell_name: name of the cell, the first word of its weights' names.
 
