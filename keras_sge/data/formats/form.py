@@ -87,16 +87,18 @@ def read_text(path: Path, expected: str) -> str:
 
 def read_json(path: Path, expected: str) -> Any:
     """The content of a JSON file; arguments and errors as of `read_text`."""
+    text = read_text(path, expected)
     try:
-        return json.loads(read_text(path, expected))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON: {error}. {expected}.") from error
 
 
 def read_xml(path: Path, expected: str) -> ElementTree.Element:
     """The root of an XML file; arguments and errors as of `read_text`."""
+    text = read_text(path, expected)
     try:
-        return ElementTree.fromstring(read_text(path, expected))
+        return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
         raise InputError(f"{path} is not readable XML: {error}. {expected}.") from error
 
