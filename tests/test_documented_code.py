@@ -5,7 +5,6 @@ Data and networks are small ones under the names that pages use. A block that no
 """
 
 import dataclasses
-import importlib.metadata
 import inspect
 import json
 import re
@@ -27,15 +26,13 @@ from quantization import CalibrationSource
 from quantization.recipes import RECIPES
 
 # What has no place to run here, and how many blocks at the most.
-REASONS, MOST_SKIPPED = ("a phone", "a browser", "a camera", "a GPU", "other people's data"), 3
+REASONS, MOST_SKIPPED = ("a phone", "a browser", "a camera", "a GPU", "other people's data", "a package of its own"), 3
 # The page whose commands are run, too, not only parsed; those of the others are run by the tests of each command.
 RUN = "docs/tutorial.md"
 # Minutes: `make test-slow`.
 SLOW = "docs/qat.md"
 # Programs that are not ours.
 FOREIGN = {".", "apt-get", "pip", "pkg", "proot-distro", "python", "python3", "scp", "ssh", "unzip"}
-# Commands of which a page tells before they are there.
-COMING = {"init"}
 NETWORK = tiny_config(**SINGLE)
 SHORT = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 1, "clip_length": 2}
 TINY = Config(
@@ -44,11 +41,6 @@ TINY = Config(
     TrainingConfig(**SHORT, validation_steps=0, evaluation_epochs=0),
     QatConfig(**SHORT, validation_steps=1, calibration_clips=2),
 )
-
-
-def subcommands():
-    """Those of `sge`."""
-    return {entry.name for entry in importlib.metadata.entry_points(group="sge.commands")}
 
 
 SHELL = [block for page in PAGES for block in blocks(page) if block.language == "shell" and not block.skip]
@@ -71,8 +63,7 @@ def test_every_command_is_one(block, sge_parser, capsys):
 def check_command(program, *rest, sge_parser):
     """Fails, or exits as the program would, where a command is none: a subcommand, an option, a value, a file."""
     if program == "sge":
-        if rest[0] not in COMING or rest[0] in subcommands():
-            check_values(sge_parser.parse_args(rest))
+        check_values(sge_parser.parse_args(rest))
     elif program == "sge-edge":
         edge_cli._parser(rest).parse_args(rest)
     elif program == "make":
@@ -206,7 +197,7 @@ def export_of_others(folder):
 def run_command(words, folder):
     """Runs `sge` and `sge-edge` as written, on little data and without a camera; other programs are not run."""
     program, *rest = words
-    if program == "sge" and (rest[0] not in COMING or rest[0] in subcommands()):
+    if program == "sge":
         assert sge_cli.main(rest) == 0, words
     if words[:2] == ["sge", "init"]:
         # What it proposes is not tiny.
