@@ -126,6 +126,8 @@ def test_splits_are_lists_or_folders(tmp_path):
         for index, split in enumerate(splits):
             dataset = open_videos(source, split)
             assert [video.length for video in dataset.videos] == [4]
+            # Videos of one name in two splits do not write over each other.
+            assert dataset.videos[0].name.startswith(f"{split}/")
             np.testing.assert_array_equal(dataset.labels(0)[3].boxes, SKY.labels(index)[3].boxes)
     with pytest.raises(InputError, match="no split 'test'; splits found: train, val"):
         open_videos(tmp_path / "lists", "test")

@@ -34,7 +34,7 @@ class FrameName(NamedTuple):
     roboflow: bool
 
 
-def group_frames(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
+def group_frames(names: Sequence[str], split: str = "") -> dict[str, list[tuple[int, str]]]:
     """Puts pictures that are frames of one video together.
 
     Names that differ in their last number only are frames of one video, if they lie in one folder, no number is there
@@ -43,7 +43,8 @@ def group_frames(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
     only those are believed that say so.
 
     Args:
-        names: paths, with either slash.
+        names: paths, with either slash. split: a folder for the names of all videos, where several splits are of one
+            data set and may hold videos of one name, or frames of one video.
 
     Returns:
         A video's name -> number and name of each of its frames, by number; a single picture has the number 0. Videos
@@ -57,9 +58,9 @@ def group_frames(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
     videos: dict[str, list[tuple[int, str]]] = {}
     for own, frames in groups.items():
         if look_like_frames(own, [number for number, _ in frames]):
-            videos[video_name(video_title(own) or "video", taken)] = sorted(frames)
+            videos[video_name(f"{split}/{video_title(own) or 'video'}", taken)] = sorted(frames)
         else:
-            videos |= {video_name(picture_title(name), taken): [(0, name)] for _, name in frames}
+            videos |= {video_name(f"{split}/{picture_title(name)}", taken): [(0, name)] for _, name in frames}
     return videos
 
 

@@ -54,7 +54,8 @@ class PascalVoc(ListedVideos):
         progress: Progress = no_progress,
     ):
         source = Path(source)
-        check_split(split, _splits(source), source)
+        splits = _splits(source)
+        check_split(split, splits, source)
         frames = _find_frames(source, split, media, progress)
         classes = _classes(source, [frame.voc for frame in frames.values() if frame.voc])
         if not classes:
@@ -62,7 +63,7 @@ class PascalVoc(ListedVideos):
         class_of = {name: index for index, name in enumerate(classes)}
         listed: list[ListedVideo] = []
         dropped = 0
-        for name, group in group_frames(list(frames)).items():
+        for name, group in group_frames(list(frames), split if len(splits) > 1 else "").items():
             own = [frames[key] for _, key in group]
             if not any(frame.voc for frame in own):
                 dropped += len(own)

@@ -3,213 +3,224 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from edge.errors import InputError
-from edge.video.pictures import is_picture, natural_order, read_picture
+from edge.video.pictures import is_picture, read_picture
 from edge.video.source import DEFAULT_FPS
 from keras_sge.data.formats.annotation_values import label_gap
-from keras_sge.data.formats.form import Form, check_split, read_text
+from keras_sge.data.formats.form import Form, check_split
 from keras_sge.data.formats.frame_names import group_frames
 from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
-from keras_sge.data.formats.yolo_labels import YoloFrame, read_yolo_labels
+from keras_sge.data.formats.media import find_media, measure
+from keras_sge.data.formats.yolo_index import YoloPicture, index_file, label_path, read_index
+from keras_sge.data.formats.yolo_labels import (
+    YoloEndings,
+    YoloFrame,
+    YoloLine,
+    find_endings,
+    read_yolo_frame,
+    read_yolo_lines,
+)
 from keras_sge.progress import Progress, no_progress
 
-_SPLITS = ("train", "val", "test")
-_EXPECTED = "Expected YOLO's data.yaml with names, and train, val or test"
+# Number of a frame and its picture.
+_Frames = Sequence[tuple[int, YoloPicture]]
 
 
 class YoloFolder(ListedVideos):
-    """A folder with `data.yaml` (https://docs.ultralytics.com/datasets/detect), or with CVAT's YOLO 1.1 `obj.data`.
+    """A folder with `data.yaml` (https://docs.ultralytics.com/datasets/detect), or with CVAT's YOLO 1.1 `obj.data`
+    (https://docs.cvat.ai/docs/dataset_management/formats/format-yolo).
 
     `train`, `val` and `test` are folders of pictures or text files that list them, one or several, with either slash,
     relative to `path` or to the yaml's folder; what is not there is looked for without a leading `../`, as Ultralytics
     does for Roboflow's exports. The labels of `.../images/x.png` are in `.../labels/x.txt`, else beside the picture.
 
     A line is a class and center x, center y, width, height as fractions of the frame; then a track, or a confidence and
-    a track, as `yolo track save_txt` writes them; or a polygon, of which the bounding box is taken. An empty file is an
-    empty frame, and so is a missing one, but where files stand at every k-th frame only, those between are unlabelled.
+    a track, as `yolo track save_txt` and CVAT write them, see `find_endings`; or a polygon, of which the bounding box
+    is taken. Keypoints are passed over. An empty file is an empty frame, and so is a missing one, but where files stand
+    at every k-th frame only, those between are unlabelled.
 
     Pictures are put together to videos by their names, see `group_frames`, if all of them have one size.
 
     Args:
-        source: the folder, or its yaml file. split: `train`, `val` or `test`. progress: around the videos.
+        source: the folder, or its yaml file. split: `train`, `val` or `test`.
+        media: a folder of the pictures, or the video that they were taken from, where they are not there: numbers of
+            names are its frames, from 0, or from 1 where the first is 1. progress: around the label files.
 
     Raises:
         InputError: a missing or wrong file, a class that is not listed or is twice; the message names file and line.
     """
 
-    def __init__(self, source: Path, split: str, progress: Progress = no_progress):
-        names, entries = _read_index(source)
-        check_split(split, [name for name in _SPLITS if entries.get(name)], source)
-        pictures = list(dict.fromkeys(picture for place in entries[split] for picture in _pictures(place, source)))
-        if not pictures:
-            raise InputError(f"{source}: there are no pictures in {', '.join(map(str, entries[split]))}.")
-        label_files = {os.fspath(picture): _label_file(picture) for picture in pictures}
-        if not any(file.is_file() for file in label_files.values()):
-            raise InputError(f"no label file {next(iter(label_files.values()))}, nor one for any other picture.")
-        root = Path(os.path.commonpath([picture.parent for picture in pictures]))
-        by_name = {picture.relative_to(root).as_posix(): picture for picture in pictures}
-        videos, single = [], 0
-        for name, frames in progress(list(group_frames(list(by_name)).items())):
-            files = [by_name[file] for _, file in frames]
-            numbers = [number for number, _ in frames]
-            for video in _videos(name, numbers, files, label_files, len(names)):
-                videos.append(video)
-                single += video.length == 1
+    def __init__(
+        self, source: str | Path, split: str, media: Path | None = None, progress: Progress = no_progress
+    ):
+        source = Path(source)
+        index = read_index(source)
+        if split not in index.places:
+            check_split(split, index.splits, source)
+        pictures = index.pictures(split)
+        if not any(picture.label for picture in pictures):
+            lacking = f": no {label_path(pictures[0].path)}" if pictures else ", which lists no pictures"
+            raise InputError(f"{source} has no label file for {split}{lacking}, nor one for another picture.")
+        root = os.path.commonpath([os.path.abspath(picture.path.parent) for picture in pictures])
+        of_name = {Path(os.path.relpath(picture.path, root)).as_posix(): picture for picture in pictures}
+        groups = group_frames(list(of_name), split if len(index.splits) > 1 else "")
+        lines = {
+            picture.label: read_yolo_lines(picture.label, index.keypoints)
+            for picture in progress(pictures)
+            if picture.label
+        }
+        labels = _Labels(lines, find_endings(lines.values()), len(index.names))
+        elsewhere = _Elsewhere(media, alone=len(groups) == 1)
+        videos: list[ListedVideo] = []
+        for name, frames in groups.items():
+            videos += _videos(name, [(number, of_name[file]) for number, file in frames], labels, elsewhere)
+        single = sum(video.length == 1 for video in videos)
         note = f"{len(pictures):,} pictures are read as {len(videos) - single:,} videos and {single:,} single pictures."
-        super().__init__(names, videos, [note])
+        super().__init__(index.names, videos, [note, *labels.notes()])
 
 
-def _videos(
-    name: str, numbers: Sequence[int], files: Sequence[Path], label_files: dict[str, Path], classes: int
-) -> list[ListedVideo]:
+@dataclass
+class _Labels:
+    """The label files of a split, by their paths; what was seen as frames were made of them."""
+
+    lines: dict[Path, list[YoloLine]]
+    endings: YoloEndings
+    classes: int
+    gaps: set[int] = field(default_factory=set)
+    without: int = 0
+
+    def put(self, video: ListedVideo, files: dict[int, Path | None]) -> None:
+        """Fills a video; `files` are the label files of its frames, and None for a frame that has none."""
+        own = {place: file for place, file in files.items() if file}
+        read: dict[int, YoloFrame] = {
+            place: read_yolo_frame(self.lines[file], (video.width, video.height), self.classes, self.endings)
+            for place, file in own.items()
+        }
+        video.entries = {place: frame.entries for place, frame in read.items()}
+        video.left_out = {place: frame.changes for place, frame in read.items()}
+        gap = label_gap([sorted(own)])
+        if gap > 1:
+            self.gaps.add(gap)
+            between = set(range(video.length)) - set(range(min(own) % gap, video.length, gap))
+            video.unlabelled |= between
+        self.without += len(files) - len(own) - sum(files.get(place, "") is None for place in video.unlabelled)
+
+    def notes(self) -> list[str]:
+        """Sentences about what the files leave open."""
+        columns = {len(line.words) for lines in self.lines.values() for line in lines}
+        notes = []
+        if 6 in columns:
+            notes.append(f"Lines of 6 columns end in a {'track' if self.endings.track else 'confidence'}.")
+        if 7 in columns:
+            what = "a confidence and a track" if self.endings.scored_track else "the third point of a polygon"
+            notes.append(f"Lines of 7 columns end in {what}.")
+        if self.gaps:
+            steps = ", ".join(map(str, sorted(self.gaps)))
+            notes.append(f"Where label files stand at every frame in {steps} only, those between are unlabelled.")
+        if self.without:
+            notes.append(f"{self.without:,} pictures have no label file: nothing is in them, as YOLO has it.")
+        return notes
+
+
+class _Elsewhere:
+    """Pictures that are not where the data set says: what the user has named with --media."""
+
+    def __init__(self, media: Path | None, alone: bool):
+        if media is not None and not media.exists():
+            raise InputError(f"no file or folder {media}, which --media names.")
+        self.media = media
+        self._alone = alone
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._taken: dict[Path, Path] = {}
+        for path in sorted(media.rglob("*")) if media is not None and media.is_dir() else ():
+            if is_picture(path):
+                self._by_stem[path.stem].append(path)
+
+    def picture(self, path: Path) -> Path | None:
+        """The picture that lies there, or the one of its name in `media` whose folders are most alike."""
+        if os.path.isfile(path):
+            return path
+        found = sorted(self._by_stem[path.stem], key=lambda other: _common_end(path, other))
+        if not found or (len(found) > 1 and _common_end(path, found[-1]) == _common_end(path, found[-2])):
+            return None
+        if self._taken.setdefault(found[-1], path) != path:
+            raise InputError(f"{self._taken[found[-1]]} and {path} are both {found[-1]} by their names.")
+        return found[-1]
+
+    def video(self, name: str) -> Path | None:
+        """The video file of pictures that were taken from it."""
+        found = find_media([name], [], self.media, self._alone) if self.media else None
+        return found if isinstance(found, Path) else None
+
+
+def _videos(name: str, frames: _Frames, labels: _Labels, elsewhere: _Elsewhere) -> list[ListedVideo]:
     """One video; or one for each picture where their sizes differ."""
+    found = [elsewhere.picture(picture.path) for _, picture in frames]
+    lacking = [picture.path for (_, picture), path in zip(frames, found, strict=True) if path is None]
+    if len(lacking) == len(frames) and (file := elsewhere.video(name)):
+        return [_of_video_file(name, file, frames, labels)]
+    if lacking:
+        raise InputError(
+            f"there is no picture {lacking[0]} ({len(lacking)} such frames of {name}). Name the folder that holds its "
+            "pictures, or the video that they were taken from, with --media PATH."
+        )
+    files = [path for path in found if path is not None]
+    numbers = [number for number, _ in frames]
+    own = [picture.label for _, picture in frames]
     sizes = [read_picture(file).shape[1::-1] for file in dict.fromkeys((files[0], files[-1]))]
     if len(set(sizes)) > 1:
-        return [
-            _video(f"{name}_{number}", [0], [file], read_picture(file).shape[1::-1], label_files, classes)
+        videos = [
+            ListedVideo(f"{name}_{number}", *read_picture(file).shape[1::-1], 1, DEFAULT_FPS, [file])
             for number, file in zip(numbers, files, strict=True)
         ]
-    return [_video(name, numbers, files, sizes[0], label_files, classes)]
-
-
-def _video(
-    name: str,
-    numbers: Sequence[int],
-    files: Sequence[Path],
-    size: tuple[int, int],
-    label_files: dict[str, Path],
-    classes: int,
-) -> ListedVideo:
-    own = [label_files[os.fspath(file)] for file in files]
-    labelled = [place for place, file in enumerate(own) if file.is_file()]
-    frames: dict[int, YoloFrame] = {place: read_yolo_labels(own[place], size, classes) for place in labelled}
-    gap = label_gap([labelled])
-    between = frozenset(range(len(files))) - set(range(labelled[0] % gap, len(files), gap)) if gap > 1 else frozenset()
+        for video, label in zip(videos, own, strict=True):
+            labels.put(video, {0: label})
+        return videos
     # Where frames between were never kept, those that are there follow each other more slowly.
-    span = max(1, (numbers[-1] - numbers[0])) / max(1, len(numbers) - 1)
-    return ListedVideo(
-        name,
-        *size,
-        len(files),
-        DEFAULT_FPS / span,
-        list(files),
-        {place: frame.entries for place, frame in frames.items()},
-        {place: frame.changes for place, frame in frames.items()},
-        between,
-    )
+    step = max(1, numbers[-1] - numbers[0]) / max(1, len(numbers) - 1)
+    video = ListedVideo(name, *sizes[0], len(files), DEFAULT_FPS / step, files)
+    labels.put(video, dict(enumerate(own)))
+    return [video]
 
 
-def _label_file(picture: Path) -> Path:
-    parts = list(picture.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            return Path(*parts[:place], "labels", *parts[place + 1 :]).with_suffix(".txt")
-    return picture.with_suffix(".txt")
+def _of_video_file(name: str, file: Path, frames: _Frames, labels: _Labels) -> ListedVideo:
+    numbers = [number for number, _ in frames]
+    first = int(numbers[0] == 1)
+    places = {number - first: picture.label for number, picture in frames}
+    size = measure(file)
+    length = size.length or max(places) + 1
+    if max(places) >= length:
+        last = frames[-1][1].path
+        raise InputError(f"{file} has {length} frames, but {last} is number {numbers[-1]}. Is it of another video?")
+    video = ListedVideo(name, size.width, size.height, length, size.fps, file)
+    if any(picture.listed for _, picture in frames):
+        video.unlabelled = frozenset(range(length)) - set(places)
+    labels.put(video, places)
+    return video
 
 
-def _pictures(place: Path, source: Path) -> list[Path]:
-    """The pictures of a folder, those below it as well, or of a list."""
-    if place.is_dir():
-        return sorted((path for path in place.rglob("*") if is_picture(path) and path.is_file()), key=natural_order)
-    lines = [line.strip().replace("\\", "/") for line in read_text(place, _EXPECTED).splitlines()]
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        # CVAT writes data/obj_train_data/x.png for obj_train_data/x.png beside the list.
-        tries = [place.parent / line, place.parent / line.partition("/")[2]]
-        path = next((path for path in tries if path.is_file()), None)
-        if path is None:
-            raise InputError(f"{place}:{number}: there is no picture {line}. Copy the data set again.")
-        found.append(path)
-    return found
+def _common_end(path: Path, other: Path) -> int:
+    """How many folders above two files are called alike."""
+    pairs = zip(reversed(path.parent.parts), reversed(other.parent.parts), strict=False)
+    return next((place for place, (one, two) in enumerate(pairs) if one != two), min(len(path.parts), len(other.parts)))
 
 
-def _read_index(source: Path) -> tuple[list[str], dict[str, list[Path]]]:
-    """Class names, and split -> folders or lists."""
-    file = _index_file(source)
-    if file is None:
-        raise InputError(f"no data.yaml in {source}. {_EXPECTED}.")
-    text = read_text(file, _EXPECTED)
-    if file.suffix == ".data":
-        return _read_obj_data(file, text)
+def _splits(source: Path) -> list[str]:
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} is not readable YAML: {' '.join(str(error).split())}. {_EXPECTED}.") from error
-    if not isinstance(document, dict) or "names" not in document:
-        raise InputError(f"{file} has no names. {_EXPECTED}.")
-    root = file.parent / str(document.get("path") or "").replace("\\", "/")
-    # As Ultralytics: a path of the machine that the set was made on is no reason to fail.
-    root = root if root.is_dir() else file.parent
-    splits: dict[str, list[Path]] = {}
-    for split in _SPLITS:
-        entries = document.get(split) or document.get("valid" if split == "val" else "") or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            splits.setdefault(split, []).append(_place(str(entry), root, file, split))
-    return _names(document["names"], file), splits
-
-
-def _place(entry: str, root: Path, file: Path, split: str) -> Path:
-    entry = entry.replace("\\", "/")
-    tries = [root / entry, *([root / entry[3:]] if entry.startswith("../") else [])]
-    if found := next((path for path in tries if path.exists()), None):
-        return found
-    raise InputError(f"{file}: {split} is {entry}, but there is no folder or list {tries[0]}.")
-
-
-def _read_obj_data(file: Path, text: str) -> tuple[list[str], dict[str, list[Path]]]:
-    values = dict(
-        (part.strip().strip("'\"") for part in line.split("=", 1)) for line in text.splitlines() if "=" in line
-    )
-    names = file.with_name("obj.names")
-    listed = read_text(names, "Expected obj.names beside obj.data, a class on each line").splitlines()
-    splits = {}
-    for split, key in (("train", "train"), ("val", "valid"), ("test", "test")):
-        if key in values:
-            splits[split] = [file.with_name(values[key].replace("\\", "/").rpartition("/")[2])]
-    return _names([line for line in listed if line.strip()], names), splits
-
-
-def _names(names: Any, file: Path) -> list[str]:
-    if isinstance(names, dict):
-        if set(names) != set(range(len(names))):
-            raise InputError(f"{file}: the numbers of names must be 0, 1, 2 ... Received: {', '.join(map(str, names))}")
-        names = [names[number] for number in sorted(names)]
-    names = [str(name).strip() for name in names] if isinstance(names, list) else []
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if not names or not all(names) or twice:
-        raise InputError(f"{file}: names must be different texts. Received: {f'{twice} twice' if twice else names}")
-    return names
-
-
-def _index_file(source: Path) -> Path | None:
-    if source.is_file():
-        return source if source.suffix in (".yaml", ".yml") else None
-    names = ("data.yaml", "data.yml", "dataset.yaml", "obj.data")
-    return next((source / name for name in names if (source / name).is_file()), None)
-
-
-def _found_splits(source: Path) -> list[str]:
-    try:
-        if _index_file(source) is None:
-            return []
-        _, splits = _read_index(source)
+        return read_index(source).splits if index_file(source) else []
     except InputError:
         # Of this form, and wrong: opening it says what is.
         return ["train"]
-    return list(splits)
 
 
 FORM = Form(
     "yolo",
     "YOLO: data.yaml with names, train, val and test, labels/*.txt; or obj.data as CVAT's YOLO 1.1 has it",
-    _found_splits,
-    lambda source, split, media, progress: YoloFolder(source, split, progress),
+    _splits,
+    lambda source, split, media, progress: YoloFolder(source, split, media, progress),
 )
