@@ -84,12 +84,9 @@ def no_curves(monkeypatch):
 @pytest.fixture(scope="session")
 def tiny_coco(tmp_path_factory):
     """A COCO-VID directory with a train and a val split of three videos, eight frames of 64 x 64 each."""
-    from keras_sge.data import SyntheticSky, write_coco_vid
+    from video_trees import write_synthetic
 
-    directory = tmp_path_factory.mktemp("coco")
-    for seed, split in ((1, "train"), (2, "val")):
-        write_coco_vid(SyntheticSky(videos=3, frames=8, size=64, seed=seed), directory, split)
-    return directory
+    return write_synthetic(tmp_path_factory.mktemp("coco"), videos=3, frames=8)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from documented import PAGES, ROOT, blocks, commands, ours
 from tiny import SINGLE, randomize, tiny_config
+from video_trees import write_synthetic
 
 import keras_sge
 from edge.cli import main as edge_cli
@@ -100,12 +101,7 @@ def test_hardly_any_block_is_left_out_and_every_language_is_known():
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory):
     """A COCO-VID folder with train and val of two videos, two frames each."""
-    from keras_sge.data import SyntheticSky, write_coco_vid
-
-    directory = tmp_path_factory.mktemp("sky")
-    for seed, split in ((1, "train"), (2, "val")):
-        write_coco_vid(SyntheticSky(videos=2, frames=2, size=64, seed=seed), directory, split)
-    return directory
+    return write_synthetic(tmp_path_factory.mktemp("sky"), videos=2, frames=2)
 
 
 @pytest.fixture

@@ -78,6 +78,15 @@ def write_sequence(root: Path, name: str, lines: list[str], length: int = 4, lab
     return folder
 
 
+def write_synthetic(tree: Path, videos: int, frames: int) -> Path:
+    """A COCO-VID data set with train and val of the synthetic set, 64 x 64 pixels."""
+    from keras_sge.data import SyntheticSky, write_coco_vid
+
+    for seed, split in ((1, "train"), (2, "val")):
+        write_coco_vid(SyntheticSky(videos, frames, size=64, seed=seed), tree, split)
+    return tree
+
+
 def change_coco(tree: Path, edit: Callable[[dict], object], split: str = "val") -> None:
     """Edits the annotations of a COCO-VID data set."""
     path = tree / "annotations" / f"{split}.json"

@@ -13,6 +13,7 @@ import numpy as np
 from edge.atomic import atomic_path
 from edge.errors import InputError
 from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.formats.form import read_json
 from keras_sge.data.splits import recordings_by_class, source_name
 from keras_sge.progress import Progress, no_progress
 
@@ -96,7 +97,7 @@ def write_partition(dataset: VideoDataset, source: Path, parts: Parts) -> list[P
     for target in targets:
         if target.exists():
             raise InputError(f"{target} exists already: move it away first.")
-    document = json.loads(source.read_text(encoding="utf-8-sig"))
+    document = read_json(source, "Expected COCO-VID annotations")
     if "videos" not in document:
         raise InputError(f"{source} is COCO without videos. Run `sge data convert` first, whose copy can be split.")
     for target, videos in zip(targets, parts.values(), strict=True):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from edge.video.source import DEFAULT_FPS
 from keras_sge.data.formats.media import video_name
 
 # What exporters put behind a picture's own name: Roboflow's hash, endings of the files that it was made from.
@@ -18,8 +19,6 @@ _ROBOFLOW = ".rf."
 _OF_A_VIDEO = re.compile(r"frame|[._](?:mp4|avi|mov|mkv|webm|m4v)(?:\b|[-_])", re.IGNORECASE)
 # Above this share of steps between numbers that are alike other names are frames, too.
 _REGULAR = 0.5
-
-
 # Digits that the number of a frame can have.
 _MOST_DIGITS = 15
 
@@ -85,6 +84,11 @@ def look_like_frames(own: FrameName, numbers: Sequence[int]) -> bool:
     steps = Counter(later - earlier for earlier, later in itertools.pairwise(numbers))
     step, count = steps.most_common(1)[0]
     return count > _REGULAR * (len(numbers) - 1) and (count > 1 or step == 1) and not own.roboflow
+
+
+def pictures_fps(numbers: Sequence[int]) -> float:
+    """Frames per second of pictures with these ascending numbers: 30, and less where frames between were not kept."""
+    return DEFAULT_FPS * max(1, len(numbers) - 1) / max(1, numbers[-1] - numbers[0])
 
 
 def video_title(own: FrameName) -> str:

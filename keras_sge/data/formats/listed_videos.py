@@ -110,6 +110,12 @@ class ListedVideos(VideoDataset):
         )
 
 
+def pictures_note(pictures: int, listed: Sequence[ListedVideo]) -> str:
+    """A sentence about pictures that were put together to videos by their names."""
+    single = sum(one.length == 1 for one in listed)
+    return f"{pictures:,} pictures are read as {len(listed) - single:,} videos and {single:,} single pictures."
+
+
 def _frame_labels(listed: ListedVideo) -> list[FrameLabels]:
     """The labels of every frame."""
     numbers = track_numbers(entry.track for frame in sorted(listed.entries) for entry in listed.entries[frame])

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.video.pictures import is_picture, natural_order, read_picture
-from edge.video.source import DEFAULT_FPS
 from keras_sge.data.formats.annotation_values import Annotation
 from keras_sge.data.formats.form import ONLY_SPLIT, Form, check_split, find_path, read_text
-from keras_sge.data.formats.frame_names import group_frames
-from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
+from keras_sge.data.formats.frame_names import group_frames, pictures_fps
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note
 from keras_sge.data.formats.voc_objects import VocFrame, is_voc, read_voc_frame
 from keras_sge.progress import Progress, no_progress
 
@@ -69,11 +68,7 @@ class PascalVoc(ListedVideos):
                 dropped += len(own)
                 continue
             listed += _videos(name, [number for number, _ in group], own, class_of)
-        single = sum(video.length == 1 for video in listed)
-        notes = [
-            f"{sum(video.length for video in listed):,} pictures are read as {len(listed) - single:,} videos and "
-            f"{single:,} single pictures."
-        ]
+        notes = [pictures_note(sum(video.length for video in listed), listed)]
         if dropped:
             notes.append(f"{dropped:,} pictures without an XML file, whose videos have none, are left out.")
         super().__init__(classes, listed, notes)
@@ -155,9 +150,7 @@ def _video(
             f"{lacking[0]} has no picture ({len(lacking)} such frames of {name}). Copy the folder again, or name the "
             "folder that holds them with --media PATH."
         )
-    # Where frames between were never kept, those that are there follow each other more slowly.
-    step = max(1, numbers[-1] - numbers[0]) / max(1, len(numbers) - 1)
-    video = ListedVideo(name, *size, len(frames), DEFAULT_FPS / step, pictures or None)
+    video = ListedVideo(name, *size, len(frames), pictures_fps(numbers), pictures or None)
     video.unlabelled = frozenset(place for place, frame in enumerate(frames) if frame.voc is None)
     for place, frame in enumerate(frames):
         if frame.voc is not None:

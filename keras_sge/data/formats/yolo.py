@@ -13,8 +13,8 @@ from edge.video.pictures import is_picture, read_picture
 from edge.video.source import DEFAULT_FPS
 from keras_sge.data.formats.annotation_values import label_gap
 from keras_sge.data.formats.form import Form, check_split
-from keras_sge.data.formats.frame_names import group_frames
-from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
+from keras_sge.data.formats.frame_names import group_frames, pictures_fps
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note
 from keras_sge.data.formats.media import find_media, measure
 from keras_sge.data.formats.yolo_index import YoloPicture, index_file, label_path, read_index
 from keras_sge.data.formats.yolo_labels import (
@@ -79,9 +79,7 @@ class YoloFolder(ListedVideos):
         videos: list[ListedVideo] = []
         for name, frames in groups.items():
             videos += _videos(name, [(number, of_name[file]) for number, file in frames], labels, elsewhere)
-        single = sum(video.length == 1 for video in videos)
-        note = f"{len(pictures):,} pictures are read as {len(videos) - single:,} videos and {single:,} single pictures."
-        super().__init__(index.names, videos, [note, *labels.notes()])
+        super().__init__(index.names, videos, [pictures_note(len(pictures), videos), *labels.notes()])
 
 
 @dataclass
@@ -181,9 +179,7 @@ def _videos(name: str, frames: _Frames, labels: _Labels, elsewhere: _Elsewhere) 
         for video, label in zip(videos, own, strict=True):
             labels.put(video, {0: label})
         return videos
-    # Where frames between were never kept, those that are there follow each other more slowly.
-    step = max(1, numbers[-1] - numbers[0]) / max(1, len(numbers) - 1)
-    video = ListedVideo(name, *sizes[0], len(files), DEFAULT_FPS / step, files)
+    video = ListedVideo(name, *sizes[0], len(files), pictures_fps(numbers), files)
     labels.put(video, dict(enumerate(own)))
     return [video]
 
