@@ -31,6 +31,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "open_detector": "keras_sge.evaluation",
         "open_videos": "keras_sge.data",
         "progress_bar": "keras_sge.progress",
+        "teach": "keras_sge.teaching",
         "train": "keras_sge.training",
     },
 )

@@ -9,6 +9,7 @@ from keras_sge.config.config import (
     load_config,
 )
 from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
+from keras_sge.config.teaching import TeachingConfig
 from keras_sge.config.training import AugmentationConfig, DataConfig, Fold, QatConfig, TrainingConfig
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkConfig",
     "QatConfig",
     "ReductionConfig",
+    "TeachingConfig",
     "TrainingConfig",
     "builtin_configs",
     "config_from_dict",

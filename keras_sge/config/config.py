@@ -13,16 +13,19 @@ from typing import Any
 from edge.errors import InputError
 from keras_sge.config.document import migrate, parse_yaml
 from keras_sge.config.network import NetworkConfig
+from keras_sge.config.teaching import TeachingConfig
 from keras_sge.config.training import DataConfig, QatConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment: the network, its data, its training and its quantization-aware fine-tuning."""
+    """One experiment: the network, its data, its training, its teaching by unlabelled video and its quantization-aware
+    fine-tuning."""
 
     network: NetworkConfig
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
     qat: QatConfig = field(default_factory=QatConfig)
 
     def with_data(self, path: str | Path | None) -> Config:
@@ -96,6 +99,14 @@ def config_from_dict(document: Any, source: str = "configuration") -> Config:
         return validate(Config, migrate(document, source), "")
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+
+
+def with_overrides(config: Config, overrides: typing.Sequence[str]) -> Config:
+    """The same configuration with `key.path=value` settings applied, see `load_config`."""
+    document = config_to_dict(config)
+    for override in overrides:
+        _override(document, override)
+    return config_from_dict(document)
 
 
 def network_from_dict(document: Any) -> NetworkConfig:

@@ -24,6 +24,7 @@ class RunFolder:
         config: `config.yaml`, the whole configuration with its overrides.
         model: `model.keras`, the network with its weights and the optimizer's, written after every epoch.
         best: `best.keras`, the same of the epoch with the best mAP on validation clips.
+        teaching: `teaching.weights.h5`, what a teaching goes on from: its optimizer and averages.
         log: `log.csv`, a row an epoch. tensorboard: event files.
         results: `results.png`, the log drawn. pictures: `validation.png`, labels above what the network finds.
     """
@@ -39,6 +40,7 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.model = self.path / "model.keras"
         self.best = self.path / "best.keras"
+        self.teaching = self.path / "teaching.weights.h5"
         self.log = self.path / "log.csv"
         self.tensorboard = self.path / "tensorboard"
         self.results = self.path / "results.png"

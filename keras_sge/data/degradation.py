@@ -157,17 +157,19 @@ class Degradation:
 
 def training_degradation(config: AugmentationConfig, rng: np.random.Generator) -> Degradation | None:
     """Draws a clip's degradation: its pattern, each of `damage` equally likely, and for single frames how often they
-    are degraded, from never to twice `degrade`. None where no frame is.
-
-    The ranges are wider than those that the degraded protocol measures with.
-    """
+    are degraded, from never to twice `degrade`. None where no frame is."""
     # Nothing is drawn where there is no choice.
     patterns = config.damage
     pattern = patterns[int(rng.integers(len(patterns)))] if len(patterns) > 1 else patterns[0]
     if pattern == "singly" and not config.degrade:
         return None
+    return wide_degradation(probability=min(1.0, rng.uniform(0, 2 * config.degrade)), pattern=pattern)
+
+
+def wide_degradation(probability: float = 1.0, pattern: str = DAMAGE_PATTERNS[0]) -> Degradation:
+    """What is trained with: the ranges are wider than those that the degraded protocol measures with."""
     return Degradation(
-        probability=min(1.0, rng.uniform(0, 2 * config.degrade)),
+        probability=probability,
         motion_blur=(9, 31),
         defocus=(2, 6),
         noise=(20, 70),

@@ -31,6 +31,7 @@ def detector_graph(
     image: Any,
     attend: Callable[[Any], Any],
     remember: Callable[[Any, str], Any],
+    after: str | None = None,
 ) -> tuple[Any, Any]:
     """Frame -> trunk -> SSD extras and heads, with attention and memory behind the maps that the configuration names.
 
@@ -40,6 +41,7 @@ def detector_graph(
         attend: applied to the map at `config.entropy.attach_to`; multiplies it with the entropy attention.
         remember: applied to the map at each of `config.memory.places`, behind the attention if that is there too, and
             the place's name; the temporal module.
+        after: a block of the trunk, such as `conv12`, whose map stands in `image`'s place, see `mobilenet_v1`.
 
     Returns:
         Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
@@ -52,7 +54,7 @@ def detector_graph(
             x = _with_memory(layers, config, place, x, remember)
         return _neck(layers, x, config) if config.reduction is not None and place == "conv13" else x
 
-    conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at)
+    conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at, after)
     if config.top_down:
         conv12 = _top_down(layers, x, conv12)
     maps = [conv6, conv12, x] if config.finer_map else [conv12, x]

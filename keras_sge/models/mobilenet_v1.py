@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_sge.config.network import TRUNK_BLOCKS
-from keras_sge.models.topology import BATCH_NORM_EPSILON, block_name, norm_name
+from keras_sge.models.topology import BATCH_NORM_EPSILON, block_name, block_number, norm_name
 
 _MOMENTUM = 0.97
 
@@ -50,7 +50,7 @@ def depthwise_bn_relu6(layers: Any, x: Any, stride: int, name: str) -> Any:
 
 
 def mobilenet_v1(
-    layers: Any, image: Any, alpha: float, at: Callable[[str, Any], Any] = lambda _, x: x
+    layers: Any, image: Any, alpha: float, at: Callable[[str, Any], Any] = lambda _, x: x, after: str | None = None
 ) -> tuple[Any, Any, Any]:
     """The trunk.
 
@@ -59,17 +59,19 @@ def mobilenet_v1(
         image: (batch, height, width, 3) RGB in -1 .. 1.
         alpha: width multiplier.
         at: given the name of each map, conv2 to conv13, and the map: what goes on in its place.
+        after: a block from conv2 on, whose map then stands in `image`'s place: there are no layers up to it.
 
     Returns:
         The last maps of their strides: conv6 (batch, ceil(height / 8), ceil(width / 8), 256 alpha); conv12, half as
         large, 512 alpha channels; conv13, half as large again, 1,024 alpha channels.
     """
-    x = conv_bn_relu6(layers, image, scaled(32, alpha), 3, 2, block_name(1))
+    given, maps = block_number(after) if after else 1, {}
+    x = image if after else conv_bn_relu6(layers, image, scaled(32, alpha), 3, 2, block_name(1))
     for number, (channels, stride) in enumerate(TRUNK_BLOCKS, start=2):
-        if number == 7:
-            conv6 = x
-        if number == 13:
-            conv12 = x
-        x = depthwise_bn_relu6(layers, x, stride, block_name(number, "depthwise"))
-        x = at(f"conv{number}", conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, block_name(number)))
-    return conv6, conv12, x
+        if number < given:
+            continue
+        if number > given:
+            x = depthwise_bn_relu6(layers, x, stride, block_name(number, "depthwise"))
+            x = conv_bn_relu6(layers, x, scaled(channels, alpha), 1, 1, block_name(number))
+        x = maps[f"conv{number}"] = at(f"conv{number}", x)
+    return maps.get("conv6"), maps.get("conv12"), x

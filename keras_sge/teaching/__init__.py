@@ -1,0 +1,5 @@
+"""Teaching: a memory for a detector that has none, learned from video without labels."""
+
+from keras_sge.teaching.teach import split_videos, teach
+
+__all__ = ["split_videos", "teach"]

@@ -1,0 +1,178 @@
+"""Teacher and student behind the maps where the memory first stands: what is trained, and towards what."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from edge.errors import InputError
+from keras_sge.boxes import memory_map_size
+from keras_sge.config import MemoryConfig, NetworkConfig, ReductionConfig
+from keras_sge.layers import FoldTime, UnfoldTime
+from keras_sge.models.detector_graph import detector_graph
+from keras_sge.models.mobilenet_v1 import scaled
+from keras_sge.models.sge_net import SGENet
+from keras_sge.models.step_model import copy_weights
+from keras_sge.models.topology import block_name, memory_prefix
+
+# A box counts by how far the teacher's confidence in it is above this.
+_SURE = 0.2
+
+
+def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
+    """A single-frame network with a memory that adds to its maps; all of its own layers stay.
+
+    Args:
+        network: without a memory, or with a reduction in its place, which stays where it is.
+        memory: attached so that it takes no map's place.
+
+    Raises:
+        InputError: the network has a memory already, reads finer maps than those behind the memory or an entropy
+            attention, or the memory would take conv13's place.
+    """
+    if network.recurrent:
+        raise InputError(
+            f"a memory is taught to a single-frame network, and {network.name} has a {network.memory.kind} already."
+        )
+    if network.entropy is not None or network.finer_map:
+        raise InputError(
+            "a memory is taught behind conv12 or later, to networks without network.entropy and network.finer_map."
+        )
+    if memory.replaces_conv13 or memory.kind == "reduction":
+        raise InputError(
+            f"a {memory.kind} on conv13 would take the map's place, and the detector would have to be trained again. "
+            "Teach a correction_gru, or attach it to conv12."
+        )
+    reduction = network.reduction
+    if network.memory is not None:
+        reduction = ReductionConfig(network.memory.filters, network.memory.squeeze_activation)
+    return dataclasses.replace(network, memory=memory, reduction=reduction)
+
+
+def first_map(network: NetworkConfig) -> str:
+    """The map that the memory stands at first; all before it is the same for teacher and student."""
+    return network.memory.places[0]
+
+
+def feature_shape(network: NetworkConfig) -> tuple[int, int, int]:
+    """Rows, columns and channels of `first_map`."""
+    place = first_map(network)
+    return (*memory_map_size(network, place), scaled(network.channels_of(place), network.alpha))
+
+
+def trunk(network: SGENet) -> keras.Model:
+    """Frames as clips of one, (b, 1, height, width, 3), RGB in -1 .. 1, to the features of `first_map`; its layers are the network's."""
+    single = SGENet(network.config, clip_length=1)
+    copy_weights(network, single)
+    return keras.Model(single.inputs[0], single.get_layer(f"{block_name_of(first_map(network.config))}_relu").output)
+
+
+def block_name_of(place: str) -> str:
+    """The convolution that makes a map of the trunk."""
+    return block_name(int(place.removeprefix("conv")))
+
+
+def tail(network: NetworkConfig, clip_length: int, memory: bool = True) -> keras.Model:
+    """What stands behind `first_map`, over clips of its features.
+
+    Args:
+        network: with a memory that adds to its maps. clip_length: frames of a clip.
+        memory: whether it is there; its twin is the teacher.
+
+    Returns:
+        A model from (b, time, rows, columns, channels) to a mapping: `boxes`, `scores` as `SGENet`'s, and by place the
+        maps (b * time, rows, columns, channels) as the layers behind the memory see them. Names and shapes of weights
+        are the network's.
+    """
+    config = network if memory else dataclasses.replace(network, memory=None)
+    clip = keras.Input((clip_length, *feature_shape(network)), name="features")
+    features = FoldTime(name="fold_features")(clip)
+    boxes, scores = detector_graph(
+        keras.layers,
+        config,
+        features,
+        attend=lambda x: x,
+        remember=lambda x, place: SGENet._remember(x, place, clip, config, None),
+        after=first_map(network),
+    )
+    outputs = {
+        "boxes": UnfoldTime(name="clip_boxes")([boxes, clip]),
+        "scores": UnfoldTime(name="clip_scores")([scores, clip]),
+    }
+    graph = keras.Model(clip, outputs)
+    for number, place in enumerate(network.memory.places):
+        name = f"{memory_prefix(network, place)}added" if memory else f"{block_name_of(place)}_relu"
+        outputs[place] = features if not memory and number == 0 else graph.get_layer(name).output
+    return keras.Model(clip, outputs, name="student" if memory else "teacher")
+
+
+class Teaching(keras.Model):
+    """Learns to answer on what it sees what the teacher answers on the clean clip.
+
+    Args:
+        student, teacher: of `tail`. places: of the memory. box_weight, feature_weight: see `TeachingConfig`.
+
+    Call arguments:
+        inputs: a mapping: `clean` and `seen`, (b, time, rows, columns, channels).
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        teacher: keras.Model,
+        places: tuple[str, ...],
+        box_weight: float = 1.0,
+        feature_weight: float = 0.5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.student, self.teacher, self.places = student, teacher, places
+        teacher.trainable = False
+        self._weights_of = {"scores": 1.0, "boxes": box_weight, "features": feature_weight}
+        self._parts = {name: keras.metrics.Mean(name=f"{name}_loss") for name in self._weights_of}
+
+    def call(self, inputs, training=False):
+        return self.student(ops.cast(inputs["seen"], self.compute_dtype), training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        wanted = self.teacher(ops.cast(x["clean"], self.compute_dtype), training=False)
+        wanted = {name: ops.stop_gradient(value) for name, value in wanted.items()}
+        parts = distillation_losses(wanted, y_pred, self.places)
+        for name, value in parts.items():
+            self._parts[name].update_state(value)
+        return sum(self._weights_of[name] * value for name, value in parts.items())
+
+
+def distillation_losses(wanted: Mapping[str, keras.KerasTensor], answered: Mapping[str, keras.KerasTensor], places):
+    """How far the student's answers are from the teacher's, in three parts.
+
+    `scores`: Kullback-Leibler divergence of the class distributions, each anchor weighted by half the sum of their
+    absolute differences; `boxes`: smooth L1 of the codes, weighted by the teacher's confidence above 0.2; both divided
+    by the sum of those confidences plus 1. `features`: mean squared difference of the maps.
+
+    Args:
+        wanted, answered: of `tail`. places: keys of the maps.
+    """
+    log_wanted, log_answered = (ops.log_softmax(one["scores"], axis=-1) for one in (wanted, answered))
+    probabilities = ops.exp(log_wanted)
+    apart = ops.stop_gradient(0.5 * ops.sum(ops.abs(ops.exp(log_answered) - probabilities), axis=-1))
+    divergence = ops.sum(probabilities * (log_wanted - log_answered), axis=-1)
+    sure = ops.relu(1 - probabilities[..., 0] - _SURE)
+    error = ops.abs(wanted["boxes"] - answered["boxes"])
+    smooth = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5), axis=-1)
+    count = ops.sum(sure) + 1
+    return {
+        "scores": ops.sum(apart * divergence) / count,
+        "boxes": ops.sum(sure * smooth) / count,
+        "features": sum(ops.mean(ops.square(wanted[place] - answered[place])) for place in places),
+    }
+
+
+def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (channels,) and covariance (channels, channels) of maps (..., channels)."""
+    rows = np.asarray(features, np.float64).reshape(-1, features.shape[-1])
+    return rows.mean(axis=0), np.cov(rows, rowvar=False)

@@ -1,0 +1,189 @@
+"""Teaching a memory by unlabelled video: a single-frame run in, a run with memory out."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edge.atomic import atomic_path
+from edge.errors import InputError
+from keras_sge.config import Config, DataConfig, MemoryConfig, TeachingConfig, TrainingConfig
+from keras_sge.config.run_folder import RunFolder, run_data
+from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.formats.unlabelled_videos import UnlabelledVideos
+from keras_sge.data.views import VideoSubset
+from keras_sge.models import SGENet, load_model
+from keras_sge.models.topology import topology, weight_name
+from keras_sge.models.weights import assign_weights
+from keras_sge.progress import Progress, no_progress
+from keras_sge.teaching.clips import CachedClips, cache_clips
+from keras_sge.teaching.network import Teaching, feature_shape, tail, trunk, with_memory
+from keras_sge.teaching.report import TaughtTruth, teaching_report
+from keras_sge.training.callbacks import FiniteWeights, Forecast, Log
+from keras_sge.training.start import set_starting_weights
+
+_logger = logging.getLogger(__name__)
+# Beside the training clips, of the videos held out.
+_HELD_OUT_SHARE, _HELD_OUT_STEPS = 0.1, 4
+
+
+def teach(
+    run: str | Path,
+    videos: VideoDataset | str | Path | Sequence[str | Path],
+    folder: str | Path,
+    memory: MemoryConfig | None = None,
+    teaching: TeachingConfig | None = None,
+    *,
+    resume: bool = False,
+    verbose: int = 1,
+    progress: Progress = no_progress,
+) -> SGENet:
+    """Puts a memory into a trained single-frame detector and teaches it by video without labels.
+
+    The teacher is the detector on clean frames; the student, the same with the memory, sees some of them damaged and
+    learns to answer the same. Nothing but the memory is trained, so on frames that show what is remembered a correction
+    GRU changes nothing.
+
+    Args:
+        run: a run folder, `.keras` or `.npz` file of a network without memory.
+        videos: folders and files, searched for videos; or a data set, whose labels do not count.
+        folder: of the new run: `model.keras`, `config.yaml`, `log.csv`; `report.json` and `report.md` on the videos held
+            out.
+        memory: None for a correction GRU of 128 channels, at alpha 1, behind conv12 and conv13.
+        teaching: the budget and what is done to clips.
+        resume: go on from the last epoch that was written.
+        verbose: of Keras' `fit`. progress: around the clips while their features are computed, and the runs of the
+            report.
+
+    Raises:
+        InputError: `run` is no such network, no video can be read, or the folder holds a run already.
+    """
+    teaching = teaching or TeachingConfig()
+    memory = memory or MemoryConfig(kind="correction_gru", filters=128, attach_to=("conv12", "conv13"))
+    out = RunFolder(folder)
+    keras.utils.set_random_seed(teaching.seed)
+    teacher = load_model(run)
+    network = with_memory(teacher.config, memory)
+    config = Config(network, run_data(run) or DataConfig(), TrainingConfig(start_from=str(run)), teaching)
+    if resume:
+        out.check_resumable(config)
+    else:
+        out.check_free()
+    if not isinstance(videos, VideoDataset):
+        sources = [videos] if isinstance(videos, (str, Path)) else videos
+        videos = UnlabelledVideos(sources, network.classes)
+    for note in videos.notes:
+        _logger.warning(note)
+    taught, held_out = split_videos(videos, teaching)
+    network_model = SGENet(network)
+    set_starting_weights(network_model, config.training, taught)
+    features = trunk(network_model)
+    count = _clip_count(network, teaching)
+    _logger.info("clips: %d of %d videos; %d videos are held out", count, len(taught), len(held_out))
+    cached = [
+        cache_clips(part, features, teaching, seed, number, progress)
+        for part, seed, number in ((taught, 0, count), (held_out, 1, max(1, round(_HELD_OUT_SHARE * count))))
+    ]
+    model = _teaching_model(network_model, teaching)
+    epoch = 0
+    if resume:
+        model.load_weights(out.teaching)
+        epoch = int(model.optimizer.iterations) // teaching.steps_per_epoch
+        _swap_average(model, teaching)
+    out.write_config(config)
+    out.trim_log(epoch)
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    if teaching.average is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    callbacks += [FiniteWeights(out), Log(out), _Checkpoint(out, network_model)]
+    left = (teaching.epochs - epoch) * teaching.steps_per_epoch
+    model.fit(
+        CachedClips(*cached[0], teaching, None, first=epoch * teaching.steps_per_epoch),
+        validation_data=CachedClips(*cached[1], teaching, _HELD_OUT_STEPS),
+        epochs=teaching.epochs,
+        initial_epoch=epoch,
+        steps_per_epoch=teaching.steps_per_epoch,
+        shuffle=False,
+        callbacks=[Forecast(left, below_a_bar=verbose == 1), *callbacks],
+        verbose=verbose,
+    )
+    taught_model = load_model(out.path)
+    if teaching.report_frames:
+        truth = TaughtTruth(held_out, teacher, teaching.report_frames, progress)
+        teaching_report(teacher, taught_model, truth, progress).write(out.path)
+    return taught_model
+
+
+def split_videos(videos: VideoDataset, teaching: TeachingConfig) -> tuple[VideoSubset, VideoSubset]:
+    """The videos to teach with and those held out, drawn by `teaching.seed`, the same for the same videos."""
+    if len(videos) < 2:
+        raise InputError("a memory is taught by two videos at least: one of them is held out. Received: 1")
+    order = np.random.default_rng([teaching.seed, 2]).permutation(len(videos)).tolist()
+    held_out = min(len(videos) - 1, max(1, round(teaching.held_out * len(videos))))
+    return VideoSubset(videos, sorted(order[held_out:])), VideoSubset(videos, sorted(order[:held_out]))
+
+
+def _clip_count(network, teaching: TeachingConfig) -> int:
+    """How many clips fit into `cache_gb`, those held out beside them, at most `clips`."""
+    size = 2 * 2 * teaching.clip_length * int(np.prod(feature_shape(network)))
+    return max(1, min(teaching.clips, int(teaching.cache_gb * 1e9 / size / (1 + _HELD_OUT_SHARE))))
+
+
+def _teaching_model(network: SGENet, teaching: TeachingConfig) -> Teaching:
+    values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in network.weights}
+    tails = [tail(network.config, teaching.clip_length, memory) for memory in (True, False)]
+    for one in tails:
+        _, missing = assign_weights(one, values)
+        assert not missing, f"the network lacks {missing[:4]}"
+    own = topology(network.config).of_part("memory")
+    for layer in tails[0].layers:
+        holds = {name.partition("/")[0] for name in map(weight_name, layer.weights)}
+        layer.trainable = holds <= own
+    places = network.config.memory.places
+    model = Teaching(*tails, places, teaching.box_weight, teaching.feature_weight)
+    steps = teaching.epochs * teaching.steps_per_epoch
+    ramp = max(1, round(teaching.warmup * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        teaching.learning_rate / 10, max(1, steps - ramp), warmup_target=teaching.learning_rate, warmup_steps=ramp
+    )
+    optimizer = keras.optimizers.Adam(
+        rate,
+        global_clipnorm=teaching.gradient_clip,
+        use_ema=teaching.average is not None,
+        ema_momentum=teaching.average or 0.99,
+    )
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _swap_average(model: keras.Model, teaching: TeachingConfig) -> None:
+    """A checkpoint holds the average as the network and what is being trained in the optimizer: change places."""
+    if teaching.average is not None:
+        swap = keras.callbacks.SwapEMAWeights()
+        swap.set_model(model)
+        swap.on_test_begin()
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Writes the network, and what a resumed teaching goes on from, after every epoch."""
+
+    def __init__(self, folder: RunFolder, network: SGENet):
+        super().__init__()
+        self._folder, self._network = folder, network
+
+    def on_epoch_end(self, epoch, logs=None):
+        student = self.model.student
+        assign_weights(self._network, {weight_name(w): keras.ops.convert_to_numpy(w) for w in student.weights})
+        with atomic_path(self._folder.teaching) as temporary:
+            # Keras insists on the ending.
+            written = Path(temporary).with_suffix(".weights.h5")
+            self.model.save_weights(written)
+            written.replace(temporary)
+        with atomic_path(self._folder.model) as temporary:
+            self._network.save(temporary)
