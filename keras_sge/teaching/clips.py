@@ -13,10 +13,6 @@ from keras_sge.data.degradation import BURST_FRAMES, wide_degradation
 from keras_sge.data.loader import normalize
 from keras_sge.progress import Progress, no_progress
 
-# Frames run through the trunk at a time.
-_BATCH = 16
-
-
 class Clip:
     """One clip as the network gets it, with damaged twins of its frames.
 
@@ -118,6 +114,5 @@ def cache_clips(
 
 
 def _features(trunk: keras.Model, frames: np.ndarray) -> np.ndarray:
-    images = normalize(frames)[:, None]
-    parts = [trunk(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+    # Batches of one size: another one would be compiled anew.
+    return trunk.predict_on_batch(normalize(frames)[:, None])
