@@ -11,7 +11,7 @@ from edge.entropy import entropy_attention
 from edge.errors import InputError
 from keras_sge.boxes import attention_map_size, memory_map_size
 from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig, TrainingConfig
-from keras_sge.config.network import MAPS, TRUNK_MAPS
+from keras_sge.config.maps import MAPS, TRUNK_MAPS
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
 from keras_sge.models.memory import memory_filters

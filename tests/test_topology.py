@@ -4,7 +4,8 @@ import keras
 import pytest
 
 from keras_sge.config import EntropyConfig, MemoryConfig, ReductionConfig
-from keras_sge.config.network import KINDS, MAPS
+from keras_sge.config.maps import MAPS
+from keras_sge.config.network import KINDS
 from keras_sge.models import SGENet, build_step_model
 from keras_sge.models.memory import MEMORY_KINDS
 from keras_sge.models.topology import PARTS, Convolution, Topology, detection_maps, layer_of_tensor, part_of, topology

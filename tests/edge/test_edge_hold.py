@@ -12,7 +12,7 @@ from edge.cli.main import main
 from edge.detector import Detector
 from edge.hold import hold
 from edge.pipeline import Pipeline
-from edge.postprocess import softmax
+from edge.scores import softmax
 
 
 def plain_hold(steps):
