@@ -127,6 +127,9 @@ class SSDFile:
         outputs = {tensor: [side for side in self.graph.shape(tensor) if side != 1] for tensor in self.graph.outputs}
         boxes = [tensor for tensor, shape in outputs.items() if len(shape) == 2 and shape[1] == 4]
         scores = [tensor for tensor, shape in outputs.items() if len(shape) == 2 and shape[1] != 4]
+        if len(boxes) == 2:
+            # With as many ids as codes; the API writes the codes first.
+            boxes, scores = boxes[:1], boxes[1:]
         if len(boxes) != 1 or len(scores) != 1 or len(outputs) != 2:
             shapes = [self.graph.shape(tensor) for tensor in self.graph.outputs]
             raise self.other(f"its outputs have the shapes {shapes}, expected box codes and class scores")
