@@ -11,6 +11,9 @@ import math
 import numpy as np
 
 SCORE_FORMS = ("softmax", "sigmoid")
+"""What logits may become."""
+# The lowest and the highest float32 score whose logit is finite.
+_OPEN_INTERVAL = np.float32(1e-37), np.float32(1 - 2**-24)
 
 
 def class_scores(logits: np.ndarray, form: str) -> np.ndarray:
@@ -23,7 +26,9 @@ def class_scores(logits: np.ndarray, form: str) -> np.ndarray:
         float32 (n, classes); NaN where a logit that counts is not finite, without a warning.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        return softmax(logits)[:, 1:] if form == "softmax" else 1 / (1 + np.exp(-logits))
+        if form == "softmax":
+            return softmax(logits)[:, 1:]
+        return np.where(np.isfinite(logits), 1 / (1 + np.exp(-logits)), np.float32(np.nan))
 
 
 def objectness(scores: np.ndarray, form: str) -> np.ndarray:
@@ -35,13 +40,15 @@ def objectness(scores: np.ndarray, form: str) -> np.ndarray:
 
 
 def logits_of(scores: np.ndarray, form: str) -> np.ndarray:
-    """Logits (n, columns) whose `class_scores` are these, (n, classes); a score of 0 is minus infinity."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if form == "softmax":
-            # The softmax of a distribution's logarithm is that distribution.
-            background = np.maximum(1 - scores.sum(axis=1, keepdims=True), 0)
-            return np.log(np.concatenate([background, scores], axis=1))
+    """Logits (n, columns) whose `class_scores` are these, float32 (n, classes); of a softmax a score of 0 is minus
+    infinity."""
+    if form == "sigmoid":
+        scores = np.clip(scores, *_OPEN_INTERVAL)
         return np.log(scores) - np.log1p(-scores)
+    background = np.maximum(1 - scores.sum(axis=1, keepdims=True), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The softmax of a distribution's logarithm is that distribution.
+        return np.log(np.concatenate([background, scores], axis=1))
 
 
 def may_exceed(logits: np.ndarray, score: float, form: str) -> np.ndarray:

@@ -26,6 +26,7 @@ from keras_sge.models.pretrained import folded_norms
 from keras_sge.models.ssd_file import SSDFile
 from keras_sge.models.topology import topology
 from keras_sge.training.start import set_starting_weights
+from quantization import CalibrationSource, Exporter
 from quantization.convert import _converter
 
 IDS = ("background", "person", "???", "car")
@@ -224,6 +225,23 @@ def test_training_goes_on_from_measured_batch_norms(processed, tmp_path):
     np.testing.assert_allclose(given, expected, atol=2e-3 * np.abs(expected).max())
     trained = keras.ops.convert_to_numpy(own(clip, training=True)["boxes"])
     assert np.corrcoef(trained.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("recipe", ["float16", "int8"])
+def test_exports_agree_with_keras(rounded, tmp_path, recipe):
+    model = import_detector(rounded, IDS)
+    exporter = Exporter(model, recipe)
+    videos = SyntheticSky(videos=4, frames=3, size=SIZE)
+    if recipe == "int8":
+        exporter.calibrate(CalibrationSource(videos, "tiny", 4))
+    exporter.write(tmp_path / "exported.tflite")
+    frame = videos.read(1, 0, 1)[0]
+    with keras_sge.open_detector(tmp_path / "exported.tflite") as exported, keras_sge.open_detector(model) as ours:
+        for name in ("scores", "box_limits", "score_limits", "anchors", "labels"):
+            assert getattr(exported.metadata, name) == getattr(ours.metadata, name), name
+        for given, expected in zip(exported.raw(frame), ours.raw(frame), strict=True):
+            assert given.shape == expected.shape
+            assert np.corrcoef(given.ravel(), expected.ravel())[0, 1] > (0.98 if recipe == "int8" else 0.9999)
 
 
 @pytest.fixture(scope="module")
