@@ -121,11 +121,13 @@ class AnchorMap:
     Attributes:
         rows, columns: size of the detection map.
         boxes: (width, height) of each anchor of a cell, as fractions of the frame's width and height.
+        step: centers, widths and heights are rounded to multiples of this fraction; 0 for not at all.
     """
 
     rows: int
     columns: int
     boxes: tuple[tuple[float, float], ...]
+    step: float = 0.0
 
 
 def ssd_cell_boxes(
@@ -160,5 +162,5 @@ def anchor_boxes(maps: Sequence[AnchorMap]) -> np.ndarray:
         sizes = np.asarray(grid.boxes, np.float64)[None, None]
         shape = (grid.rows, grid.columns, len(grid.boxes), 2)
         boxes = np.concatenate([np.broadcast_to(centers, shape), np.broadcast_to(sizes, shape)], axis=-1)
-        parts.append(boxes.reshape(-1, 4))
+        parts.append((np.rint(boxes / grid.step) * grid.step if grid.step else boxes).reshape(-1, 4))
     return np.concatenate(parts).astype(np.float32)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
+from edge.boxes import AnchorMap
 from edge.errors import InputError
 from edge.metadata import Metadata
 from edge.postprocess import Postprocessor
@@ -44,6 +46,11 @@ class Engine:
         self.prepare = Preprocessor(metadata, runtime.quantization)
         self.detections = Postprocessor(metadata, score_threshold, iou_threshold, max_detections)
         self._quantization = runtime.quantization
+        self._limits = {
+            name: _by_anchor(limits, metadata.anchors)
+            for name, limits in (("boxes", metadata.box_limits), ("scores", metadata.score_limits))
+            if limits
+        }
         self._busy, self._closed = threading.Lock(), False
 
     def fresh_state(self) -> dict[str, np.ndarray]:
@@ -61,7 +68,8 @@ class Engine:
         """Runs the network on a prepared frame, which is used up.
 
         Returns:
-            float32 box codes (n, 4), float32 logits (n, classes + 1), and the next state by input name.
+            float32 box codes (n, 4) and float32 logits (n, columns) of `edge.scores`, within the metadata's limits, and
+            the next state by input name.
 
         Raises:
             InputError: the engine is closed.
@@ -74,9 +82,14 @@ class Engine:
         # The runtime's results are copies, so the bytes go straight back, whatever their dtype.
         next_state = {item.input: outputs[item.output] for item in self.metadata.states}
         codes, logits = (
-            dequantize(outputs[name], *self._quantization.get(name, (0.0, 0))) for name in ("boxes", "scores")
+            self._answer(outputs[name], name, columns)
+            for name, columns in (("boxes", 4), ("scores", self.metadata.score_columns))
         )
-        return codes.reshape(-1, 4), logits.reshape(-1, len(self.metadata.labels) + 1), next_state
+        return codes, logits, next_state
+
+    def _answer(self, raw: np.ndarray, name: str, columns: int) -> np.ndarray:
+        values = dequantize(raw, *self._quantization.get(name, (0.0, 0))).reshape(-1, columns)
+        return np.clip(values, *self._limits[name]) if name in self._limits else values
 
     def close(self) -> None:
         """Closes the runtime, once a frame that is in the network has left it. Does nothing when called again."""
@@ -84,3 +97,9 @@ class Engine:
             if not self._closed:
                 self._closed = True
                 self.runtime.close()
+
+
+def _by_anchor(limits: Sequence[tuple[float, float]], maps: Sequence[AnchorMap]) -> np.ndarray:
+    """Detection maps' (lowest, highest) as two columns of the anchors, float32 (2, n, 1)."""
+    counts = [grid.rows * grid.columns * len(grid.boxes) for grid in maps]
+    return np.repeat(np.asarray(limits, np.float32).T, counts, axis=1)[..., None]

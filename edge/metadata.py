@@ -18,6 +18,7 @@ from typing import Any
 
 from edge.boxes import AnchorMap
 from edge.errors import InputError
+from edge.scores import SCORE_FORMS
 
 FORMAT = "keras-sge"
 FORMAT_VERSION = 1
@@ -57,10 +58,14 @@ class Metadata:
     """Everything that `edge.Detector` needs to know about a model.
 
     Attributes:
-        name: the network's name. labels: class names; label i is score column i + 1.
+        name: the network's name. labels: class names.
         height, width: input size in pixels. Images are RGB, (x - mean) / scale.
         precision: float32, float16, dynamic or int8.
         anchors: the detection maps, in output order. variances: of the box codes.
+        scores: what the class logits are: `softmax`, a background in column 0 and label i in column i + 1; or
+            `sigmoid`, label i in column i, each for itself.
+        box_limits, score_limits: (lowest, highest) code and logit of each detection map, what lies beyond becomes them;
+            empty for none.
         score_threshold, iou_threshold, max_detections: defaults for a detector.
         box_voting: whether boxes that lose in suppression move the winner, see `edge.boxes.vote`.
         entropy: settings of the host operator that feeds `attention`; None where the file takes no such input.
@@ -85,9 +90,17 @@ class Metadata:
     box_voting: bool = False
     entropy: EntropySettings | None = None
     states: tuple[StateTensor, ...] = ()
+    scores: str = "softmax"
+    box_limits: tuple[tuple[float, float], ...] = ()
+    score_limits: tuple[tuple[float, float], ...] = ()
     signature: str = "serving_default"
     sha256: str = ""
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def score_columns(self) -> int:
+        """Logits of an anchor."""
+        return len(self.labels) + (self.scores == "softmax")
 
 
 def append_metadata(flatbuffer: bytes, metadata: Metadata) -> bytes:
@@ -165,10 +178,14 @@ def _from_document(document: dict[str, Any]) -> Metadata:
         if field.name in document or _is_required(field)
     }
     fields["labels"] = tuple(fields["labels"])
+    if fields.get("scores", "softmax") not in SCORE_FORMS:
+        raise ValueError(f"scores: {fields['scores']}")
+    for name in ("box_limits", "score_limits"):
+        fields[name] = tuple((low, high) for low, high in fields.get(name, ()))
     if "variances" in fields:
         fields["variances"] = tuple(fields["variances"])
     fields["anchors"] = tuple(
-        AnchorMap(grid["rows"], grid["columns"], tuple(tuple(box) for box in grid["boxes"]))
+        AnchorMap(grid["rows"], grid["columns"], tuple(tuple(box) for box in grid["boxes"]), grid.get("step", 0.0))
         for grid in fields["anchors"]
     )
     fields["entropy"] = EntropySettings(**fields["entropy"]) if fields.get("entropy") else None

@@ -1,8 +1,7 @@
-"""From the network's outputs to detections: softmax, threshold, decoding, suppression, voting."""
+"""From the network's outputs to detections: scores, threshold, decoding, suppression, voting."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from edge.boxes import VOTING_SHARE, anchor_boxes, decode_boxes, suppress, vote
 from edge.errors import InputError
 from edge.metadata import Metadata
 from edge.results import Box, Detection
+from edge.scores import class_scores, may_exceed
 
 # More candidates than this per frame, and suppression costs more than the network.
 MAX_CANDIDATES = 400
@@ -51,7 +51,7 @@ class Postprocessor:
         """Detections in a frame of `height` x `width` pixels, best score first.
 
         Args:
-            codes: float32 (n, 4) box codes. logits: float32 (n, classes + 1), background first.
+            codes: float32 (n, 4) box codes. logits: float32 (n, columns), see `edge.scores`.
         """
         boxes, scores, classes = select_detections(
             codes,
@@ -62,6 +62,7 @@ class Postprocessor:
             self.iou_threshold,
             self.max_detections,
             self._metadata.box_voting,
+            self._metadata.scores,
         )
         return in_pixels(boxes, scores, classes, self._metadata.labels, height, width)
 
@@ -86,13 +87,15 @@ def select_detections(
     iou_threshold: float,
     limit: int,
     box_voting: bool = False,
+    form: str = "softmax",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turns one frame's outputs into detections. Only candidates are decoded.
 
     Args:
-        codes: float32 (n, 4) box codes. logits: float32 (n, c + 1), background first.
+        codes: float32 (n, 4) box codes. logits: float32 (n, columns), see `edge.scores`.
         anchors: float32 (n, 4) centers, fractions of the frame. variances: see `edge.boxes.encode_boxes`.
         score_threshold, iou_threshold, limit: what is kept. box_voting: whether `edge.boxes.vote` moves what is kept.
+        form: what the logits are, `softmax` or `sigmoid`.
 
     Returns:
         boxes float32 (k, 4) corners clipped to 0..1, scores float32 (k,), classes int64 (k,) from 0; best first.
@@ -100,11 +103,9 @@ def select_detections(
         not finite give no detection.
     """
     lowest = score_threshold * VOTING_SHARE if box_voting else score_threshold
-    # A comparison with NaN is False: outputs that are not finite give nothing, and no warning.
-    with np.errstate(invalid="ignore"):
-        likely = (logits[:, 1:] - logits[:, :1]) > _lowest_margin(lowest)
-        possible = np.unique(np.flatnonzero(likely) // likely.shape[1])
-        probabilities = softmax(logits[possible])[:, 1:]
+    likely = may_exceed(logits, lowest, form)
+    possible = np.unique(np.flatnonzero(likely) // likely.shape[1])
+    probabilities = class_scores(logits[possible], form)
     anchor, classes = np.nonzero(probabilities > lowest)
     rows, scores = possible[anchor], probabilities[anchor, classes]
     if len(rows) > MAX_CANDIDATES:
@@ -121,22 +122,8 @@ def select_detections(
     return final.astype(np.float32), scores[kept].astype(np.float32), classes[kept]
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float32."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
 def _fraction(name: str, value: float | None, default: float) -> float:
     value = default if value is None else value
     if not 0 <= value <= 1:
         raise InputError(f"{name} must be within 0..1. Received: {value}")
     return float(value)
-
-
-def _lowest_margin(score: float) -> float:
-    """Softmax gives a class at most sigmoid(its logit - background's): below this margin it cannot exceed `score`."""
-    if score >= 1:
-        return math.inf
-    # A little lower, for float32 rounds. From the score 0 on everything is possible.
-    return math.log(score / (1 - score)) - 1e-3 if score > 0 else -math.inf

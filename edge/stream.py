@@ -216,7 +216,7 @@ class Stream:
             state, held = self._state, self._held
         codes, logits, state = self._engine.invoke(prepared, state)
         if self._holds:
-            codes, logits, held = hold(codes, logits, held)
+            codes, logits, held = hold(codes, logits, held, self._engine.metadata.scores)
         if not all(np.isfinite(value).all() for value in state.values()):
             state = self._engine.fresh_state()
             self._pending = "not_finite"

@@ -8,7 +8,8 @@ import numpy as np
 
 from edge.boxes import anchor_boxes, decode_boxes, iou_matrix, suppress, vote
 from edge.metadata import Metadata
-from edge.postprocess import MAX_CANDIDATES, softmax
+from edge.postprocess import MAX_CANDIDATES
+from edge.scores import class_scores, objectness
 
 # Overlap with a track's last box that makes a box its next one.
 _LINK_IOU = 0.5
@@ -19,10 +20,10 @@ _PATIENCE = 30
 class TrackAverager:
     """Replaces each box's class distribution by the running mean along its track.
 
-    Candidates with objectness o = 1 - p_background above the threshold are suppressed regardless of class. From the
-    best down, each box takes the free track whose last box it overlaps most, if at IoU 0.5 or above, and begins a new
-    one otherwise. The scores of a box are o times the mean of its track's class distributions p_c / o so far, this one
-    included.
+    Candidates with objectness o (`edge.scores.objectness`) above the threshold are suppressed regardless of class.
+    From the best down, each box takes the free track whose last box it overlaps most, if at IoU 0.5 or above, and
+    begins a new one otherwise. The scores of a box are o times the mean of its track's class distributions p_c / o so
+    far, this one included.
 
     Args:
         metadata: of the detector. score_threshold: of candidates, and of detections.
@@ -51,7 +52,7 @@ class TrackAverager:
         """The next frame's detections.
 
         Args:
-            codes: float32 (n, 4) box codes. logits: float32 (n, c + 1), background first.
+            codes: float32 (n, 4) box codes. logits: float32 (n, columns), see `edge.scores`.
 
         Returns:
             boxes float32 (k, 4) corners within 0..1, scores float32 (k,), classes int64 (k,); best first.
@@ -73,24 +74,20 @@ class TrackAverager:
     def _candidates(self, codes: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes (k, 4), objectness (k,) and class distributions (k, c) after suppression, best first."""
         metadata = self._metadata
-        with np.errstate(invalid="ignore"):
-            probabilities = softmax(logits)
-        objectness = 1 - probabilities[:, 0]
-        rows = np.flatnonzero(objectness > self._threshold)
-        rows = np.sort(rows[np.argsort(-objectness[rows], kind="stable")[:MAX_CANDIDATES]])
+        scores = class_scores(logits, metadata.scores)
+        sure = objectness(scores, metadata.scores)
+        rows = np.flatnonzero(sure > self._threshold)
+        rows = np.sort(rows[np.argsort(-sure[rows], kind="stable")[:MAX_CANDIDATES]])
         with np.errstate(invalid="ignore"):
             boxes = np.clip(decode_boxes(codes[rows], self._anchors[rows], metadata.variances), 0, 1)
         whole = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         rows, boxes = rows[whole], boxes[whole]
         one_class = np.zeros(len(rows), np.int64)
-        kept = suppress(boxes, objectness[rows], one_class, self._iou_threshold, self._limit)
-        if metadata.box_voting:
-            boxes = vote(boxes, objectness[rows], one_class, kept, self._iou_threshold)
-        else:
-            boxes = boxes[kept]
+        kept = suppress(boxes, sure[rows], one_class, self._iou_threshold, self._limit)
+        voting = metadata.box_voting
+        boxes = vote(boxes, sure[rows], one_class, kept, self._iou_threshold) if voting else boxes[kept]
         rows = rows[kept]
-        foreground = probabilities[rows, 1:].astype(np.float64)
-        return boxes, objectness[rows], foreground / foreground.sum(axis=1, keepdims=True)
+        return boxes, sure[rows], scores[rows].astype(np.float64) / sure[rows, None]
 
     def _link(self, boxes: np.ndarray) -> list[_Track]:
         """The track of each box, new ones added to the list."""

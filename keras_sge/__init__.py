@@ -24,6 +24,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "data": "keras_sge.data",
         "evaluate": "keras_sge.evaluation",
         "evaluation": "keras_sge.evaluation",
+        "import_detector": "keras_sge.models.imported",
         "layers": "keras_sge.layers",
         "load_config": "keras_sge.config",
         "load_model": "keras_sge.models.checkpoints",

@@ -16,7 +16,7 @@ from edge.boxes import (
     ssd_cell_boxes,
 )
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import map_stride
+from keras_sge.config.maps import map_stride
 
 # In class targets: an anchor that counts neither way.
 IGNORED = -1
@@ -40,9 +40,18 @@ def attention_map_size(config: NetworkConfig) -> tuple[int, int]:
     return map_size(config, map_stride(config.entropy.attach_to))
 
 
-def boxes_per_cell(config: NetworkConfig) -> int:
-    """Anchors in each cell of every detection map."""
-    return 2 + 2 * len(config.anchors.ratios)
+def cell_boxes(config: NetworkConfig) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """For each detection map the (width, height) of every anchor of a cell, fractions of the frame's."""
+    anchors, (height, width) = config.anchors, config.input_size
+    if anchors.boxes:
+        return tuple(tuple((w / width, h / height) for w, h in shapes) for shapes in anchors.boxes)
+    pairs = zip(anchors.sizes, anchors.sizes[1:], strict=False)
+    return tuple(ssd_cell_boxes(size, next_size, anchors.ratios, height, width) for size, next_size in pairs)
+
+
+def boxes_per_cell(config: NetworkConfig) -> tuple[int, ...]:
+    """Anchors in each cell, for each detection map."""
+    return tuple(map(len, cell_boxes(config)))
 
 
 def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
@@ -56,11 +65,8 @@ def map_sizes(config: NetworkConfig) -> list[tuple[int, int]]:
 
 def anchor_maps(config: NetworkConfig) -> tuple[AnchorMap, ...]:
     """The anchors that belong to the graph's outputs, in their order."""
-    sizes = config.anchors.sizes
-    return tuple(
-        AnchorMap(rows, columns, ssd_cell_boxes(size, next_size, config.anchors.ratios, *config.input_size))
-        for (rows, columns), size, next_size in zip(map_sizes(config), sizes, sizes[1:], strict=False)
-    )
+    sizes = zip(map_sizes(config), cell_boxes(config), strict=True)
+    return tuple(AnchorMap(rows, columns, shapes, config.anchors.step) for (rows, columns), shapes in sizes)
 
 
 class LabelEncoder:

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 
-def multibox_loss(negatives_per_positive=3.0, late_weight=None):
+def multibox_loss(negatives_per_positive=3.0, late_weight=None, scores="softmax"):
     """Both halves, keyed by the network's outputs, as `model.compile(loss=...)` takes them; see `ClassLoss`."""
     return {
         "boxes": BoxLoss(late_weight=late_weight),
-        "scores": ClassLoss(negatives_per_positive, late_weight=late_weight),
+        "scores": ClassLoss(negatives_per_positive, late_weight=late_weight, scores=scores),
     }
 
 
@@ -61,22 +61,32 @@ class BoxLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("keras_sge")
 class ClassLoss(keras.losses.Loss):
-    """Softmax cross-entropy with hard negative mining (Liu et al., SSD, section 2.2).
+    """Cross-entropy with hard negative mining (Liu et al., SSD, section 2.2).
 
     `y_true` is int (batch, ..., anchors): class + 1, 0 for background, -1 for anchors that do not count (frames behind
-    a short clip's end); `y_pred` holds logits (batch, ..., anchors, classes + 1). In each frame the background anchors
-    with the highest loss are kept, `negatives_per_positive` for each matched anchor. The value is the sum over the
-    batch divided by the number of its matched anchors.
+    a short clip's end); `y_pred` holds logits (batch, ..., anchors, classes + 1), of a sigmoid (batch, ..., anchors,
+    classes). In each frame the background anchors with the highest loss are kept, `negatives_per_positive` for each
+    matched anchor. The value is the sum over the batch divided by the number of its matched anchors.
 
     Args:
         negatives_per_positive: 3 in SSD.
         minimum_negatives: kept per frame at least, so that empty frames teach too.
+        scores: what the logits are: `softmax`, or `sigmoid`, whose loss is the sum of the classes' binary ones.
         late_weight: of clips of known length, (batch, frames, anchors), how much more the last frame weighs than the
             first, see `frame_weights`; None for the same weight in all.
     """
 
-    def __init__(self, negatives_per_positive=3.0, minimum_negatives=3, late_weight=None, name="class_loss", **kwargs):
+    def __init__(
+        self,
+        negatives_per_positive=3.0,
+        minimum_negatives=3,
+        late_weight=None,
+        scores="softmax",
+        name="class_loss",
+        **kwargs,
+    ):
         super().__init__(name=name, **kwargs)
+        self.scores = scores
         self.late_weight = late_weight
         self.negatives_per_positive = negatives_per_positive
         self.minimum_negatives = minimum_negatives
@@ -84,8 +94,7 @@ class ClassLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         anchors, classes = y_pred.shape[-2:]
         labels = ops.cast(ops.reshape(y_true, (-1, anchors)), "int32")
-        log_probability = ops.log_softmax(ops.reshape(y_pred, (-1, anchors, classes)), axis=-1)
-        loss = -ops.sum(ops.one_hot(ops.maximum(labels, 0), classes, dtype=y_pred.dtype) * log_probability, axis=-1)
+        loss = self._cross_entropy(labels, ops.reshape(y_pred, (-1, anchors, classes)))
         positive = ops.cast(labels > 0, loss.dtype)
         background = labels == 0
 
@@ -107,4 +116,15 @@ class ClassLoss(keras.losses.Loss):
             "negatives_per_positive": self.negatives_per_positive,
             "minimum_negatives": self.minimum_negatives,
             "late_weight": self.late_weight,
+            "scores": self.scores,
         }
+
+    def _cross_entropy(self, labels, logits):
+        """Of each anchor; labels (n, anchors), logits (n, anchors, columns)."""
+        columns = logits.shape[-1]
+        if self.scores == "softmax":
+            truth = ops.one_hot(ops.maximum(labels, 0), columns, dtype=logits.dtype)
+            return -ops.sum(truth * ops.log_softmax(logits, axis=-1), axis=-1)
+        # Label 0 and what does not count are no class's.
+        truth = ops.one_hot(labels - 1, columns, dtype=logits.dtype)
+        return ops.sum(ops.softplus(logits) - truth * logits, axis=-1)

@@ -10,8 +10,16 @@ from tiny import outputs_of, random_clip, randomize, tiny_config
 from edge.entropy import entropy_attention
 from edge.errors import InputError
 from keras_sge.boxes import attention_map_size, memory_map_size
-from keras_sge.config import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig, TrainingConfig
-from keras_sge.config.network import MAPS, TRUNK_MAPS
+from keras_sge.config import (
+    AnchorConfig,
+    EntropyConfig,
+    HeadsConfig,
+    MemoryConfig,
+    NetworkConfig,
+    ReductionConfig,
+    TrainingConfig,
+)
+from keras_sge.config.maps import MAPS, TRUNK_MAPS
 from keras_sge.data import SyntheticSky
 from keras_sge.models import SGENet, build_step_model, copy_weights, step_model_from
 from keras_sge.models.memory import memory_filters
@@ -33,11 +41,12 @@ SOME_MAPS = ("conv3", "conv12", "conv13", "feature_map1", "feature_map4")
 
 def config_at(memory_map=None, entropy_map=None, **changes):
     """A tiny network with its memory and its attention at the given maps."""
-    elsewhere = memory_map != "conv13"
+    elsewhere, deep = memory_map != "conv13", "conv14" in (memory_map, entropy_map)
     settings = {
+        "last_block": "conv14" if deep else "conv13",
         "memory": MemoryConfig(filters=120, attach_to=memory_map) if memory_map else None,
         "entropy": EntropyConfig(attach_to=entropy_map) if entropy_map else None,
-        "reduction": ReductionConfig(filters=120) if elsewhere else None,
+        "reduction": ReductionConfig(filters=120) if elsewhere and not deep else None,
         **FOUR_EXTRAS,
     }
     return tiny_config(**{**settings, **changes})
@@ -66,18 +75,20 @@ def test_steps_with_carried_state_equal_the_clip(attach_to):
 
 
 def test_sizes_and_channels_follow_the_place():
-    config = NetworkConfig("n", ("a",))
-    sizes = {"conv3": 80, "conv4": 80, "conv12": 20, "conv13": 10}
+    config = NetworkConfig("n", ("a",), last_block="conv14")
+    sizes = {"conv3": 80, "conv4": 80, "conv12": 20, "conv13": 10, "conv14": 10}
     sizes |= {"feature_map1": 5, "feature_map2": 3, "feature_map3": 2, "feature_map4": 1}
-    # At most 256, and at most what the map has: 128, 128, 512, 1,024; 512, 256, 256, 256.
+    # At most 256, and at most what the map has: 128, 128, 512, 1,024, 1,024; 512, 256, 256, 256.
     channels = {"conv3": 128, "conv4": 128}
     for attach_to in MAPS:
         one = dataclasses.replace(
-            config, memory=MemoryConfig(attach_to=attach_to), entropy=EntropyConfig(attach_to=attach_to)
+            config,
+            memory=MemoryConfig("correction_gru", attach_to=attach_to),
+            entropy=EntropyConfig(attach_to=attach_to),
         )
         assert memory_map_size(one, attach_to) == attention_map_size(one) == (sizes[attach_to],) * 2
         assert memory_filters(one, attach_to) == channels.get(attach_to, 256)
-    lstm = dataclasses.replace(config, alpha=0.5, memory=MemoryConfig("lstm", filters=1024))
+    lstm = dataclasses.replace(config, last_block="conv13", alpha=0.5, memory=MemoryConfig("lstm", filters=1024))
     assert memory_filters(lstm, "conv13") == 512
 
 
@@ -176,7 +187,17 @@ def test_saved_network_answers_alike(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (lambda: {"memory": MemoryConfig(attach_to="conv14")}, ["network.memory.attach_to", "conv13", "conv14"]),
+        (lambda: {"memory": MemoryConfig(attach_to="conv14")}, ["network.memory.attach_to", "network.last_block"]),
+        (lambda: {"memory": MemoryConfig(attach_to="conv15")}, ["network.memory.attach_to", "conv13", "conv15"]),
+        (lambda: {"last_block": "conv14"}, ["network.last_block", "network.memory.attach_to"]),
+        (lambda: {"last_block": "conv12"}, ["network.last_block", "conv13, conv14"]),
+        (lambda: {"extras_kind": "full"}, ["network.extras_kind", "conv3x3"]),
+        (lambda: {"heads": HeadsConfig(kind="conv3x3")}, ["network.heads.kind", "conv1x1"]),
+        (lambda: {"heads": HeadsConfig(scores="logits")}, ["network.heads.scores", "sigmoid"]),
+        (lambda: {"heads": HeadsConfig(score_limits=((-1.0, 1.0),))}, ["network.heads.score_limits", "3 detection"]),
+        (lambda: {"heads": HeadsConfig(box_limits=((2.0, 1.0),) * 3)}, ["network.heads.box_limits[0]", "ascend"]),
+        (lambda: {"anchors": AnchorConfig(boxes=(((4.0, 4.0),),))}, ["network.anchors.boxes", "3 detection maps"]),
+        (lambda: {"anchors": AnchorConfig(boxes=(((4.0, 0.0),),))}, ["network.anchors.boxes[0]", "above 0"]),
         (
             lambda: {"entropy": EntropyConfig(attach_to="none")},
             ["network.entropy.attach_to", "network.entropy to null"],

@@ -75,6 +75,22 @@ def test_class_loss_equals_the_plain_twin(seed, options):
     assert value(ClassLoss(**options), labels, logits) == pytest.approx(expected, rel=1e-5)
 
 
+def test_loss_of_sigmoids_is_the_sum_of_binary_ones():
+    labels = np.array([[[2, 0, -1, 0, 0]]], np.int32)
+    logits = np.random.default_rng(4).normal(0, 2, (1, 1, 5, 3)).astype(np.float32)
+    truth = np.zeros((5, 3))
+    truth[0, 1] = 1
+    probability = 1 / (1 + np.exp(-logits[0, 0].astype(np.float64)))
+    by_anchor = -(truth * np.log(probability) + (1 - truth) * np.log(1 - probability)).sum(axis=1)
+    hardest = sorted(by_anchor[[1, 3, 4]])[-2:]
+    loss = ClassLoss(negatives_per_positive=2, minimum_negatives=0, scores="sigmoid")
+    assert value(loss, labels, logits) == pytest.approx(by_anchor[0] + sum(hardest), rel=1e-5)
+    # Sure of everything where nothing is known.
+    logits[0, 0, 2] = 90
+    assert value(loss, labels, logits) == pytest.approx(by_anchor[0] + sum(hardest), rel=1e-5)
+    assert ClassLoss.from_config(loss.get_config()).scores == "sigmoid"
+
+
 def test_more_negatives_wanted_than_there_are():
     labels, logits = class_case(matched=0.6)
     assert value(ClassLoss(), labels, logits) == pytest.approx(plain_class_loss(labels, logits), rel=1e-5)

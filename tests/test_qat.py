@@ -284,7 +284,7 @@ def test_a_single_frame_network_becomes_a_file_without_state(setting, tmp_path):
         (["quickstart", "--from", "x.npz", "--run", "new"], "no weights at x.npz"),
         (["quickstart", "--from", "x.npz", "--run", "new", "--epochs", "0"], "qat.epochs must be above 0"),
         (["quickstart", "--from", "x.npz", "--run", "new", "--out", "x.bin"], "must end in .tflite"),
-        (["quickstart", "--from", "x.npz", "--run", "new", "--set", "qat.freeze_until=conv99"], "conv1 to conv13"),
+        (["quickstart", "--from", "x.npz", "--run", "new", "--set", "qat.freeze_until=conv99"], "conv1 to conv14"),
     ],
 )
 def test_mistakes_are_named(words, message, tmp_path, monkeypatch, capsys):

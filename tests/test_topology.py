@@ -4,11 +4,12 @@ import keras
 import pytest
 
 from keras_sge.config import EntropyConfig, MemoryConfig, ReductionConfig
-from keras_sge.config.network import KINDS, MAPS
+from keras_sge.config.maps import MAPS
+from keras_sge.config.network import KINDS
 from keras_sge.models import SGENet, build_step_model
 from keras_sge.models.memory import MEMORY_KINDS
 from keras_sge.models.topology import PARTS, Convolution, Topology, detection_maps, layer_of_tensor, part_of, topology
-from tests.tiny import tiny_config
+from tests.tiny import API, tiny_config
 
 NETWORKS = {
     "single": {"memory": None, "entropy": None},
@@ -26,6 +27,8 @@ NETWORKS = {
     "bounded squeeze": {"memory": MemoryConfig(filters=120, squeeze_activation="tanh")},
     **{f"{kind} on conv13": {"memory": MemoryConfig(kind, 120)} for kind in KINDS if kind != "reduction"},
     **{f"memory on {place}": {"memory": MemoryConfig(filters=120, attach_to=place)} for place in ("conv3", "conv12")},
+    "as the Object Detection API": API,
+    "the same with corrections": {**API, "memory": MemoryConfig("correction_gru", 120, attach_to=("conv12", "conv14"))},
     "attention early": {"entropy": EntropyConfig(attach_to="conv4")},
 }
 

@@ -13,6 +13,7 @@ from keras_sge.config import (
     Config,
     DataConfig,
     EntropyConfig,
+    HeadsConfig,
     MemoryConfig,
     NetworkConfig,
     TrainingConfig,
@@ -21,6 +22,18 @@ from keras_sge.config import (
 CLASSES = ("airplane", "bird", "drone", "helicopter")
 # The fewest layers, where memory and entropy do not matter: Keras takes longer to build a network than to run it.
 SINGLE = {"memory": None, "entropy": None, "extras": (), "anchors": AnchorConfig(sizes=(12.0, 24.0, 40.0))}
+
+# A network as TensorFlow's Object Detection API makes them, with the fewest maps.
+API = {
+    "memory": None,
+    "entropy": None,
+    "last_block": "conv14",
+    "extras_kind": "conv3x3",
+    "heads": HeadsConfig("conv1x1", "sigmoid"),
+    "anchors": AnchorConfig(
+        boxes=(((6.4, 6.4), (18.0, 9.0)), ((22.0, 22.0), (31.0, 15.5), (25.0, 25.0)), ((44.0, 44.0),))
+    ),
+}
 
 
 def tiny_config(**changes):

@@ -131,7 +131,7 @@ def _check_tensors(inputs: dict[str, Any], outputs: dict[str, Any], metadata: Me
         if name in inputs and inputs[name]["dtype"] not in (np.float32, np.int8):
             raise _mismatch(f"input {name} is {np.dtype(inputs[name]['dtype'])}", "float32 or int8")
 
-    sizes = {"boxes": 4, "scores": len(metadata.labels) + 1}
+    sizes = {"boxes": 4, "scores": metadata.score_columns}
     _check_names("outputs", outputs, [*sizes, *(state.output for state in metadata.states)])
     anchors = len(anchor_boxes(metadata.anchors))
     for name, columns in sizes.items():

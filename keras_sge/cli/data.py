@@ -187,8 +187,9 @@ def _anchors(arguments: argparse.Namespace) -> int:
     print(f"{arguments.data}, {arguments.split}: {len(report.boxes):,} boxes; best-possible recall at IoU 0.5\n")
     print("| anchors | per cell | recall | mean best IoU |\n|---|---:|---:|---:|")
     for name, anchors in ((f"present, {arguments.config}", network.anchors), ("proposed", proposal)):
-        fit = anchor_fit(report.boxes, anchor_maps(dataclasses.replace(network, anchors=anchors)))
-        print(f"| {name} | {2 + 2 * len(anchors.ratios)} | {fit.recall:.4f} | {fit.mean_iou:.4f} |")
+        maps = anchor_maps(dataclasses.replace(network, anchors=anchors))
+        fit, counts = anchor_fit(report.boxes, maps), sorted({len(grid.boxes) for grid in maps})
+        print(f"| {name} | {' or '.join(map(str, counts))} | {fit.recall:.4f} | {fit.mean_iou:.4f} |")
     sizes, ratios = (", ".join(f"{value:g}" for value in values) for values in (proposal.sizes, proposal.ratios))
     print(f"\nnetwork:\n  anchors:\n    sizes: [{sizes}]\n    ratios: [{ratios}]")
     return 0

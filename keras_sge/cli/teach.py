@@ -11,7 +11,8 @@ from keras_sge.cli.own_data import print_next
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.config import Config, MemoryConfig, TeachingConfig
 from keras_sge.config.config import with_overrides
-from keras_sge.config.network import KINDS, MAPS
+from keras_sge.config.maps import MAPS
+from keras_sge.config.network import KINDS
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.progress import progress_bar
 

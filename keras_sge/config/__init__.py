@@ -8,7 +8,8 @@ from keras_sge.config.config import (
     config_to_dict,
     load_config,
 )
-from keras_sge.config.network import AnchorConfig, EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
+from keras_sge.config.maps import AnchorConfig, HeadsConfig
+from keras_sge.config.network import EntropyConfig, MemoryConfig, NetworkConfig, ReductionConfig
 from keras_sge.config.teaching import TeachingConfig
 from keras_sge.config.training import AugmentationConfig, DataConfig, Fold, QatConfig, TrainingConfig
 
@@ -19,6 +20,7 @@ __all__ = [
     "DataConfig",
     "EntropyConfig",
     "Fold",
+    "HeadsConfig",
     "MemoryConfig",
     "NetworkConfig",
     "QatConfig",

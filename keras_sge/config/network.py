@@ -1,93 +1,22 @@
-"""Checks that several parts of a configuration share."""
+"""The network's part of a configuration: memory, attention, and what they stand in."""
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from edge.entropy import BORDERS
 from edge.errors import InputError
-
-
-def one_of(key: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raises InputError unless `value` is one of `choices`; `key` is the setting's dotted path."""
-    if value not in choices:
-        raise InputError(f"{key} must be one of {', '.join(map(str, choices))}. Received: {value!r}")
-
-
-def positive(key: str, value: float) -> None:
-    """Raises InputError unless `value` is above 0, which NaN is not."""
-    if not value > 0:
-        raise InputError(f"{key} must be above 0. Received: {value}")
-
-
-# Channels at alpha 1 and stride of MobileNetV1's blocks conv2 to conv13, behind conv1's 32 and 2.
-TRUNK_BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
+from keras_sge.config.maps import (
+    MAPS,
+    TRUNK_MAPS,
+    AnchorConfig,
+    HeadsConfig,
+    check_map,
+    feature_map_number,
+    one_of,
+    positive,
 )
-# Map of the trunk -> its stride and its channels at alpha 1, in the paper's Tables 2 and 3.
-TRUNK_MAPS = {
-    f"conv{number}": (2 * math.prod(stride for _, stride in TRUNK_BLOCKS[: number - 1]), TRUNK_BLOCKS[number - 2][0])
-    for number in (3, 4, 12, 13)
-}
-FEATURE_MAPS = ("feature_map1", "feature_map2", "feature_map3", "feature_map4")
-MAPS = (*TRUNK_MAPS, *FEATURE_MAPS)
-
-
-def map_stride(name: str) -> int:
-    """Pixels of the input for each cell of a map; sides are rounded up."""
-    return TRUNK_MAPS[name][0] if name in TRUNK_MAPS else 2 ** (5 + feature_map_number(name))
-
-
-def feature_map_number(name: str) -> int:
-    """1 for `feature_map1`, the first SSD extra; 0 for a map of the trunk."""
-    return 0 if name in TRUNK_MAPS else 1 + FEATURE_MAPS.index(name)
-
-
-def check_map(key: str, name: str) -> None:
-    """Raises InputError unless a memory or an attention can be attached to that map; `key` is the setting's path."""
-    if name not in MAPS:
-        close = difflib.get_close_matches(name, MAPS, 1)
-        hint = f" Did you mean {close[0]}?" if close else f" For none, set {key.rpartition('.')[0]} to null."
-        raise InputError(f"{key} must be one of {', '.join(MAPS)}. Received: {name!r}.{hint}")
-
-
-@dataclass(frozen=True)
-class AnchorConfig:
-    """SSD anchors.
-
-    Attributes:
-        sizes: pixels of the network's input, ascending, one more than there are detection maps: map k has boxes of
-            size k and of the geometric mean of sizes k and k + 1.
-        ratios: aspect ratios above 1; each is used together with its inverse.
-        variances: of the box codes' center and size.
-    """
-
-    sizes: tuple[float, ...] = (60.0, 105.0, 150.0, 195.0, 240.0, 285.0, 330.0)
-    ratios: tuple[float, ...] = (2.0, 3.0)
-    variances: tuple[float, float] = (0.1, 0.2)
-
-    def __post_init__(self):
-        if any(size <= 0 for size in self.sizes) or list(self.sizes) != sorted(set(self.sizes)):
-            raise InputError(f"network.anchors.sizes must ascend from above 0. Received: {list(self.sizes)}")
-        if any(ratio <= 1 for ratio in self.ratios):
-            raise InputError(f"network.anchors.ratios must be above 1. Received: {list(self.ratios)}")
-
 
 KINDS = ("squeezed_gru", "reduction", "lstm", "gru", "conv_gru", "bottleneck_lstm", "correction_gru")
 
@@ -219,6 +148,10 @@ class NetworkConfig:
         entropy: the entropy attention; null for none.
         anchors: see `AnchorConfig`.
         extras: for each extra detection map the channels of its 1x1 reduction and of its output, at alpha 1.
+        extras_kind: `separable`, whose step of stride 2 is a depthwise 3x3 between two 1x1; or `conv3x3`, where it is a
+            full 3x3 behind one 1x1, as in TensorFlow's Object Detection API.
+        last_block: where the trunk ends, `conv13` or `conv14`; its map is the detection map of stride 32.
+        heads: see `HeadsConfig`.
         finer_map: whether conv6 (stride 8) is a detection map too, the first one, for small objects.
         top_down: whether the map behind the memory is added to conv12's, so that detections there have a memory too;
             not in the paper.
@@ -239,11 +172,19 @@ class NetworkConfig:
     top_down: bool = False
     reduction: ReductionConfig | None = None
     box_voting: bool = False
+    extras_kind: str = "separable"
+    last_block: str = "conv13"
+    heads: HeadsConfig = field(default_factory=HeadsConfig)
 
     @property
     def recurrent(self) -> bool:
         """Whether the network carries a state from frame to frame."""
         return self.memory is not None and self.memory.kind != "reduction"
+
+    @property
+    def score_columns(self) -> int:
+        """Logits of an anchor: one for each class, and of a softmax one for the background in front."""
+        return len(self.classes) + (self.heads.scores == "softmax")
 
     @property
     def size_text(self) -> str:
@@ -268,21 +209,9 @@ class NetworkConfig:
             raise InputError(f"network.input_size must be at least 32 x 32. Received: {list(self.input_size)}")
         if not 0.05 <= self.alpha <= 2:
             raise InputError(f"network.alpha must be from 0.05 to 2. Received: {self.alpha}")
-        maps = 2 + self.finer_map + len(self.extras)
-        if len(self.anchors.sizes) != maps + 1:
-            raise InputError(
-                f"network.anchors.sizes must have {maps + 1} entries, one more than the {maps} detection maps "
-                f"({'conv6, ' * self.finer_map}conv12, conv13 and {len(self.extras)} extras). "
-                f"Received: {len(self.anchors.sizes)}"
-            )
-        used = [("memory", place) for place in (self.memory.places if self.memory else ())]
-        used += [("entropy", self.entropy.attach_to)] if self.entropy else []
-        for name, place in used:
-            if feature_map_number(place) > len(self.extras):
-                raise InputError(
-                    f"network.{name}.attach_to is {place}, but network.extras makes {len(self.extras)} feature"
-                    " maps. Add to network.extras and network.anchors.sizes, or name another map."
-                )
+        one_of("network.extras_kind", self.extras_kind, ("separable", "conv3x3"))
+        one_of("network.last_block", self.last_block, ("conv13", "conv14"))
+        self._check_maps()
         elsewhere = self.memory is not None and not self.memory.replaces_conv13
         if self.top_down and elsewhere:
             raise InputError(
@@ -294,3 +223,38 @@ class NetworkConfig:
                 "network.reduction is for networks whose memory does not take conv13's place: a memory there makes its "
                 "own. Leave network.reduction out, or set network.memory.attach_to."
             )
+        if self.last_block != "conv13" and (self.reduction or (self.memory and self.memory.replaces_conv13)):
+            raise InputError(
+                "a memory or reduction in conv13's place needs network.last_block: conv13. Received: "
+                f"{self.last_block}. Set network.memory.attach_to to {self.last_block}, or network.reduction to null."
+            )
+
+    def _check_maps(self) -> None:
+        """What must fit the detection maps, and what is attached to them."""
+        maps = 2 + self.finer_map + len(self.extras)
+        names = f"{'conv6, ' * self.finer_map}conv12, {self.last_block} and {len(self.extras)} extras"
+        if not self.anchors.boxes and len(self.anchors.sizes) != maps + 1:
+            raise InputError(
+                f"network.anchors.sizes must have {maps + 1} entries, one more than the {maps} detection maps "
+                f"({names}). Received: {len(self.anchors.sizes)}"
+            )
+        for key, value in (
+            ("anchors.boxes", self.anchors.boxes),
+            ("heads.box_limits", self.heads.box_limits),
+            ("heads.score_limits", self.heads.score_limits),
+        ):
+            if value and len(value) != maps:
+                raise InputError(
+                    f"network.{key} must have an entry for each of the {maps} detection maps ({names}). "
+                    f"Received: {len(value)}"
+                )
+        used = [("memory", place) for place in (self.memory.places if self.memory else ())]
+        used += [("entropy", self.entropy.attach_to)] if self.entropy else []
+        for name, place in used:
+            if place == "conv14" and self.last_block != place:
+                raise InputError(f"network.{name}.attach_to is conv14, where network.last_block is {self.last_block}.")
+            if feature_map_number(place) > len(self.extras):
+                raise InputError(
+                    f"network.{name}.attach_to is {place}, but network.extras makes {len(self.extras)} feature"
+                    " maps. Add to network.extras and network.anchors.sizes, or name another map."
+                )

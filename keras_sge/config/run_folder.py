@@ -46,13 +46,15 @@ class RunFolder:
         self.results = self.path / "results.png"
         self.pictures = self.path / "validation.png"
 
-    def check_free(self) -> None:
-        """InputError if a run is in the folder already, or a file that one would write over."""
+    def check_free(self, option: str = "--run") -> None:
+        """InputError if a run is in the folder already, or a file that one would write over; `option` names the
+        folder in a command."""
         if self.config.exists():
-            raise InputError(f"{self.path} holds a run already. Continue it with --resume, or name another with --run.")
+            resume = "Continue it with --resume, or name" if option == "--run" else "Name"
+            raise InputError(f"{self.path} holds a run already. {resume} another with {option}.")
         for path in (self.model, self.best, self.log, self.results, self.pictures):
             if path.exists():
-                raise InputError(f"{path} is there and would be written over. Name another folder with --run.")
+                raise InputError(f"{path} is there and would be written over. Name another folder with {option}.")
 
     def stored_config(self, overrides: tuple[str, ...] | list[str] = ()) -> Config:
         """The run's configuration, `overrides` applied as by `load_config`; InputError where there is no run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge.errors import InputError
-from keras_sge.config.network import one_of, positive
+from keras_sge.config.maps import one_of, positive
 from keras_sge.config.training import DAMAGE_PATTERNS, AugmentationConfig
 
 PATTERNS = ("clean", *DAMAGE_PATTERNS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import InputError
-from keras_sge.config.network import one_of, positive
+from keras_sge.config.maps import one_of, positive
 
 # Blocks of neighbouring recordings in a class, see `keras_sge.data.splits.video_blocks`.
 BLOCKS = 8
@@ -247,8 +247,8 @@ class TrainingConfig:
                     "training.early_stopping goes by the mAP on validation clips: training.validation_steps and "
                     "training.evaluation_epochs must be above 0 with it."
                 )
-        if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:
-            raise InputError(f"training.freeze_until must be conv1 to conv13 or null. Received: {self.freeze_until!r}")
+        if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 15)]:
+            raise InputError(f"training.freeze_until must be conv1 to conv14 or null. Received: {self.freeze_until!r}")
 
 
 @dataclass(frozen=True)
@@ -288,5 +288,5 @@ class QatConfig:
             raise InputError(f"qat.warmup must be from 0 to below 1. Received: {self.warmup}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"qat.seed must be from 0 to 4294967295. Received: {self.seed}")
-        if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 14)]:
-            raise InputError(f"qat.freeze_until must be conv1 to conv13 or null. Received: {self.freeze_until!r}")
+        if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 15)]:
+            raise InputError(f"qat.freeze_until must be conv1 to conv14 or null. Received: {self.freeze_until!r}")

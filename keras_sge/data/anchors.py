@@ -55,9 +55,12 @@ def propose_anchors(boxes: np.ndarray, network: NetworkConfig, ratios: int | Non
     values = max((search.climb(start) for start in search.starts()), key=search.score)
     sizes, found = search.split(values)
     rounded = tuple(float(round(size)) if size > 20 else round(size, 1) for size in sizes)
-    proposal = dataclasses.replace(network.anchors, sizes=rounded, ratios=tuple(round(ratio, 2) for ratio in found))
+    proposal = dataclasses.replace(
+        network.anchors, sizes=rounded, ratios=tuple(round(ratio, 2) for ratio in found), boxes=(), step=0.0
+    )
     # Rounding may cost more than a search that ends where it began has won.
-    kept = count == len(network.anchors.ratios) and search.score_of(proposal) <= search.score_of(network.anchors)
+    alike = not network.anchors.boxes and count == len(network.anchors.ratios)
+    kept = alike and search.score_of(proposal) <= search.score_of(network.anchors)
     return network.anchors if kept else proposal
 
 
@@ -135,8 +138,9 @@ class _Search:
         """The present anchors as far as they may stand, and an even spread."""
         anchors, count = self.network.anchors, len(self.maps) + 1
         spread = [1.5 * 1.6**number for number in range(self.ratios)]
-        present = [*sorted(anchors.ratios)[: self.ratios], *spread[len(anchors.ratios) :]]
-        yield self._legal(np.log([*anchors.sizes, *present]))
+        if not anchors.boxes:
+            present = [*sorted(anchors.ratios)[: self.ratios], *spread[len(anchors.ratios) :]]
+            yield self._legal(np.log([*anchors.sizes, *present]))
         small, large = np.percentile(self.sides, (5, 98))
         yield self._legal(np.log([*np.geomspace(small, max(large, 1.5 * small), count), *spread]))
 

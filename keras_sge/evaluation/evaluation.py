@@ -40,6 +40,7 @@ from keras_sge.models import SGENet
 from keras_sge.progress import Progress, no_progress
 
 _logger = logging.getLogger(__name__)
+_OTHER_CLASSES = "; what is found of classes that the data set does not have left out"
 Figures = dict[str, float | None]
 # Videos of ImageNet VID run to thousands of large frames: they are read in parts.
 _FRAMES_AT_ONCE = 120
@@ -58,14 +59,14 @@ def evaluate(
     Args:
         model: what `open_detector` takes, a .tflite, a run folder or a network in memory among it; or a detector with
             `SCORE_THRESHOLD`, which stays open. Its state is reset before each clip and carried within it.
-        data: a data set's directory, or videos; with the model's classes, in any order.
+        data: a data set's directory, or videos; of the model's classes, in any order.
         protocol: which part is run and how; None runs every frame of every clip.
         progress: around the clips; `keras_sge.progress_bar("clip", "evaluate")` draws one, in notebooks too.
         split: of the directory, such as `val`.
 
     Raises:
-        InputError: no such model or data set, its classes and the model's labels differ, or the protocol does not fit
-            it.
+        InputError: no such model or data set, it has classes that the model does not know, or the protocol does not
+            fit it.
     """
     if isinstance(data, (str, os.PathLike)):
         protocol = protocol or Protocol()
@@ -89,15 +90,15 @@ def record_detections(
 
     Args:
         detector: with `SCORE_THRESHOLD`; its state is reset before each clip and carried within it.
-        dataset: with the detector's classes, in any order.
+        dataset: of the detector's classes, in any order; what the detector finds of others is left out.
         protocol: which part is run and how; None runs every frame of every clip.
         progress: around the clips.
 
     Raises:
-        InputError: the data set's classes and the model's labels differ, or the protocol does not fit the data set.
+        InputError: the data set has classes that the model does not know, or the protocol does not fit the data set.
     """
     protocol = protocol or Protocol()
-    if set(dataset.classes) != set(detector.labels):
+    if not set(dataset.classes) <= set(detector.labels):
         raise InputError(
             f"the data set's classes differ from the model's. Data set: {', '.join(dataset.classes)}; model: "
             f"{', '.join(detector.labels)}. Name the data set with --data DIR; the built-in one has its own classes."
@@ -106,7 +107,9 @@ def record_detections(
     blocks = {video.id: block for video, block in zip(dataset.videos, video_blocks(dataset).tolist(), strict=True)}
     dataset = protocol.videos(dataset)
     choice = FrameChoice(protocol.frames, dataset, part=protocol.fold is not None)
-    class_of = np.array([detector.labels.index(name) for name in dataset.classes], np.int16)
+    labels_of_both = tuple(name for name in detector.labels if name in dataset.classes)
+    number_of = {name: number for number, name in enumerate(labels_of_both)}
+    class_of = np.array([number_of[name] for name in dataset.classes], np.int16)
     runner: Any = detector
     if protocol.rival:
         runner = RivalDetector(detector, protocol.rival, SCORE_THRESHOLD)
@@ -126,17 +129,17 @@ def record_detections(
                 detector.reset()
             detections = runner(frame).detections
             if number in scored:
-                found.append(detections)
+                found.append([detection for detection in detections if detection.label in number_of])
                 truths.append(labels[number])
                 motion.append(speeds[number])
                 places.append((clip, number))
     every: list[Detection] = [one for detections in found for one in detections]
     videos, frame_ids = np.array(places, np.int32).reshape(-1, 2).T
     return DetectionRecords(
-        labels=tuple(detector.labels),
+        labels=labels_of_both,
         boxes=np.array([one.box for one in every], np.float32).reshape(-1, 4),
         scores=np.array([one.score for one in every], np.float32),
-        classes=np.array([one.class_id for one in every], np.int16),
+        classes=np.array([number_of[one.label] for one in every], np.int16),
         counts=np.array([len(detections) for detections in found], np.int32),
         true_boxes=_joined([truth.boxes for truth in truths], np.float32).reshape(-1, 4),
         true_classes=class_of[_joined([truth.classes for truth in truths], np.int32)],
@@ -155,7 +158,7 @@ def record_detections(
         blocks=np.array([blocks[video.id] for video in dataset.videos], np.int16),
         fps=np.array([video.fps for video in dataset.videos], np.float32),
         degrade=None if protocol.degrade is None else str(protocol.degrade),
-        protocol=protocol.text(detector.metadata),
+        protocol=protocol.text(detector.metadata) + _OTHER_CLASSES * (len(number_of) < len(detector.labels)),
         runtime=f"{detector.runtime.name} {detector.runtime.version}",
     )
 

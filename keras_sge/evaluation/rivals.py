@@ -10,8 +10,9 @@ from edge.boxes import anchor_boxes
 from edge.detector import Detector
 from edge.hold import Held, hold
 from edge.metadata import Metadata
-from edge.postprocess import in_pixels, select_detections, softmax
+from edge.postprocess import in_pixels, select_detections
 from edge.results import FrameResult
+from edge.scores import class_scores, logits_of, objectness
 from edge.track_averager import TrackAverager
 
 
@@ -61,16 +62,16 @@ class Holder:
 
     def __call__(self, codes: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The next frame's detections: arguments and result as of `ClipAverager`."""
-        codes, logits, self._held = hold(codes, logits, self._held)
+        codes, logits, self._held = hold(codes, logits, self._held, self._metadata.scores)
         return _detections(codes, logits, self._anchors, self._metadata, self._threshold)
 
 
 class ClipAverager:
     """Replaces each anchor's class distribution by the clip's.
 
-    With p the softmax of a frame's logits and o = 1 - p_background, a frame's evidence for class c is the sum of
-    o * p_c over the anchors with o above the threshold. The evidence of all frames since `reset`, this one included,
-    normalized to a sum of 1, is the clip's class distribution q; the scores of an anchor become o * q.
+    With p the class scores of a frame's anchors and o their objectness (`edge.scores`), a frame's evidence for class c
+    is the sum of o * p_c over the anchors with o above the threshold. The evidence of all frames since `reset`, this
+    one included, normalized to an objectness of 1, is the clip's class distribution q; an anchor's scores become o * q.
 
     Args:
         metadata: of the detector. score_threshold: of anchors that bear evidence, and of detections.
@@ -89,23 +90,21 @@ class ClipAverager:
         """The next frame's detections.
 
         Args:
-            codes: float32 (n, 4) box codes. logits: float32 (n, c + 1), background first.
+            codes: float32 (n, 4) box codes. logits: float32 (n, columns), see `edge.scores`.
 
         Returns:
             boxes float32 (k, 4) corners within 0..1, scores float32 (k,), classes int64 (k,); best first.
         """
-        with np.errstate(invalid="ignore"):
-            probabilities = softmax(logits)
-        objectness = 1 - probabilities[:, 0]
+        form = self._metadata.scores
+        scores = class_scores(logits, form)
+        sure = objectness(scores, form)
         # NaN is above nothing: a poisoned frame leaves no trace.
-        sure = objectness > self._threshold
-        self._evidence += (objectness[sure, None] * probabilities[sure, 1:]).sum(axis=0)
-        distribution = self._evidence / max(self._evidence.sum(), np.finfo(np.float64).tiny)
-        averaged = np.concatenate([probabilities[:, :1], objectness[:, None] * distribution], axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # The softmax of a distribution's logarithm is that distribution.
-            logits = np.log(averaged.astype(np.float32))
-            return _detections(codes, logits, self._anchors, self._metadata, self._threshold)
+        seen = sure > self._threshold
+        self._evidence += (sure[seen, None] * scores[seen]).sum(axis=0)
+        total = objectness(self._evidence[None], form)
+        distribution = self._evidence / np.maximum(total, np.finfo(np.float64).tiny)
+        logits = logits_of((sure[:, None] * distribution).astype(np.float32), form)
+        return _detections(codes, logits, self._anchors, self._metadata, self._threshold)
 
 
 _RIVALS = {"hold": Holder, "clip": ClipAverager, "track": TrackAverager}
@@ -115,4 +114,4 @@ def _detections(
     codes: np.ndarray, logits: np.ndarray, anchors: np.ndarray, metadata: Metadata, score_threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     limits = score_threshold, metadata.iou_threshold, metadata.max_detections
-    return select_detections(codes, logits, anchors, metadata.variances, *limits, metadata.box_voting)
+    return select_detections(codes, logits, anchors, metadata.variances, *limits, metadata.box_voting, metadata.scores)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_sge.boxes import boxes_per_cell
 from keras_sge.config import NetworkConfig
+from keras_sge.config.maps import FEATURE_MAPS
 from keras_sge.models.memory import memory_filters
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
 from keras_sge.models.topology import REDUCTION, memory_prefix
@@ -44,7 +45,8 @@ def detector_graph(
         after: a block of the trunk, such as `conv12`, whose map stands in `image`'s place, see `mobilenet_v1`.
 
     Returns:
-        Box codes (batch, anchors, 4) and class logits (batch, anchors, classes + 1), background first.
+        Box codes (batch, anchors, 4) and class logits (batch, anchors, config.score_columns), of a softmax with the
+        background first.
     """
 
     def at(place, x):
@@ -54,22 +56,17 @@ def detector_graph(
             x = _with_memory(layers, config, place, x, remember)
         return _neck(layers, x, config) if config.reduction is not None and place == "conv13" else x
 
-    conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at, after)
+    conv6, conv12, x = mobilenet_v1(layers, image, config.alpha, at, config.last_block, after)
     if config.top_down:
         conv12 = _top_down(layers, x, conv12)
     maps = [conv6, conv12, x] if config.finer_map else [conv12, x]
-    for number, (reduced, channels) in enumerate(config.extras, start=1):
-        name = f"extra{number}"
-        x = conv_bn_relu6(layers, x, scaled(reduced, config.alpha), 1, 1, f"{name}_reduce")
-        x = depthwise_bn_relu6(layers, x, 2, f"{name}_depthwise")
-        x = at(
-            f"feature_map{number}", conv_bn_relu6(layers, x, scaled(channels, config.alpha), 1, 1, f"{name}_pointwise")
-        )
+    for number in range(1, 1 + len(config.extras)):
+        x = at(FEATURE_MAPS[number - 1], _extra(layers, x, config, number))
         maps.append(x)
-    boxes = [_head(layers, x, config, 4, f"boxes{number}") for number, x in enumerate(maps, start=1)]
-    scores = [
-        _head(layers, x, config, len(config.classes) + 1, f"scores{number}") for number, x in enumerate(maps, start=1)
-    ]
+    cells = list(enumerate(zip(maps, boxes_per_cell(config), strict=True), start=1))
+    boxes = [_head(layers, x, config, count, 4, f"boxes{number}") for number, (x, count) in cells]
+    columns = config.score_columns
+    scores = [_head(layers, x, config, count, columns, f"scores{number}") for number, (x, count) in cells]
     return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
 
 
@@ -116,9 +113,18 @@ def _doubled(layers: Any, x: Any) -> Any:
     return x
 
 
-def _head(layers: Any, x: Any, config: NetworkConfig, values: int, name: str) -> Any:
+def _extra(layers: Any, x: Any, config: NetworkConfig, number: int) -> Any:
+    name, (reduced, channels) = f"extra{number}", (scaled(size, config.alpha) for size in config.extras[number - 1])
+    x = conv_bn_relu6(layers, x, reduced, 1, 1, f"{name}_reduce")
+    if config.extras_kind == "conv3x3":
+        return conv_bn_relu6(layers, x, channels, 3, 2, f"{name}_conv")
+    x = depthwise_bn_relu6(layers, x, 2, f"{name}_depthwise")
+    return conv_bn_relu6(layers, x, channels, 1, 1, f"{name}_pointwise")
+
+
+def _head(layers: Any, x: Any, config: NetworkConfig, boxes: int, values: int, name: str) -> Any:
     rows, columns = x.shape[1:3]
-    boxes = boxes_per_cell(config)
-    x = depthwise_bn_relu6(layers, x, 1, f"{name}_depthwise")
+    if config.heads.kind == "separable":
+        x = depthwise_bn_relu6(layers, x, 1, f"{name}_depthwise")
     x = layers.Conv2D(boxes * values, 1, name=f"{name}_pointwise")(x)
     return layers.Reshape((rows * columns * boxes, values), name=f"{name}_flat")(x)

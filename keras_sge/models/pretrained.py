@@ -91,20 +91,33 @@ def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
     return weights
 
 
+def folded_norms(model: SGENet) -> list[str]:
+    """Names of the batch norms that are trained and do nothing yet but add, as `folded_norm` has them."""
+
+    def is_folded(norm):
+        gamma, mean, variance = map(keras.ops.convert_to_numpy, (norm.gamma, norm.moving_mean, norm.moving_variance))
+        # A fresh one's gamma is 1.
+        return ((gamma > 1) & (gamma < 1.0015) & (mean == 0) & (variance == 1)).all()
+
+    norms = [model.get_layer(row.norm) for row in topology(model.config) if row.norm]
+    return [norm.name for norm in norms if norm.trainable and is_folded(norm)]
+
+
 def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
     """Gives folded batch norms the statistics of real images, so that training may go on from them.
 
     A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
-    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs.
+    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs. Others, and
+    those that are not trained, stay as they are.
 
     Args:
-        model: a clip model, for clips of any length, whose trunk came from a folded file.
+        model: a clip model, for clips of any length.
         inputs: single frames as the model takes clips: `image` float32 (n, 1, height, width, 3) in -1 .. 1 and, with
             entropy, `attention` (n, 1, rows, columns, 1).
     """
+    names = folded_norms(model)
     single = SGENet(model.config, clip_length=1)
     copy_weights(model, single)
-    names = sorted(topology(model.config).norms("trunk"))
     probe = keras.Model(single.inputs, [single.get_layer(name).input for name in names])
     measured = probe.predict({tensor.name: inputs[tensor.name] for tensor in single.inputs}, verbose=0)
     for norm, values in zip(map(model.get_layer, names), measured, strict=True):

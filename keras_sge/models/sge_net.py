@@ -40,7 +40,8 @@ class SGENet(keras.Model):
             (batch, time, rows, columns, 1) from `edge.entropy_attention`. The state is zero at the clip's start.
 
     Returns:
-        A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, classes + 1) logits.
+        A mapping: `boxes` (batch, time, anchors, 4) codes, `scores` (batch, time, anchors, columns) logits,
+        columns being `config.score_columns`.
     """
 
     def __init__(

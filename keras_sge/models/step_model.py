@@ -9,7 +9,7 @@ import keras
 from edge.metadata import EntropySettings, Metadata, StateTensor
 from keras_sge.boxes import anchor_maps, attention_map_size, memory_map_size
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import map_stride
+from keras_sge.config.maps import map_stride
 from keras_sge.layers import FeatureEnhancement, InformationEntropyMap
 from keras_sge.layers.squeezed_gru import squeezed
 from keras_sge.models.detector_graph import attended, detector_graph
@@ -40,7 +40,7 @@ def build_step_model(
 
     Returns:
         A model from `image` (b, height, width, 3), with entropy on the host `attention` (b, rows, columns, 1), with
-        memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, classes + 1) and
+        memory `state` (b, rows, columns, filters), to `boxes` (b, anchors, 4), `scores` (b, anchors, columns) and
         `next_state`. LSTM kinds have `state_h` and `state_c`, `next_state_h` and `next_state_c`; a memory at several
         maps `state_conv12`, `next_state_conv12` and so on.
     """
@@ -145,6 +145,9 @@ def network_metadata(
         precision=precision,
         anchors=anchor_maps(config),
         variances=config.anchors.variances,
+        scores=config.heads.scores,
+        box_limits=config.heads.box_limits,
+        score_limits=config.heads.score_limits,
         box_voting=config.box_voting,
         entropy=entropy_settings(config) if entropy == "host" else None,
         states=state_tensors(config),

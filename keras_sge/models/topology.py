@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_sge.config import NetworkConfig
-from keras_sge.config.network import FEATURE_MAPS, TRUNK_BLOCKS
+from keras_sge.config.maps import FEATURE_MAPS
 
 BATCH_NORM_EPSILON = 1e-3
 MEMORY_PREFIX = "memory_"
@@ -41,7 +41,7 @@ class Convolution:
     Attributes:
         name: the layer's. kind: `conv` or `depthwise`.
         part: one of `PARTS`. group: `conv13` (a block of the trunk), `extra1`, `boxes`, `scores`, `memory`, ...
-        reads, makes: names of maps. `image`; `conv1` .. `conv13`; `reduction` and `memory`, the reduced and the
+        reads, makes: names of maps. `image`; `conv1` .. `conv14`; `reduction` and `memory`, the reduced and the
             remembered conv13; `feature_map1` ..; `state`; and of steps within a block, the layer's own name. What is
             added to a map makes that map.
         norm: the name of the batch norm behind it, None where it has a bias or nothing.
@@ -65,7 +65,7 @@ class Topology:
 
     def __init__(self, config: NetworkConfig):
         memory = [row for place in config.memory.places for row in _memory(config, place)] if config.memory else []
-        rows = (*_trunk(), *_reduction(config), *memory, *_top_down(config), *_extras(config), *_heads(config))
+        rows = (*_trunk(config), *_reduction(config), *memory, *_top_down(config), *_extras(config), *_heads(config))
         self._rows = {row.name: row for row in rows}
 
     def __iter__(self) -> Iterator[Convolution]:
@@ -156,10 +156,10 @@ def block_number(name: str) -> int:
 
 
 def finished_map(config: NetworkConfig) -> str:
-    """The map that stands for conv13 behind memory or reduction."""
+    """The trunk's last map, or what stands for conv13 behind memory or reduction."""
     if config.memory is not None and config.memory.replaces_conv13:
         return "memory"
-    return "conv13" if config.reduction is None else "reduction"
+    return config.last_block if config.reduction is None else "reduction"
 
 
 def memory_prefix(config: NetworkConfig, place: str) -> str:
@@ -211,9 +211,9 @@ def _normed(name: str, kind: str, part: str, group: str, reads: str, makes: str)
     return Convolution(name, kind, part, group, reads, makes, norm_name(name))
 
 
-def _trunk() -> Iterator[Convolution]:
+def _trunk(config: NetworkConfig) -> Iterator[Convolution]:
     yield _normed("conv1", "conv", "trunk", "conv1", "image", "conv1")
-    for number in range(2, 2 + len(TRUNK_BLOCKS)):
+    for number in range(2, 1 + block_number(config.last_block)):
         block, first, second = f"conv{number}", block_name(number, "depthwise"), block_name(number)
         yield _normed(first, "depthwise", "trunk", block, f"conv{number - 1}", first)
         yield _normed(second, "conv", "trunk", block, first, block)
@@ -286,8 +286,11 @@ def _extras(config: NetworkConfig) -> Iterator[Convolution]:
         group = f"extra{number}"
         reduce, depthwise, pointwise = (f"{group}_{step}" for step in ("reduce", "depthwise", "pointwise"))
         yield _normed(reduce, "conv", "extras", group, reads, reduce)
-        yield _normed(depthwise, "depthwise", "extras", group, reduce, depthwise)
-        yield _normed(pointwise, "conv", "extras", group, depthwise, made)
+        if config.extras_kind == "conv3x3":
+            yield _normed(f"{group}_conv", "conv", "extras", group, reduce, made)
+        else:
+            yield _normed(depthwise, "depthwise", "extras", group, reduce, depthwise)
+            yield _normed(pointwise, "conv", "extras", group, depthwise, made)
         reads = made
 
 
@@ -295,5 +298,7 @@ def _heads(config: NetworkConfig) -> Iterator[Convolution]:
     for group in ("boxes", "scores"):
         for number, read in enumerate(detection_maps(config), start=1):
             depthwise, pointwise = f"{group}{number}_depthwise", f"{group}{number}_pointwise"
-            yield _normed(depthwise, "depthwise", "heads", group, read, depthwise)
-            yield Convolution(pointwise, "conv", "heads", group, depthwise, pointwise)
+            if config.heads.kind == "separable":
+                yield _normed(depthwise, "depthwise", "heads", group, read, depthwise)
+                read = depthwise
+            yield Convolution(pointwise, "conv", "heads", group, read, pointwise)

@@ -141,7 +141,7 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
             use_ema=training.average is not None,
             ema_momentum=training.average or 0.99,
         ),
-        loss=multibox_loss(training.negatives_per_positive, training.late_weight),
+        loss=multibox_loss(training.negatives_per_positive, training.late_weight, model.config.heads.scores),
         # XLA makes these small convolutions slower on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() == "jax",
     )

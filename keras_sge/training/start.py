@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ from keras_sge.data.loader import normalize
 from keras_sge.models import SGENet, copy_weights
 from keras_sge.models.checkpoints import read_weights
 from keras_sge.models.memory import LSTM_ANSWER, correction_weights, memory_filters, pass_through_weights
-from keras_sge.models.pretrained import measure_batch_norm
+from keras_sge.models.pretrained import folded_norms, measure_batch_norm
 from keras_sge.models.step_model import entropy_settings
 from keras_sge.models.topology import (
     MEMORY_PREFIX,
@@ -135,7 +134,7 @@ def _take_over(
         )
     if model.config.recurrent and f"{block_name(13)}/kernel" in loaded:
         loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
-    if Path(path).suffix == ".tflite":
+    if folded_norms(model):
         measure_batch_norm(model, _single_frames(model, videos))
     return start, weights, loaded
 

@@ -226,7 +226,9 @@ class TwinTrainer:
         frozen = topology(config.network).frozen(config.qat.freeze_until)
         self._trained = [self.variables[name] for name in trained if layer_of(name) not in frozen]
         self._graph = ClipGraph(twin, config.training.backprop_window)
-        self._losses = multibox_loss(config.training.negatives_per_positive, config.training.late_weight)
+        self._losses = multibox_loss(
+            config.training.negatives_per_positive, config.training.late_weight, config.network.heads.scores
+        )
         steps = config.qat.epochs * config.qat.steps_per_epoch
         ramp = max(1, round(config.qat.warmup * steps))
         self.schedule = tf_keras.optimizers.schedules.CosineDecay(

@@ -12,7 +12,7 @@ from edge.cli.main import main
 from edge.detector import Detector
 from edge.hold import hold
 from edge.pipeline import Pipeline
-from edge.postprocess import softmax
+from edge.scores import softmax
 
 
 def plain_hold(steps):
@@ -64,6 +64,21 @@ def frame_of(objectness, code=0.0):
 
 def objectness_of(logits):
     return pytest.approx(softmax(logits)[0, 1:].sum(), abs=1e-5)
+
+
+def test_of_sigmoids_the_best_class_decides():
+    def logits(*scores):
+        return np.log(np.float32([scores])) - np.log1p(-np.float32([scores]))
+
+    codes = np.ones((1, 4), np.float32)
+    _, _, held = hold(codes, logits(0.8, 0.3), None, "sigmoid")
+    # The sum is as large as before, the best is not.
+    kept, given, held = hold(2 * codes, logits(0.5, 0.49), held, "sigmoid")
+    np.testing.assert_allclose(1 / (1 + np.exp(-given)), [[0.72, 0.27]], rtol=1e-5)
+    assert (kept == 1).all()
+    kept, given, _ = hold(2 * codes, logits(0.1, 0.6), held, "sigmoid")
+    np.testing.assert_allclose(1 / (1 + np.exp(-given)), [[0.1, 0.6]], rtol=1e-5)
+    assert (kept == 2).all()
 
 
 def test_an_anchor_holds_until_it_sees_as_much_again():

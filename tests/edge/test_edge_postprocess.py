@@ -10,6 +10,7 @@ from edge.boxes import (
     anchor_boxes,
 )
 from edge.postprocess import select_detections
+from edge.scores import SCORE_FORMS, class_scores, logits_of, may_exceed, objectness
 
 VARIANCES = (0.1, 0.2)
 
@@ -28,13 +29,36 @@ def test_selection_gives_scores_of_the_softmax():
     np.testing.assert_allclose(boxes, [[0.5, 0, 1, 0.5], [0.5, 0.5, 1, 1]], atol=1e-6)
 
 
+def test_selection_gives_each_class_its_own_sigmoid():
+    logits = np.array([[5, 4], [-5, -5], [-3, 2], [-0.5, -0.3]], np.float32)
+    boxes, scores, classes = select(np.zeros((4, 4), np.float32), logits, form="sigmoid")
+    # Without a background, and an anchor may be of two classes.
+    assert classes.tolist() == [0, 1, 1, 1]
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-np.array([5, 4, 2, -0.3]))), rtol=1e-5)
+    np.testing.assert_allclose(boxes[:2], [[0, 0, 0.5, 0.5]] * 2, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", SCORE_FORMS)
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
-def test_poisoned_outputs_detect_nothing(poison):
+def test_poisoned_outputs_detect_nothing(poison, form):
     logits = np.tile(np.array([0, 5, 0], np.float32), (4, 1))
     codes = np.zeros((4, 4), np.float32)
-    assert len(select(np.full_like(codes, poison), logits)[0]) == 0
-    assert len(select(codes, np.full_like(logits, poison))[0]) == 0
+    assert len(select(np.full_like(codes, poison), logits, form=form)[0]) == 0
+    assert len(select(codes, np.full_like(logits, poison), form=form)[0]) == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", SCORE_FORMS)
+def test_logits_give_back_their_scores(form):
+    logits = np.random.default_rng(2).normal(0, 4, (50, 4)).astype(np.float32)
+    logits[0] = 200, -200, 3, -200
+    scores = class_scores(logits, form)
+    np.testing.assert_allclose(class_scores(logits_of(scores, form), form), scores, rtol=1e-3, atol=1e-6)
+    best = {"softmax": scores.sum(axis=1), "sigmoid": scores.max(axis=1)}[form]
+    np.testing.assert_array_equal(objectness(scores, form), best)
+    for threshold in (0.0, 0.01, 0.4, 0.99, 1.0):
+        assert may_exceed(logits, threshold, form)[scores > threshold].all()
 
 
 def test_selection_keeps_the_limit():
