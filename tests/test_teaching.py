@@ -93,6 +93,19 @@ def test_the_loss_in_numpy():
     assert all(float(value) < 1e-6 for value in distillation_losses(wanted, wanted, ("conv12",)).values())
 
 
+def test_the_loss_of_sigmoid_scores_in_numpy():
+    rng = np.random.default_rng(0)
+    wanted, answered = (
+        {"scores": rng.normal(0, 2, (2, 3, 5, 4)).astype(np.float32), "boxes": np.zeros((2, 3, 5, 4), np.float32)}
+        for _ in range(2)
+    )
+    t, p = (1 / (1 + np.exp(-one["scores"].astype(np.float64))) for one in (wanted, answered))
+    divergence = t * np.log(t / p) + (1 - t) * np.log((1 - t) / (1 - p))
+    expected = (np.abs(t - p) * divergence).sum() / (np.maximum(t.max(axis=-1) - 0.2, 0).sum() + 1)
+    found = distillation_losses(wanted, answered, (), "sigmoid")["scores"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def test_damage_follows_its_pattern():
     rng = np.random.default_rng(1)
     masks = {pattern: np.stack([damage_mask(pattern, 40, rng) for _ in range(200)]) for pattern in PATTERNS}

@@ -17,7 +17,7 @@ EXAMPLES = """the road, in order:
   sge init data/sky --out my.yaml                              a commented configuration for a data set
   sge summary quickstart                                       parameters and multiply-adds
   sge train quickstart --run runs/first                        train; --resume goes on after a stop
-  sge teach runs/first --videos DIR --out runs/taught          a memory for a detector without one, from video without labels
+  sge teach runs/one --videos DIR --out runs/two               a memory for a detector, from video without labels
   sge evaluate runs/first                                      mAP of the Keras model
   sge crossvalidate quickstart --data DIR --run runs/cv        train and measure on every part of a split in turn
   sge bootstrap a.npz b.npz                                    how sure the difference of two evaluations is

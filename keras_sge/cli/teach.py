@@ -43,12 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attach-to",
         metavar="MAP",
         nargs="+",
-        default=["conv12", "conv13"],
-        help=f"maps behind which it stands, of {', '.join(MAPS)} (default: conv12 conv13)",
+        help=f"maps behind which it stands, of {', '.join(MAPS)} (default: those of the trunk that the heads read)",
     )
     parser.add_argument("--filters", metavar="N", type=int, default=128, help="its channels at alpha 1 (default: 128)")
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting of teaching; may be repeated"
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     parser.add_argument("--quiet", action="store_true", help="one line per epoch instead of a progress bar")
@@ -57,10 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     out = RunFolder(arguments.out)
-    places = arguments.attach_to
-    memory = MemoryConfig(
-        arguments.memory, arguments.filters, attach_to=places[0] if len(places) == 1 else tuple(places)
-    )
     others = [text for text in arguments.set if not text.startswith("teaching.")]
     if others:
         raise InputError(f"--set changes how a memory is taught, teaching.KEY=VALUE. Received: {', '.join(others)}")
@@ -78,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.teaching import teach
 
     teacher = load_model(arguments.run)
+    places = tuple(arguments.attach_to or ("conv12", teacher.config.last_block))
+    memory = MemoryConfig(arguments.memory, arguments.filters, attach_to=places[0] if len(places) == 1 else places)
     teaching = with_overrides(Config(teacher.config, teaching=teaching), arguments.set).teaching
     teach(
         *(arguments.run, arguments.videos, out.path, memory, teaching),

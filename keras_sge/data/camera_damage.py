@@ -73,22 +73,22 @@ def _rain(frame: np.ndarray, rng: np.random.Generator, noise: np.random.Generato
     slant, length = rng.uniform(-0.4, 0.4), rng.uniform(12, 40) * scale
     streaks = np.zeros((rows, columns), np.float32)
     for x, y in noise.uniform(0, 1, (int(rng.integers(80, 300)), 2)):
-        start = x * columns, y * rows
-        end = start[0] + slant * length, start[1] + length
-        cv2.line(streaks, *(tuple(int(round(value)) for value in point) for point in (start, end)), 1.0, round(scale) or 1)
+        start = round(x * columns), round(y * rows)
+        end = round(x * columns + slant * length), round(y * rows + length)
+        cv2.line(streaks, start, end, 1.0, max(1, round(scale)))
     light = cv2.GaussianBlur(streaks, (0, 0), 0.8 * scale)[..., None] * np.float32(rng.uniform(100, 220))
     return np.clip(frame * np.float32(rng.uniform(0.6, 0.95)) + light, 0, 255).astype(np.uint8)
 
 
 def _occlusion(frame: np.ndarray, rng: np.random.Generator, noise: np.random.Generator) -> np.ndarray:
     result, (rows, columns) = frame.copy(), frame.shape[:2]
-    half = [int(rng.uniform(1 / 6, 1 / 3) * side) for side in (columns, rows)]
-    center = int(rng.integers(columns)), int(rng.integers(rows))
+    half = np.array([rng.uniform(1 / 6, 1 / 3) * side for side in (columns, rows)]).astype(int)
+    center = rng.integers((columns, rows))
     color = rng.integers(0, 256, 3).tolist()
     if rng.random() < 0.5:
-        cv2.ellipse(result, center, half, rng.uniform(0, 180), 0, 360, color, -1)
+        cv2.ellipse(result, center.tolist(), half.tolist(), rng.uniform(0, 180), 0, 360, color, -1)
     else:
-        cv2.rectangle(result, [c - h for c, h in zip(center, half)], [c + h for c, h in zip(center, half)], color, -1)
+        cv2.rectangle(result, (center - half).tolist(), (center + half).tolist(), color, -1)
     return result
 
 

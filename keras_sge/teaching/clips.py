@@ -13,6 +13,7 @@ from keras_sge.data.degradation import BURST_FRAMES, wide_degradation
 from keras_sge.data.loader import normalize
 from keras_sge.progress import Progress, no_progress
 
+
 class Clip:
     """One clip as the network gets it, with damaged twins of its frames.
 
@@ -72,7 +73,7 @@ class CachedClips(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         rng = np.random.default_rng([self.teaching.seed, 1, self.first + index])
-        picks = rng.choice(len(self.clean), self.teaching.batch_size, replace=len(self.clean) < 2 * self.teaching.batch_size)
+        picks = rng.integers(len(self.clean), size=self.teaching.batch_size)
         clean, seen = self.clean[picks], self.clean[picks]
         for place, clip in enumerate(picks.tolist()):
             bad = damage_mask(str(rng.choice(self.teaching.patterns)), clean.shape[1], rng)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from edge.errors import InputError
@@ -23,6 +23,11 @@ from keras_sge.models.topology import block_name, memory_prefix
 _SURE = 0.2
 
 
+def usual_memory(network: NetworkConfig) -> MemoryConfig:
+    """A correction GRU of 128 channels, at alpha 1, behind each of the trunk's maps that the heads read."""
+    return MemoryConfig("correction_gru", 128, attach_to=("conv12", network.last_block))
+
+
 def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
     """A single-frame network with a memory that adds to its maps; all of its own layers stay.
 
@@ -34,7 +39,7 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
         InputError: the network has a memory already, reads finer maps than those behind the memory or an entropy
             attention, or the memory would take conv13's place.
     """
-    if network.recurrent:
+    if network.memory is not None and network.recurrent:
         raise InputError(
             f"a memory is taught to a single-frame network, and {network.name} has a {network.memory.kind} already."
         )
@@ -53,9 +58,15 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
     return dataclasses.replace(network, memory=memory, reduction=reduction)
 
 
+def places(network: NetworkConfig) -> tuple[str, ...]:
+    """The maps behind which there is a memory."""
+    assert network.memory is not None
+    return network.memory.places
+
+
 def first_map(network: NetworkConfig) -> str:
     """The map that the memory stands at first; all before it is the same for teacher and student."""
-    return network.memory.places[0]
+    return places(network)[0]
 
 
 def feature_shape(network: NetworkConfig) -> tuple[int, int, int]:
@@ -65,7 +76,7 @@ def feature_shape(network: NetworkConfig) -> tuple[int, int, int]:
 
 
 def trunk(network: SGENet) -> keras.Model:
-    """Frames as clips of one, (b, 1, height, width, 3), RGB in -1 .. 1, to the features of `first_map`; its layers are the network's."""
+    """Frames as clips of one, (b, 1, height, width, 3), RGB in -1 .. 1, to the features of `first_map`."""
     single = SGENet(network.config, clip_length=1)
     copy_weights(network, single)
     return keras.Model(single.inputs[0], single.get_layer(f"{block_name_of(first_map(network.config))}_relu").output)
@@ -104,7 +115,7 @@ def tail(network: NetworkConfig, clip_length: int, memory: bool = True) -> keras
         "scores": UnfoldTime(name="clip_scores")([scores, clip]),
     }
     graph = keras.Model(clip, outputs)
-    for number, place in enumerate(network.memory.places):
+    for number, place in enumerate(places(network)):
         name = f"{memory_prefix(network, place)}added" if memory else f"{block_name_of(place)}_relu"
         outputs[place] = features if not memory and number == 0 else graph.get_layer(name).output
     return keras.Model(clip, outputs, name="student" if memory else "teacher")
@@ -114,7 +125,7 @@ class Teaching(keras.Model):
     """Learns to answer on what it sees what the teacher answers on the clean clip.
 
     Args:
-        student, teacher: of `tail`. places: of the memory. box_weight, feature_weight: see `TeachingConfig`.
+        student, teacher: of `tail`. network: of the student. box_weight, feature_weight: see `TeachingConfig`.
 
     Call arguments:
         inputs: a mapping: `clean` and `seen`, (b, time, rows, columns, channels).
@@ -124,13 +135,13 @@ class Teaching(keras.Model):
         self,
         student: keras.Model,
         teacher: keras.Model,
-        places: tuple[str, ...],
+        network: NetworkConfig,
         box_weight: float = 1.0,
         feature_weight: float = 0.5,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.student, self.teacher, self.places = student, teacher, places
+        self.student, self.teacher, self._network = student, teacher, network
         teacher.trainable = False
         self._weights_of = {"scores": 1.0, "boxes": box_weight, "features": feature_weight}
         self._parts = {name: keras.metrics.Mean(name=f"{name}_loss") for name in self._weights_of}
@@ -141,38 +152,44 @@ class Teaching(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         wanted = self.teacher(ops.cast(x["clean"], self.compute_dtype), training=False)
         wanted = {name: ops.stop_gradient(value) for name, value in wanted.items()}
-        parts = distillation_losses(wanted, y_pred, self.places)
+        parts = distillation_losses(wanted, y_pred, places(self._network), self._network.heads.scores)
         for name, value in parts.items():
             self._parts[name].update_state(value)
         return sum(self._weights_of[name] * value for name, value in parts.items())
 
 
-def distillation_losses(wanted: Mapping[str, keras.KerasTensor], answered: Mapping[str, keras.KerasTensor], places):
+def distillation_losses(
+    wanted: Mapping[str, Any], answered: Mapping[str, Any], maps: Sequence[str], form: str = "softmax"
+) -> dict[str, Any]:
     """How far the student's answers are from the teacher's, in three parts.
 
-    `scores`: Kullback-Leibler divergence of the class distributions, each anchor weighted by half the sum of their
-    absolute differences; `boxes`: smooth L1 of the codes, weighted by the teacher's confidence above 0.2; both divided
-    by the sum of those confidences plus 1. `features`: mean squared difference of the maps.
+    `scores`: Kullback-Leibler divergence of an anchor's class distributions, weighted by half the sum of their absolute
+    differences; of a sigmoid that of each class for itself, weighted by the difference. `boxes`: smooth L1 of the
+    codes, weighted by how far the teacher's confidence is above 0.2. Both are divided by the sum of those confidences
+    plus 1. `features`: mean squared difference of the maps.
 
     Args:
-        wanted, answered: of `tail`. places: keys of the maps.
+        wanted, answered: of `tail`. maps: their keys. form: of the scores, see `edge.scores`.
     """
-    log_wanted, log_answered = (ops.log_softmax(one["scores"], axis=-1) for one in (wanted, answered))
-    probabilities = ops.exp(log_wanted)
-    apart = ops.stop_gradient(0.5 * ops.sum(ops.abs(ops.exp(log_answered) - probabilities), axis=-1))
-    divergence = ops.sum(probabilities * (log_wanted - log_answered), axis=-1)
-    sure = ops.relu(1 - probabilities[..., 0] - _SURE)
+    if form == "softmax":
+        log_wanted, log_answered = (ops.log_softmax(one["scores"], axis=-1) for one in (wanted, answered))
+        probabilities = ops.exp(log_wanted)
+        apart = 0.5 * ops.sum(ops.abs(ops.exp(log_answered) - probabilities), axis=-1)
+        divergence = ops.sum(probabilities * (log_wanted - log_answered), axis=-1)
+        confidence = 1 - probabilities[..., 0]
+    else:
+        x, y = wanted["scores"], answered["scores"]
+        probabilities = ops.sigmoid(x)
+        apart = ops.abs(ops.sigmoid(y) - probabilities)
+        # log(1 - sigmoid(x)) is -softplus(x), and log(sigmoid(x)) that plus x.
+        divergence = probabilities * (x - y) + ops.softplus(y) - ops.softplus(x)
+        confidence = ops.max(probabilities, axis=-1)
+    sure = ops.relu(confidence - _SURE)
     error = ops.abs(wanted["boxes"] - answered["boxes"])
     smooth = ops.sum(ops.where(error < 1, 0.5 * error * error, error - 0.5), axis=-1)
     count = ops.sum(sure) + 1
     return {
-        "scores": ops.sum(apart * divergence) / count,
+        "scores": ops.sum(ops.stop_gradient(apart) * divergence) / count,
         "boxes": ops.sum(sure * smooth) / count,
-        "features": sum(ops.mean(ops.square(wanted[place] - answered[place])) for place in places),
+        "features": sum(ops.mean(ops.square(wanted[place] - answered[place])) for place in maps),
     }
-
-
-def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (channels,) and covariance (channels, channels) of maps (..., channels)."""
-    rows = np.asarray(features, np.float64).reshape(-1, features.shape[-1])
-    return rows.mean(axis=0), np.cov(rows, rowvar=False)

@@ -1,4 +1,4 @@
-"""What a memory is worth on videos that it was not taught with: the teacher's detections on clean frames are the truth."""
+"""What a memory is worth on videos that it was not taught with, by what the teacher finds on their clean frames."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ class TeachingReport:
             lines.append(f"| {row['damage']} | {row['model']} | {cells} |")
         for damage, lead in self.leads.items():
             low, high = lead["interval"]
-            lines += ["", f"{damage}: memory - hold {lead['difference']:+.3f}, 95% of resamples {low:+.3f} to {high:+.3f}"]
+            lead_text = f"{lead['difference']:+.3f}, 95% of resamples {low:+.3f} to {high:+.3f}"
+            lines += ["", f"{damage}: memory minus {'hold' if damage != 'clean' else 'detector'} {lead_text}"]
         return "\n".join([*lines, "", self.protocol])
 
     def write(self, folder: str | Path) -> None:
@@ -118,26 +119,26 @@ def teaching_report(
     rows, leads = [], {}
     cases = [(damage, model) for damage in DAMAGES for model in _models(damage)]
     records: dict[tuple[str | None, str], DetectionRecords] = {}
-    with open_detector(teacher, score_threshold=SCORE_THRESHOLD) as alone:
-        with open_detector(student, score_threshold=SCORE_THRESHOLD) as recurrent:
-            for damage, model in progress(cases):
-                detector = alone if model in (_DETECTOR, _HOLD) else recurrent
-                rival = "hold" if model in (_HOLD, _BOTH) else None
-                protocol = Protocol("", degrade=damage, rival=rival, reset_every_frame=model == _AMNESIA)
-                records[damage, model] = record_detections(detector, truth, protocol)
-                result = score_records(records[damage, model])
-                figures = {"map50": None if np.isnan(result.map50) else result.map50, **result.stability}
-                rows.append({"damage": damage or "clean", "model": model, **{key: figures[key] for key in _COLUMNS}})
+    alone, recurrent = (open_detector(model, score_threshold=SCORE_THRESHOLD) for model in (teacher, student))
+    with alone, recurrent:
+        for damage, model in progress(cases):
+            detector = alone if model in (_DETECTOR, _HOLD) else recurrent
+            rival = "hold" if model in (_HOLD, _BOTH) else None
+            protocol = Protocol("", degrade=damage, rival=rival, reset_every_frame=model == _AMNESIA)
+            records[damage, model] = record_detections(detector, truth, protocol)
+            result = score_records(records[damage, model])
+            figures = {"map50": None if np.isnan(result.map50) else result.map50, **result.stability}
+            rows.append({"damage": damage or "clean", "model": model, **{key: figures[key] for key in _COLUMNS}})
     several = len(truth) > 1 and any(len(labels.boxes) for index in range(len(truth)) for labels in truth.labels(index))
     for damage in DAMAGES if several else ():
-        result = bootstrap(records[damage, _MEMORY], records[damage, _HOLD if damage else _DETECTOR])
-        leads[damage or "clean"] = {"difference": result.difference, "interval": result.interval}
+        lead = bootstrap(records[damage, _MEMORY], records[damage, _HOLD if damage else _DETECTOR])
+        leads[damage or "clean"] = {"difference": lead.difference, "interval": lead.interval}
     frames = sum(video.length for video in truth.videos)
     return TeachingReport(
         rows,
         leads,
-        f"{len(truth)} held-out videos, {frames} frames; the objects are the detector's own answers of {ANSWER_SCORE} or "
-        "above on the clean frames, so that it alone has 1.000 there; Keras, state zero at a clip's start; label "
+        f"{len(truth)} held-out videos, {frames} frames; the objects are the detector's own answers of {ANSWER_SCORE} "
+        "or above on the clean frames, so that it alone has 1.000 there; Keras, state zero at a clip's start; label "
         "switches and losses per 100 frames of a track",
     )
 

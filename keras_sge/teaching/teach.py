@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from keras_sge.models.topology import topology, weight_name
 from keras_sge.models.weights import assign_weights
 from keras_sge.progress import Progress, no_progress
 from keras_sge.teaching.clips import CachedClips, cache_clips
-from keras_sge.teaching.network import Teaching, feature_shape, tail, trunk, with_memory
+from keras_sge.teaching.network import Teaching, feature_shape, tail, trunk, usual_memory, with_memory
 from keras_sge.teaching.report import TaughtTruth, teaching_report
 from keras_sge.training.callbacks import FiniteWeights, Forecast, Log
 from keras_sge.training.start import set_starting_weights
@@ -52,9 +51,9 @@ def teach(
     Args:
         run: a run folder, `.keras` or `.npz` file of a network without memory.
         videos: folders and files, searched for videos; or a data set, whose labels do not count.
-        folder: of the new run: `model.keras`, `config.yaml`, `log.csv`; `report.json` and `report.md` on the videos held
-            out.
-        memory: None for a correction GRU of 128 channels, at alpha 1, behind conv12 and conv13.
+        folder: of the new run: `model.keras`, `config.yaml`, `log.csv`; `report.json` and `report.md` on the videos
+            held out.
+        memory: None for `usual_memory`.
         teaching: the budget and what is done to clips.
         resume: go on from the last epoch that was written.
         verbose: of Keras' `fit`. progress: around the clips while their features are computed, and the runs of the
@@ -64,11 +63,10 @@ def teach(
         InputError: `run` is no such network, no video can be read, or the folder holds a run already.
     """
     teaching = teaching or TeachingConfig()
-    memory = memory or MemoryConfig(kind="correction_gru", filters=128, attach_to=("conv12", "conv13"))
     out = RunFolder(folder)
     keras.utils.set_random_seed(teaching.seed)
     teacher = load_model(run)
-    network = with_memory(teacher.config, memory)
+    network = with_memory(teacher.config, memory or usual_memory(teacher.config))
     config = Config(network, run_data(run) or DataConfig(), TrainingConfig(start_from=str(run)), teaching)
     if resume:
         out.check_resumable(config)
@@ -136,16 +134,15 @@ def _clip_count(network, teaching: TeachingConfig) -> int:
 
 def _teaching_model(network: SGENet, teaching: TeachingConfig) -> Teaching:
     values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in network.weights}
-    tails = [tail(network.config, teaching.clip_length, memory) for memory in (True, False)]
-    for one in tails:
+    student, teacher = (tail(network.config, teaching.clip_length, memory) for memory in (True, False))
+    for one in (student, teacher):
         _, missing = assign_weights(one, values)
         assert not missing, f"the network lacks {missing[:4]}"
     own = topology(network.config).of_part("memory")
-    for layer in tails[0].layers:
+    for layer in student.layers:
         holds = {name.partition("/")[0] for name in map(weight_name, layer.weights)}
         layer.trainable = holds <= own
-    places = network.config.memory.places
-    model = Teaching(*tails, places, teaching.box_weight, teaching.feature_weight)
+    model = Teaching(student, teacher, network.config, teaching.box_weight, teaching.feature_weight)
     steps = teaching.epochs * teaching.steps_per_epoch
     ramp = max(1, round(teaching.warmup * steps))
     rate = keras.optimizers.schedules.CosineDecay(
