@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("run", metavar="RUN", help="run folder, .keras or .npz of a network without memory")
     parser.add_argument(
-        "--videos", metavar="PATH", nargs="+", required=True, help="folders and files, searched for videos"
+        "--videos", metavar="PATH", nargs="+", help="folders and files, searched for videos (of --resume: as before)"
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="the new run's folder")
     parser.add_argument("--memory", metavar="KIND", default="correction_gru", help=f"one of {', '.join(KINDS)}")
@@ -62,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     teaching = out.stored_config().teaching if arguments.resume else TeachingConfig()
     if not arguments.resume:
         out.check_free()
+    arguments.videos = arguments.videos or list(teaching.videos)
+    if not arguments.videos:
+        raise InputError("name videos to teach with: --videos PATH.")
     for path in arguments.videos:
         if not Path(path).exists():
             raise InputError(f"no file or folder {path}, which --videos names.")

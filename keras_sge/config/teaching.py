@@ -17,6 +17,7 @@ class TeachingConfig:
     """How a memory learns to answer on damaged frames what its detector answers on the clean ones.
 
     Attributes:
+        videos: the folders and files that it is taught by; of a run, so that its files can be calibrated on them.
         epochs, steps_per_epoch, batch_size: the budget; batch_size counts clips.
         clip_length: frames of a clip. frame_stride: largest step between them in the video. reverse: probability that a
             clip runs backwards.
@@ -37,6 +38,7 @@ class TeachingConfig:
         seed: of clips, damage and weights.
     """
 
+    videos: tuple[str, ...] = ()
     epochs: int = 6
     steps_per_epoch: int = 50
     batch_size: int = 6

@@ -88,6 +88,16 @@ def find_source(source: Path, name: str | None = None) -> tuple[Form, Path]:
     raise InputError(f"no data set in {source}. Expected one of these: {layouts}.")
 
 
+def is_source(source: Path) -> bool:
+    """Whether there are annotations of a form that is known; a folder of nothing but videos has none. True of what does
+    not exist, which readers name."""
+    try:
+        find_source(source)
+    except InputError:
+        return not source.exists()
+    return True
+
+
 def open_dataset(data: DataConfig, network: NetworkConfig, split: str) -> VideoDataset:
     """The videos of one split.
 

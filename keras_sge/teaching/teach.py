@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,9 @@ def teach(
     teaching = teaching or TeachingConfig()
     out = RunFolder(folder)
     keras.utils.set_random_seed(teaching.seed)
+    if not isinstance(videos, VideoDataset):
+        sources = [videos] if isinstance(videos, (str, Path)) else videos
+        teaching = dataclasses.replace(teaching, videos=tuple(str(Path(source).resolve()) for source in sources))
     teacher = load_model(run)
     network = with_memory(teacher.config, memory or usual_memory(teacher.config))
     config = Config(network, run_data(run) or DataConfig(), TrainingConfig(start_from=str(run)), teaching)
@@ -73,8 +77,7 @@ def teach(
     else:
         out.check_free()
     if not isinstance(videos, VideoDataset):
-        sources = [videos] if isinstance(videos, (str, Path)) else videos
-        videos = UnlabelledVideos(sources, network.classes)
+        videos = UnlabelledVideos(teaching.videos, network.classes)
     for note in videos.notes:
         _logger.warning(note)
     taught, held_out = split_videos(videos, teaching)
@@ -124,6 +127,13 @@ def split_videos(videos: VideoDataset, teaching: TeachingConfig) -> tuple[VideoS
     order = np.random.default_rng([teaching.seed, 2]).permutation(len(videos)).tolist()
     held_out = min(len(videos) - 1, max(1, round(teaching.held_out * len(videos))))
     return VideoSubset(videos, sorted(order[held_out:])), VideoSubset(videos, sorted(order[:held_out]))
+
+
+def taught_videos(config: Config) -> VideoSubset | None:
+    """The videos that a run was taught by, without those held out; None where it was not taught, or by a data set."""
+    if not config.teaching.videos:
+        return None
+    return split_videos(UnlabelledVideos(config.teaching.videos, config.network.classes), config.teaching)[0]
 
 
 def _clip_count(network, teaching: TeachingConfig) -> int:

@@ -13,6 +13,7 @@ from keras_sge.config.run_folder import run_data
 from quantization.cli.tensorflow_backend import need_tensorflow
 
 if TYPE_CHECKING:
+    from keras_sge.data import VideoDataset
     from keras_sge.models import SGENet
     from quantization import CalibrationSource, ExportResult
     from quantization.recipes import Recipe
@@ -51,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rounded.add_argument(
         "--calibrate",
         metavar="DIR",
-        help="a data set's directory (default: that of the model's run, or else built-in synthetic videos; float16: "
-        "nothing)",
+        help="a data set's directory, or a folder of videos (default: what the model's run was trained with or taught "
+        "by, or else built-in synthetic videos; float16: nothing)",
     )
     rounded.add_argument("--split", metavar="NAME", help="the data set's split (default: the run's, or train)")
     rounded.add_argument("--fold", metavar="K/N", help="leave out the recordings that fold K of N holds back")
@@ -128,14 +129,32 @@ def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) 
 
 def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
     from keras_sge.data import open_videos
+    from keras_sge.data.formats.unlabelled_videos import UnlabelledVideos
+    from keras_sge.data.open import is_source
     from keras_sge.data.splits import fold_split
     from quantization import CalibrationSource
 
+    videos: VideoDataset
+    draw = arguments.calibration_clips, arguments.seed
     if not arguments.calibrate:
-        return CalibrationSource.synthetic(clip_model.config, arguments.calibration_clips, arguments.seed)
+        taught = _taught_by(arguments.model)
+        if taught is not None:
+            return CalibrationSource(taught, "the videos that it was taught by", *draw)
+        return CalibrationSource.synthetic(clip_model.config, *draw)
+    if not is_source(Path(arguments.calibrate)):
+        videos = UnlabelledVideos([arguments.calibrate], clip_model.config.classes)
+        return CalibrationSource(videos, f"videos of {Path(arguments.calibrate).resolve().name}", *draw)
     videos = open_videos(arguments.calibrate, arguments.split)
     name = f"{Path(arguments.calibrate).resolve().name}, {arguments.split}"
     if arguments.fold:
         videos = fold_split(videos, arguments.fold)[0]
         name += f" without fold {arguments.fold}"
-    return CalibrationSource(videos, name, arguments.calibration_clips, arguments.seed)
+    return CalibrationSource(videos, name, *draw)
+
+
+def _taught_by(model: str) -> VideoDataset | None:
+    from keras_sge.config.run_folder import RunFolder
+    from keras_sge.teaching import taught_videos
+
+    folder = RunFolder(model)
+    return taught_videos(folder.stored_config()) if folder.config.is_file() else None
