@@ -9,10 +9,9 @@ from typing import Any
 
 from edge.cli.run_command import add_json_option, json_output
 from edge.metadata import Metadata, read_model
-from edge.model_zoo import list_models, model_path
+from edge.model_zoo import model_path
 
 EPILOG = """examples:
-  sge-edge info                        the shipped models
   sge-edge info model.tflite           one file
   sge-edge info model.tflite --json -  for a program
 """
@@ -21,18 +20,13 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument("model", metavar="FILE_OR_NAME", nargs="?", help="left out, the shipped models are listed")
+    parser.add_argument("model", metavar="FILE_OR_NAME", help="a .tflite, or one of `sge-edge models`")
     add_json_option(parser, "everything")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; returns the exit code."""
     with json_output(arguments.json) as write:
-        if arguments.model is None:
-            names = list_models()
-            print("\n".join(names) or "This installation ships no models.")
-            write(names)
-            return 0
         path = model_path(arguments.model)
         _, metadata = read_model(path)
         size = path.stat().st_size

@@ -15,6 +15,7 @@ from edge.cli.run_command import EXIT_CODES, run_command
 COMMANDS = {
     "detect": "find objects in a video, a folder of frames, a camera or a URL",
     "benchmark": "time every stage of a model on this machine",
+    "models": "list the models that come with the package",
     "info": "print what a model file says about itself",
 }
 EXAMPLES = """examples:
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   sge-edge detect 0 --show                                watch a camera
   sge-edge detect clip.mp4 --model model.tflite           a model of your own
   sge-edge benchmark --threads 4                          how fast is this machine
+  sge-edge models                                         the shipped models: classes, size, milliseconds here
   sge-edge info model.tflite                              what is in the file
 
 `sge-edge COMMAND --help` explains a command.

@@ -255,8 +255,18 @@ def test_show_without_a_display(clip, model_file, here, capfd, monkeypatch):
 def test_no_model_shipped(clip, here, capfd, monkeypatch):
     monkeypatch.setattr("edge.model_zoo.models_folder", lambda: here)
     fails(capfd, ["detect", str(clip)], "ships none")
-    assert main(["info"]) == 0
+    assert main(["models"]) == 0
     assert "ships no models" in capfd.readouterr().out
+
+
+def test_models_are_listed_with_what_they_find(model_file, here, capfd, monkeypatch):
+    monkeypatch.setattr("edge.model_zoo.models_folder", lambda: model_file.parent)
+    assert main(["models", "--json", str(here / "list.json")]) == 0
+    out, (entry,) = capfd.readouterr().out, json.loads((here / "list.json").read_text())
+    assert model_file.stem in out and "square, disc" in out and "32 x 32" in out
+    assert entry["milliseconds"] > 0 and entry["states"] == 1 and entry["bytes"] == model_file.stat().st_size
+    assert main(["models", "--no-time"]) == 0
+    assert f"taken where none is named: {model_file.stem}" in capfd.readouterr().out
 
 
 def test_info(model_file, capfd):
@@ -326,11 +336,11 @@ def test_json_goes_to_a_file_beside_the_text(command, model_file, here, capfd):
 def test_json_replaces_no_other_file(model_file, capfd):
     """`--json` took no file before: what stands behind it may be the model."""
     content = model_file.read_bytes()
-    fails(capfd, ["info", "--json", str(model_file)], "would replace a file that is no .json")
+    fails(capfd, ["info", str(model_file), "--json", str(model_file)], "would replace a file that is no .json")
     assert model_file.read_bytes() == content
 
 
-@pytest.mark.parametrize("command", [[], ["detect"], ["benchmark"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["detect"], ["benchmark"], ["models"], ["info"]])
 def test_help_has_examples_and_exit_codes(command, capfd):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
@@ -346,7 +356,7 @@ def test_a_missing_package_is_named_with_what_installs_it(module, capfd, monkeyp
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr("edge.cli.info.run", run)
-    fails(capfd, ["info"], f"this needs {module}, which is not installed. Run: ")
+    fails(capfd, ["info", "any.tflite"], f"this needs {module}, which is not installed. Run: ")
 
 
 @pytest.mark.parametrize("arguments", [[], ["detcet"], ["detect"], ["detect", "clip.mp4", "--scroe", "1"]])
