@@ -234,6 +234,9 @@ def test_exports_agree_with_keras(rounded, tmp_path, recipe):
     videos = SyntheticSky(videos=4, frames=3, size=SIZE)
     if recipe == "int8":
         exporter.calibrate(CalibrationSource(videos, "tiny", 4))
+        # Whatever the clips show, the file's own ends can be answered.
+        low, high = np.array(model.config.heads.score_limits).T
+        assert exporter.calibration.ranges["scores"] == (low.min(), high.max())
     exporter.write(tmp_path / "exported.tflite")
     frame = videos.read(1, 0, 1)[0]
     with keras_sge.open_detector(tmp_path / "exported.tflite") as exported, keras_sge.open_detector(model) as ours:
