@@ -21,7 +21,8 @@ from edge.errors import InputError
 from edge.scores import SCORE_FORMS
 
 FORMAT = "keras-sge"
-FORMAT_VERSION = 1
+# The second has other scores, limits or rounded anchors, which readers of the first alone would take for theirs.
+FORMAT_VERSIONS = (1, 2)
 _MEMBER = "sge.json"
 # What zipfile, zlib and json raise on broken bytes, and what a document of another shape leads to.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError)
@@ -98,6 +99,12 @@ class Metadata:
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
+    def format_version(self) -> int:
+        """The lowest version that can say all this."""
+        rounded = any(grid.step for grid in self.anchors)
+        return 2 if self.scores != "softmax" or self.box_limits or self.score_limits or rounded else 1
+
+    @property
     def score_columns(self) -> int:
         """Logits of an anchor."""
         return len(self.labels) + (self.scores == "softmax")
@@ -106,7 +113,7 @@ class Metadata:
 def append_metadata(flatbuffer: bytes, metadata: Metadata) -> bytes:
     """The flatbuffer with its metadata behind it; the digest is filled in here."""
     metadata = dataclasses.replace(metadata, sha256=hashlib.sha256(flatbuffer).hexdigest())
-    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(metadata)}
+    document = {"format": FORMAT, "format_version": metadata.format_version, **dataclasses.asdict(metadata)}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for member, text in (
@@ -151,9 +158,9 @@ def read_model(path: str | Path) -> tuple[bytes, Metadata]:
             f"{path} holds no readable keras-sge metadata: it was not written by `sge export`, or it was cut short "
             f"({len(content)} bytes are here). Copy it again, or export it again."
         ) from error
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise InputError(
-            f"{path} has metadata version {version}; this keras-sge reads version {FORMAT_VERSION}. "
+            f"{path} has metadata version {version}; this keras-sge reads {' and '.join(map(str, FORMAT_VERSIONS))}. "
             "Export it again with this version, or install the version that wrote it."
         )
     flatbuffer = content[:start]

@@ -121,6 +121,10 @@ def calibrate(
         detector.reset()
         for frame in source.videos.read(index, start, stop):
             detector.raw(frame)
+    # What lies beyond a limit becomes it behind the file anyhow.
+    for name, limits in (("boxes", metadata.box_limits), ("scores", metadata.score_limits)):
+        if limits:
+            observer.seen[name] = min(low for low, _ in limits), max(high for _, high in limits)
     return Calibration(source, clips, settled_ranges(step, observer.seen), observer.input_means)
 
 

@@ -78,6 +78,16 @@ def test_classes_are_matched_by_name(sky):
     assert evaluate(FakeDetector(truths(sky, labels), labels), sky).map50 == 1
 
 
+def test_a_data_set_may_have_some_of_the_classes(sky):
+    labels = ("kite", *CLASSES, "kettle")
+    # What is of no class of the data set counts for nothing.
+    other = {"label": "kite", "class_id": 0, "score": 1.0}
+    every = [[dataclasses.replace(one, **other) for one in frame] + frame for frame in truths(sky, labels)]
+    result = evaluate(FakeDetector(every, labels), sky)
+    assert result.map50 == 1 and set(result.ap50) == set(CLASSES)
+    assert "left out" in result.protocol
+
+
 def test_other_classes_are_refused(sky):
     with pytest.raises(InputError, match=r"helicopter.*kite"):
         evaluate(FakeDetector([], ("kite",)), sky)

@@ -214,10 +214,15 @@ def test_training_goes_on_from_measured_batch_norms(processed, tmp_path):
     model = import_detector(processed, IDS, run=tmp_path / "run")
     assert len(folded_norms(model)) == len({row.norm for row in topology(model.config) if row.norm})
     videos = SyntheticSky(videos=8, frames=2, size=SIZE)
-    config = dataclasses.replace(model.config, classes=videos.classes)
+    # The one class that both know is known from the start, the others are rare at first.
+    config = dataclasses.replace(model.config, classes=(*videos.classes[:2], "car"))
     own = SGENet(config, clip_length=1, freeze_until="conv4")
     set_starting_weights(own, TrainingConfig(start_from=str(tmp_path / "run"), freeze_until="conv4"), videos)
     assert folded_norms(own) == []
+    biases = keras.ops.convert_to_numpy(own.get_layer("scores2_pointwise").bias).reshape(6, 3)
+    theirs = keras.ops.convert_to_numpy(model.get_layer("scores2_pointwise").bias).reshape(6, 2)
+    np.testing.assert_array_equal(biases[:, 2], theirs[:, 1])
+    np.testing.assert_allclose(biases[:, :2], -4.6)
     frames = np.stack([resize_frame(videos.read(index, 0, 1)[0], SIZE, SIZE) for index in range(8)])
     clip = {"image": (frames[:, None, ..., ::-1] / np.float32(127.5) - 1).astype(np.float32)}
     expected = outputs_of(model, clip)["boxes"]
@@ -234,6 +239,9 @@ def test_exports_agree_with_keras(rounded, tmp_path, recipe):
     videos = SyntheticSky(videos=4, frames=3, size=SIZE)
     if recipe == "int8":
         exporter.calibrate(CalibrationSource(videos, "tiny", 4))
+        # Whatever the clips show, the file's own ends can be answered.
+        low, high = np.array(model.config.heads.score_limits).T
+        assert exporter.calibration.ranges["scores"] == (low.min(), high.max())
     exporter.write(tmp_path / "exported.tflite")
     frame = videos.read(1, 0, 1)[0]
     with keras_sge.open_detector(tmp_path / "exported.tflite") as exported, keras_sge.open_detector(model) as ours:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from tiny import eager, outputs_of, random_clip, randomize, tiny_config
+from tiny import API, eager, outputs_of, random_clip, randomize, tiny_config
 
 from edge.detector import Detector
 from edge.errors import InputError
@@ -41,6 +41,7 @@ NETWORKS = {
         "memory": MemoryConfig("correction_gru", 120, attach_to=("conv12", "conv13")),
         "reduction": ReductionConfig(120),
     },
+    "imported": {**API, "memory": MemoryConfig("correction_gru", 120, attach_to=("conv12", "conv14"))},
 }
 SETTINGS = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 2, "clip_length": 2, "learning_rate": 1e-3}
 
@@ -53,7 +54,9 @@ def tensors(clip):
     return {name: tf.constant(value) for name, value in clip.items()}
 
 
-@pytest.mark.parametrize("kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "reduction", "corrections"])
+@pytest.mark.parametrize(
+    "kind", ["memory", pytest.param("gate", marks=pytest.mark.slow), "reduction", "corrections", "imported"]
+)
 def test_with_quantizers_as_identity_the_twin_equals_the_float_network(kind, monkeypatch):
     net = network(kind)
     # The second window is cut off after its first frame.

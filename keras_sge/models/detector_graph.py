@@ -12,6 +12,9 @@ from keras_sge.models.memory import memory_filters
 from keras_sge.models.mobilenet_v1 import conv_bn_relu6, depthwise_bn_relu6, mobilenet_v1, scaled
 from keras_sge.models.topology import REDUCTION, memory_prefix
 
+# A sigmoid of 0.01: without a background to take the rest, anchors begin sure of nothing (Lin et al., Focal Loss, 4.1).
+_RARE = {"class_name": "Constant", "config": {"value": -4.6}}
+
 
 def attended(layers: Any, x: Any, attention: Any, gain: int) -> Any:
     """gain * attention * x; the factor is the network's, so that the host operator gives a plain sigmoid.
@@ -65,8 +68,8 @@ def detector_graph(
         maps.append(x)
     cells = list(enumerate(zip(maps, boxes_per_cell(config), strict=True), start=1))
     boxes = [_head(layers, x, config, count, 4, f"boxes{number}") for number, (x, count) in cells]
-    columns = config.score_columns
-    scores = [_head(layers, x, config, count, columns, f"scores{number}") for number, (x, count) in cells]
+    columns, first = config.score_columns, _RARE if config.heads.scores == "sigmoid" else "zeros"
+    scores = [_head(layers, x, config, count, columns, f"scores{number}", first) for number, (x, count) in cells]
     return layers.Concatenate(axis=1, name="boxes")(boxes), layers.Concatenate(axis=1, name="scores")(scores)
 
 
@@ -122,9 +125,11 @@ def _extra(layers: Any, x: Any, config: NetworkConfig, number: int) -> Any:
     return conv_bn_relu6(layers, x, channels, 1, 1, f"{name}_pointwise")
 
 
-def _head(layers: Any, x: Any, config: NetworkConfig, boxes: int, values: int, name: str) -> Any:
+def _head(
+    layers: Any, x: Any, config: NetworkConfig, boxes: int, values: int, name: str, first_bias: Any = "zeros"
+) -> Any:
     rows, columns = x.shape[1:3]
     if config.heads.kind == "separable":
         x = depthwise_bn_relu6(layers, x, 1, f"{name}_depthwise")
-    x = layers.Conv2D(boxes * values, 1, name=f"{name}_pointwise")(x)
+    x = layers.Conv2D(boxes * values, 1, bias_initializer=first_bias, name=f"{name}_pointwise")(x)
     return layers.Reshape((rows * columns * boxes, values), name=f"{name}_flat")(x)

@@ -92,23 +92,23 @@ def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def folded_norms(model: SGENet) -> list[str]:
-    """Names of the batch norms that are trained and do nothing yet but add, as `folded_norm` has them."""
+    """Names of the batch norms that do nothing but add, as `folded_norm` has them."""
 
     def is_folded(norm):
         gamma, mean, variance = map(keras.ops.convert_to_numpy, (norm.gamma, norm.moving_mean, norm.moving_variance))
         # A fresh one's gamma is 1.
         return ((gamma > 1) & (gamma < 1.0015) & (mean == 0) & (variance == 1)).all()
 
-    norms = [model.get_layer(row.norm) for row in topology(model.config) if row.norm]
-    return [norm.name for norm in norms if norm.trainable and is_folded(norm)]
+    norms = [row.norm for row in topology(model.config) if row.norm]
+    return [name for name in norms if is_folded(model.get_layer(name))]
 
 
 def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
     """Gives folded batch norms the statistics of real images, so that training may go on from them.
 
     A folded batch norm says what to add, not what to expect. With the mean and variance of its input filled in and
-    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs. Others, and
-    those that are not trained, stay as they are.
+    gamma and beta adjusted, it computes what it did before, and batch statistics find it where it belongs. Others stay
+    as they are.
 
     Args:
         model: a clip model, for clips of any length.

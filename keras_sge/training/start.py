@@ -113,9 +113,11 @@ def _take_over(
     path = training.start_from
     start, weights = read_weights(path)
     if start and start.classes != model.config.classes:
-        _logger.info("%s knows other classes, or in another order: its class scores are not taken over", path)
         scores = topology(model.config).of_group("scores")
-        weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
+        known = _scores_by_name(model, start, weights)
+        weights = known or {name: value for name, value in weights.items() if layer_of(name) not in scores}
+        if not known:
+            _logger.info("%s knows other classes, or in another order: its class scores are not taken over", path)
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
     before = start and start.memory
     if model.config.reduction is not None and before and before.replaces_conv13:
@@ -134,9 +136,34 @@ def _take_over(
         )
     if model.config.recurrent and f"{block_name(13)}/kernel" in loaded:
         loaded |= set(assign_weights(model, widened_weights(model, weights))[0])
-    if folded_norms(model):
+    if not model.freeze_detector and folded_norms(model):
         measure_batch_norm(model, _single_frames(model, videos))
     return start, weights, loaded
+
+
+def _scores_by_name(
+    model: SGENet, start: NetworkConfig, weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray] | None:
+    """The weights with those of the scores for this network's classes, where both have a sigmoid for each class and
+    some classes in common; None else. What the old network does not know starts as it is."""
+    config = model.config
+    columns = {new: start.classes.index(name) for new, name in enumerate(config.classes) if name in start.classes}
+    if not columns or {start.heads.scores, config.heads.scores} != {"sigmoid"}:
+        return None
+    result = dict(weights)
+    for weight in model.weights:
+        name = weight_name(weight)
+        if name not in weights or layer_of(name) not in {row.name for row in topology(config).heads("scores")}:
+            continue
+        old = weights[name].reshape(*weights[name].shape[:-1], -1, len(start.classes))
+        value = keras.ops.convert_to_numpy(weight)
+        new = value.reshape(*value.shape[:-1], -1, len(config.classes)).copy()
+        if old.shape[:-1] == new.shape[:-1]:
+            new[..., list(columns)] = old[..., list(columns.values())]
+            result[name] = new.reshape(value.shape)
+    names = [config.classes[new] for new in columns]
+    _logger.info("class scores of %s are taken over by name", ", ".join(names))
+    return result
 
 
 def _check_frozen(model: SGENet, loaded: set[str]) -> None:

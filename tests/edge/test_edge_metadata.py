@@ -43,6 +43,19 @@ def test_round_trip(flatbuffer, model_metadata, write):
     assert dataclasses.replace(metadata, sha256="") == model_metadata
 
 
+def test_only_what_is_new_makes_the_second_version(flatbuffer, model_metadata, write):
+    rounded = tuple(dataclasses.replace(grid, step=0.01) for grid in model_metadata.anchors)
+    limits = ((-1.0, 2.0),) * len(model_metadata.anchors)
+    changes = ({}, {"scores": "sigmoid"}, {"box_limits": limits}, {"score_limits": limits}, {"anchors": rounded})
+    for changed, version in zip(changes, (1, 2, 2, 2, 2), strict=True):
+        metadata = dataclasses.replace(model_metadata, **changed)
+        path = write(append_metadata(flatbuffer, metadata))
+        with zipfile.ZipFile(path) as archive:
+            assert json.loads(archive.read("sge.json"))["format_version"] == version
+        assert dataclasses.replace(read_model(path)[1], sha256="") == metadata
+    assert dataclasses.replace(model_metadata, scores="sigmoid").score_columns == len(model_metadata.labels)
+
+
 def test_same_model_gives_the_same_bytes(flatbuffer, model_metadata):
     assert append_metadata(flatbuffer, model_metadata) == append_metadata(flatbuffer, model_metadata)
 
