@@ -175,6 +175,16 @@ def test_subsets_of_a_project_are_splits(tmp_path):
     assert_same(open_videos(source, "val"), video=1)
 
 
+def test_a_project_without_subsets_is_one_whole(tmp_path):
+    # CVAT calls the subset of tasks that have none "default".
+    task = meta().replace("<start_frame>", "<subset>default</subset><start_frame>")
+    source = write(tmp_path, f"<project><id>1</id><tasks>{task}</tasks></project>", tracks(task='subset="default"'))
+    write_pictures(source / "images" / "default")
+    dataset = open_videos(source, "all")
+    assert_same(dataset)
+    np.testing.assert_array_equal(dataset.read(0), SKY.read(0))
+
+
 def test_a_task_of_pictures_and_several_exports_in_one_folder(tmp_path):
     plain = meta().replace("<source>clip.mp4</source>", "").replace("original_size", "none")
     write_pictures(write(tmp_path / "b", plain, tracks()) / "images", name="shot {}.jpg.png")

@@ -133,6 +133,17 @@ def test_a_whole_is_split_where_it_lies(folder, capsys):
     assert "train.json exists already" in refused(capsys, "data", "split", "new")
 
 
+def test_the_only_split_is_divided_whatever_its_name_and_a_class_of_one_video_is_named(folder, capsys):
+    write_coco_vid(SyntheticSky(videos=10, frames=2, size=64, seed=3), "other", "footage")
+    assert main(["data", "convert", "other", "--out", "new"]) == 0
+    assert "next:\n  sge data split new\n" in capsys.readouterr().out
+    assert main(["data", "split", "new", "--val", "0.4"]) == 0
+    dataset, said = CocoVid("new", "val"), capsys.readouterr().err
+    for kind, name in enumerate(dataset.classes):
+        videos = sum(any(kind in one.classes for one in dataset.labels(index)) for index in range(len(dataset)))
+        assert videos == 1 and f"{name} in val" in said.partition("note: in one video only: ")[2]
+
+
 def test_pictures_without_videos_are_not_split(folder, tiny_coco, capsys):
     document = json.loads((tiny_coco / "annotations" / "val.json").read_text())
     for number, image in enumerate(document["images"]):

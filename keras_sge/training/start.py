@@ -114,7 +114,7 @@ def _take_over(
     path = training.start_from
     start, weights = read_weights(path)
     if start and start.classes != model.config.classes:
-        _logger.info("%s knows other classes, or in another order: its class scores are not taken over", path)
+        _logger.info("class scores start anew: this network's classes are not those of %s, or in another order", path)
         scores = topology(model.config).of_group("scores")
         weights = {name: value for name, value in weights.items() if layer_of(name) not in scores}
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
