@@ -1,49 +1,33 @@
 """CVAT for video 1.1: the same boxes frame for frame, with everything that its exports can be like."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
+from video_trees import cvat_box as box
+from video_trees import cvat_document, cvat_labels, cvat_tracks
 
 from edge.errors import InputError
 from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import CLIPPED, NO_AREA
 
 SKY = SyntheticSky(videos=2, frames=6, size=64, seed=6)
-LABELS = "".join(f"<label><name>{name}</name><type>any</type></label>" for name in SKY.classes)
+LABELS = cvat_labels(SKY)
+tracks = functools.partial(cvat_tracks, SKY)
 
 
 def meta(frames="<start_frame>0</start_frame><stop_frame>5</stop_frame><frame_filter></frame_filter>", kind="task"):
     size = "<original_size><width>64</width><height>64</height></original_size>"
     return (
         f"<{kind}><id>7</id><name>my task</name><size>6</size><mode>interpolation</mode>{frames}"
-        f"<labels>{LABELS}</labels>{size}<source>clip.mp4</source></{kind}>"
+        f"{LABELS}{size}<source>clip.mp4</source></{kind}>"
     )
-
-
-def box(frame, corners, keyframe=1, outside=0, more=""):
-    sides = " ".join(f'{side}="{value:.2f}"' for side, value in zip(("xtl", "ytl", "xbr", "ybr"), corners, strict=True))
-    return f'<box frame="{frame}" keyframe="{keyframe}" outside="{outside}" occluded="1" {sides} z_order="0" {more}/>'
-
-
-def tracks(video=0, step=1, start=0, task=""):
-    """The tracks of a synthetic video as CVAT writes them: every frame, an end where an object goes."""
-    labels, text = SKY.labels(video), ""
-    for track in sorted({int(track) for frame in labels for track in frame.tracks}):
-        boxes, seen = "", None
-        for frame, own in enumerate(labels):
-            at = np.flatnonzero(own.tracks == track)
-            if len(at):
-                seen, kind = own.boxes[at[0]].tolist(), SKY.classes[own.classes[at[0]]]
-            if seen:
-                boxes += box(start + step * frame, seen, keyframe=int(frame % 2 == 0), outside=int(not len(at)))
-        text += f'<track id="{track}" label="{kind}" source="manual" {task}>{boxes}</track>'
-    return text
 
 
 def write(folder, meta, tracks, name="annotations.xml"):
     folder.mkdir(parents=True, exist_ok=True)
-    head = '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta>'
-    (folder / name).write_bytes(f"\ufeff{head}{meta}<dumped>now</dumped></meta>{tracks}</annotations>".encode())
+    (folder / name).write_bytes(cvat_document(meta, tracks))
     return folder
 
 
@@ -160,7 +144,7 @@ def test_subsets_of_a_project_are_splits(tmp_path):
         for number, subset in enumerate(names)
     )
     of_tasks = [tracks(number % 2, task=f'task_id="{number}" subset="{name}"') for number, name in enumerate(names)]
-    project = f"<project><id>1</id><labels>{LABELS}</labels><tasks>{tasks}</tasks></project>"
+    project = f"<project><id>1</id>{LABELS}<tasks>{tasks}</tasks></project>"
     source = write(tmp_path, project, "".join(of_tasks))
     write_pictures(source / "images" / "Train")
     # CVAT numbers names that are there already.
