@@ -9,7 +9,7 @@ from video_trees import cvat_box as box
 from video_trees import cvat_document, cvat_labels, cvat_tracks
 
 from edge.errors import InputError
-from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
+from keras_sge.data import NO_TRACK, SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import CLIPPED, NO_AREA
 
 SKY = SyntheticSky(videos=2, frames=6, size=64, seed=6)
@@ -43,7 +43,7 @@ def assert_same(dataset, index=0, video=0, places=range(6)):
         order = np.argsort(expected.tracks)
         np.testing.assert_allclose(labels[place].boxes, expected.boxes[order], atol=0.006)
         np.testing.assert_array_equal(labels[place].classes, expected.classes[order])
-        assert len(set(labels[place].tracks)) == len(order) and 0 not in labels[place].tracks
+        assert len(set(labels[place].tracks)) == len(order) and NO_TRACK not in labels[place].tracks
 
 
 def test_a_task_with_its_pictures(tmp_path):
@@ -115,7 +115,7 @@ def test_shapes_without_a_track_have_none(tmp_path):
         for frame in range(5)
     )
     labels = open_videos(write(tmp_path, meta(), shapes), "all").labels(0)
-    assert [frame.tracks.tolist() for frame in labels] == [[0]] * 5 + [[]]
+    assert [frame.tracks.tolist() for frame in labels] == [[NO_TRACK]] * 5 + [[]]
 
 
 def test_what_is_not_taken_as_it_is_is_counted(tmp_path):

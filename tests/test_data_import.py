@@ -8,7 +8,7 @@ import pytest
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
-from keras_sge.data import CocoVid, SyntheticSky, write_coco_vid
+from keras_sge.data import NO_TRACK, CocoVid, SyntheticSky, check_videos, write_coco_vid
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.data.partition import partition, same_scenes
 from keras_sge.data.views import LinkedTracks
@@ -17,10 +17,10 @@ from keras_sge.data.views import LinkedTracks
 class Recordings(VideoDataset):
     """Videos of one object each, with these names; classes a and b by the first letter; a gray of its own each."""
 
-    classes = ("a", "b")
+    classes, width = ("a", "b"), 32
 
     def __init__(self, names, length=10):
-        self.videos = [Video(number, name, 32, 32, 10, length) for number, name in enumerate(names, 1)]
+        self.videos = [Video(number, name, self.width, 32, 10, length) for number, name in enumerate(names, 1)]
 
     def labels(self, index):
         kind = self.classes.index(self.videos[index].name[0])
@@ -28,7 +28,7 @@ class Recordings(VideoDataset):
         return [FrameLabels(np.array([[1, 1, 9, 9]], np.float32), kind * one, one)] * self.videos[index].length
 
     def read(self, index, start=0, stop=None):
-        return np.full((len(range(self.videos[index].length)[start:stop]), 32, 32, 3), 20 * index, np.uint8)
+        return np.full((len(range(self.videos[index].length)[start:stop]), 32, self.width, 3), 20 * index, np.uint8)
 
 
 def refused(capsys, *arguments):
@@ -168,7 +168,7 @@ def test_one_video_is_cut_by_time(folder, capsys):
 class Crossing(Recordings):
     """Two objects of one class that fly apart; the second is gone for two seconds in the middle."""
 
-    tracks = (0, 0)
+    tracks, width = (NO_TRACK, NO_TRACK), 100
 
     def labels(self, index):
         frames = []
@@ -187,5 +187,30 @@ def test_objects_without_tracks_are_linked():
 
 def test_tracks_that_are_named_stay():
     dataset = Crossing(["a"], length=60)
-    dataset.tracks = (7, 0)
-    assert LinkedTracks(dataset).labels(0)[0].tracks.tolist() == [7, 0]
+    for named in ((7, NO_TRACK), (0, NO_TRACK)):
+        dataset.tracks = named
+        assert LinkedTracks(dataset).labels(0)[0].tracks.tolist() == list(named)
+
+
+def test_labels_without_tracks_are_of_none_in_report_and_copy(folder):
+    """Objects without a track are no track, and have no motion; track 0 is one as any other."""
+    dataset = Crossing(["a"], length=60)
+    report = check_videos(dataset, read_frames=False)
+    assert (report.tracks, report.untracked) == (0, 100) and np.isnan(report.motion).all()
+    assert "boxes        100 without tracks" in report.text()
+    dataset.tracks = (0, NO_TRACK)
+    report = check_videos(dataset, read_frames=False)
+    assert (report.tracks, report.untracked) == (1, 40) and np.isnan(report.motion).sum() == 40
+    assert "100 of 1 tracks, 40 of them without a track" in report.text()
+    write_coco_vid(dataset, folder / "copy", "all")
+    assert [frame.tracks.tolist() for frame in CocoVid("copy", "all").labels(0)[19:21]] == [[0, NO_TRACK], [0]]
+
+
+def test_one_number_for_every_object_is_no_track(folder):
+    """What exporters without tracks write."""
+    dataset = Crossing(["a"], length=60)
+    dataset.tracks = (0, 0)
+    write_coco_vid(dataset, folder / "copy", "all")
+    copy = CocoVid("copy", "all")
+    assert {track for frame in copy.labels(0) for track in frame.tracks.tolist()} == {NO_TRACK}
+    assert LinkedTracks(copy).labels(0)[0].tracks.tolist() == [1, 2]

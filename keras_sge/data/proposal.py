@@ -86,7 +86,7 @@ def propose_config(
     sizes = ", ".join(f"{size} px" for size in list(report.frame_sizes)[:3])
     title = (
         f"Proposed for {path}, {split}: {report.clips:,} videos, {report.frames:,} frames ({sizes}), "
-        f"{len(report.boxes):,} boxes of {report.tracks:,} tracks."
+        f"boxes: {report.boxes_text()}."
     )
     return Proposal(config, chosen.settings, chosen.reasons, title)
 

@@ -77,16 +77,14 @@ def evaluate(
         protocol, data = dataclasses.replace(protocol, data=name), open_videos(data, split)
         for note in data.notes:
             _logger.warning(note)
-    if not isinstance(model, (str, os.PathLike)) and not _is_network(model):
-        return score_records(record_detections(model, data, protocol, progress))
+    if not isinstance(model, (str, os.PathLike)):
+        # A .tflite is measured without Keras.
+        from keras_sge.models import SGENet
+
+        if not isinstance(model, SGENet):
+            return score_records(record_detections(model, data, protocol, progress))
     with open_detector(model, score_threshold=SCORE_THRESHOLD) as detector:
         return score_records(record_detections(detector, data, protocol, progress))
-
-
-def _is_network(model: Any) -> bool:
-    from keras_sge.models import SGENet
-
-    return isinstance(model, SGENet)
 
 
 def record_detections(
