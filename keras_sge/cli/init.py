@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.yaml", required=True, help="the configuration")
     parser.add_argument("--split", metavar="NAME", help="what is trained on (default: train, or the only one)")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, metavar="N", help="of training, on two CPU cores (default: 60)"
+        "--minutes", type=float, default=60.0, metavar="N", help="of training, on two idle CPU cores (default: 60)"
     )
 
 
