@@ -5,6 +5,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from video_trees import write_sequence
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
@@ -106,6 +107,18 @@ def test_a_zip_file_is_converted_and_split(folder, tiny_coco, capsys):
     for index in range(len(before)):
         for one, other in zip(before.labels(index), after.labels(index), strict=True):
             np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
+
+
+def test_splits_that_share_names_are_written_apart_and_named(folder, capsys):
+    write_sequence(folder / "set", "hall", ["1,7,10,10,20,20,1,1,1"])
+    shutil.copytree(folder / "set" / "train", folder / "set" / "val")
+    write_sequence(folder / "set", "yard", ["1,7,10,10,20,20,1,1,1"])
+    assert main(["data", "convert", "set", "--out", "new"]) == 0
+    assert "1 videos of val are called as videos of another split, hall the first" in capsys.readouterr().err
+    train, val = CocoVid("new", "train"), CocoVid("new", "val")
+    assert [video.name for video in train.videos] == ["hall", "yard"]
+    assert [video.name for video in val.videos] == ["val/hall"]
+    np.testing.assert_array_equal(val.read(0), train.read(0))
 
 
 def test_a_broken_zip_file_gets_one_line(folder, capsys):

@@ -54,16 +54,35 @@ def _convert(arguments: argparse.Namespace) -> int:
             print(f"{arguments.data}: {form.layout}")
             arguments.data, arguments.format = str(folder), form.name
             splits = [*form.splits(folder)] or splits
-        document = {}
+        document: dict[str, Any] = {}
+        taken: set[str] = set()
         for arguments.split in splits:
             with source_videos(arguments) as dataset:
                 # What others call valid is what `sge train` looks for as val.
                 name = "val" if arguments.split == "valid" and "val" not in splits else arguments.split
+                dataset = _of_its_own_names(dataset, name, taken)
                 document[name] = _write(dataset, name, arguments)
         if not {"train", "val", "test"}.intersection(document):
             print_next(["sge", "data", "split", arguments.out])
         write(document)
     return 0
+
+
+def _of_its_own_names(dataset: VideoDataset, split: str, taken: set[str]) -> VideoDataset:
+    """The videos of a split; those whose names another split has taken get them behind their own split's name."""
+    from keras_sge.data.views import RenamedVideos
+
+    names = [video.name for video in dataset.videos]
+    shared = [name for name in names if name in taken]
+    if shared:
+        print(
+            f"note: {len(shared)} videos of {split} are called as videos of another split, {shared[0]} the first, and "
+            f"are written as {split}/{shared[0]}. If they are of the same recordings, scores will flatter.",
+            file=sys.stderr,
+        )
+        dataset = RenamedVideos(dataset, [f"{split}/{name}" if name in taken else name for name in names])
+    taken.update(names)
+    return dataset
 
 
 def _write(dataset: VideoDataset, split: str, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -113,6 +113,23 @@ class OfClasses(VideoDataset):
         )
 
 
+class RenamedVideos(VideoDataset):
+    """A data set whose videos have other names, one for each."""
+
+    def __init__(self, dataset: VideoDataset, names: Sequence[str]):
+        self.dataset = dataset
+        self.classes, self.notes = dataset.classes, dataset.notes
+        self.videos = [
+            dataclasses.replace(video, name=name) for video, name in zip(dataset.videos, names, strict=True)
+        ]
+
+    def labels(self, index: int) -> Sequence[FrameLabels]:
+        return self.dataset.labels(index)
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        return self.dataset.read(index, start, stop)
+
+
 class MixedVideos(VideoDataset):
     """The videos of several data sets, one set after the other, numbered anew from 0.
 

@@ -19,6 +19,7 @@ from keras_sge.data.formats.annotation_values import (
     track_numbers,
 )
 from keras_sge.data.formats.frames import read_images, read_video, upright_video
+from keras_sge.data.formats.media import measure
 
 # Annotators' boxes end a little past the frame now and then; a share like this of them has another reason.
 _MUCH_CLIPPED = 0.25
@@ -115,6 +116,23 @@ def pictures_note(pictures: int, listed: Sequence[ListedVideo]) -> str:
     """A sentence about pictures that were put together to videos by their names."""
     single = sum(one.length == 1 for one in listed)
     return f"{pictures:,} pictures are read as {len(listed) - single:,} videos and {single:,} single pictures."
+
+
+def video_of_frames(name: str, file: Path, numbers: Sequence[int], last: str | Path) -> tuple[ListedVideo, list[int]]:
+    """A video file of which some frames are named by number, and the place of each of these in it.
+
+    Args:
+        name: of the video. numbers: ascending, from 0, or from 1 where the first is 1. last: names the last frame.
+
+    Raises:
+        InputError: the file cannot be decoded, or has fewer frames.
+    """
+    first, size = int(numbers[0] == 1), measure(file)
+    places = [number - first for number in numbers]
+    length = size.length or places[-1] + 1
+    if places[-1] >= length:
+        raise InputError(f"{file} has {length} frames, but {last} is number {numbers[-1]}. Is it of another video?")
+    return ListedVideo(name, size.width, size.height, length, size.fps, file), places
 
 
 def _frame_labels(listed: ListedVideo) -> list[FrameLabels]:
