@@ -1,49 +1,33 @@
 """CVAT for video 1.1: the same boxes frame for frame, with everything that its exports can be like."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
+from video_trees import cvat_box as box
+from video_trees import cvat_document, cvat_labels, cvat_tracks
 
 from edge.errors import InputError
-from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
+from keras_sge.data import NO_TRACK, SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import CLIPPED, NO_AREA
 
 SKY = SyntheticSky(videos=2, frames=6, size=64, seed=6)
-LABELS = "".join(f"<label><name>{name}</name><type>any</type></label>" for name in SKY.classes)
+LABELS = cvat_labels(SKY)
+tracks = functools.partial(cvat_tracks, SKY)
 
 
 def meta(frames="<start_frame>0</start_frame><stop_frame>5</stop_frame><frame_filter></frame_filter>", kind="task"):
     size = "<original_size><width>64</width><height>64</height></original_size>"
     return (
         f"<{kind}><id>7</id><name>my task</name><size>6</size><mode>interpolation</mode>{frames}"
-        f"<labels>{LABELS}</labels>{size}<source>clip.mp4</source></{kind}>"
+        f"{LABELS}{size}<source>clip.mp4</source></{kind}>"
     )
-
-
-def box(frame, corners, keyframe=1, outside=0, more=""):
-    sides = " ".join(f'{side}="{value:.2f}"' for side, value in zip(("xtl", "ytl", "xbr", "ybr"), corners, strict=True))
-    return f'<box frame="{frame}" keyframe="{keyframe}" outside="{outside}" occluded="1" {sides} z_order="0" {more}/>'
-
-
-def tracks(video=0, step=1, start=0, task=""):
-    """The tracks of a synthetic video as CVAT writes them: every frame, an end where an object goes."""
-    labels, text = SKY.labels(video), ""
-    for track in sorted({int(track) for frame in labels for track in frame.tracks}):
-        boxes, seen = "", None
-        for frame, own in enumerate(labels):
-            at = np.flatnonzero(own.tracks == track)
-            if len(at):
-                seen, kind = own.boxes[at[0]].tolist(), SKY.classes[own.classes[at[0]]]
-            if seen:
-                boxes += box(start + step * frame, seen, keyframe=int(frame % 2 == 0), outside=int(not len(at)))
-        text += f'<track id="{track}" label="{kind}" source="manual" {task}>{boxes}</track>'
-    return text
 
 
 def write(folder, meta, tracks, name="annotations.xml"):
     folder.mkdir(parents=True, exist_ok=True)
-    head = '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta>'
-    (folder / name).write_bytes(f"\ufeff{head}{meta}<dumped>now</dumped></meta>{tracks}</annotations>".encode())
+    (folder / name).write_bytes(cvat_document(meta, tracks))
     return folder
 
 
@@ -59,7 +43,7 @@ def assert_same(dataset, index=0, video=0, places=range(6)):
         order = np.argsort(expected.tracks)
         np.testing.assert_allclose(labels[place].boxes, expected.boxes[order], atol=0.006)
         np.testing.assert_array_equal(labels[place].classes, expected.classes[order])
-        assert len(set(labels[place].tracks)) == len(order) and 0 not in labels[place].tracks
+        assert len(set(labels[place].tracks)) == len(order) and NO_TRACK not in labels[place].tracks
 
 
 def test_a_task_with_its_pictures(tmp_path):
@@ -131,7 +115,7 @@ def test_shapes_without_a_track_have_none(tmp_path):
         for frame in range(5)
     )
     labels = open_videos(write(tmp_path, meta(), shapes), "all").labels(0)
-    assert [frame.tracks.tolist() for frame in labels] == [[0]] * 5 + [[]]
+    assert [frame.tracks.tolist() for frame in labels] == [[NO_TRACK]] * 5 + [[]]
 
 
 def test_what_is_not_taken_as_it_is_is_counted(tmp_path):
@@ -160,7 +144,7 @@ def test_subsets_of_a_project_are_splits(tmp_path):
         for number, subset in enumerate(names)
     )
     of_tasks = [tracks(number % 2, task=f'task_id="{number}" subset="{name}"') for number, name in enumerate(names)]
-    project = f"<project><id>1</id><labels>{LABELS}</labels><tasks>{tasks}</tasks></project>"
+    project = f"<project><id>1</id>{LABELS}<tasks>{tasks}</tasks></project>"
     source = write(tmp_path, project, "".join(of_tasks))
     write_pictures(source / "images" / "Train")
     # CVAT numbers names that are there already.
@@ -173,6 +157,16 @@ def test_subsets_of_a_project_are_splits(tmp_path):
     assert_same(dataset)
     np.testing.assert_array_equal(dataset.read(1), SKY.read(1))
     assert_same(open_videos(source, "val"), video=1)
+
+
+def test_a_project_without_subsets_is_one_whole(tmp_path):
+    # CVAT calls the subset of tasks that have none "default".
+    task = meta().replace("<start_frame>", "<subset>default</subset><start_frame>")
+    source = write(tmp_path, f"<project><id>1</id><tasks>{task}</tasks></project>", tracks(task='subset="default"'))
+    write_pictures(source / "images" / "default")
+    dataset = open_videos(source, "all")
+    assert_same(dataset)
+    np.testing.assert_array_equal(dataset.read(0), SKY.read(0))
 
 
 def test_a_task_of_pictures_and_several_exports_in_one_folder(tmp_path):

@@ -5,10 +5,11 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from video_trees import write_sequence
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
-from keras_sge.data import CocoVid, SyntheticSky, write_coco_vid
+from keras_sge.data import NO_TRACK, CocoVid, SyntheticSky, check_videos, write_coco_vid
 from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
 from keras_sge.data.partition import partition, same_scenes
 from keras_sge.data.views import LinkedTracks
@@ -17,10 +18,10 @@ from keras_sge.data.views import LinkedTracks
 class Recordings(VideoDataset):
     """Videos of one object each, with these names; classes a and b by the first letter; a gray of its own each."""
 
-    classes = ("a", "b")
+    classes, width = ("a", "b"), 32
 
     def __init__(self, names, length=10):
-        self.videos = [Video(number, name, 32, 32, 10, length) for number, name in enumerate(names, 1)]
+        self.videos = [Video(number, name, self.width, 32, 10, length) for number, name in enumerate(names, 1)]
 
     def labels(self, index):
         kind = self.classes.index(self.videos[index].name[0])
@@ -28,7 +29,7 @@ class Recordings(VideoDataset):
         return [FrameLabels(np.array([[1, 1, 9, 9]], np.float32), kind * one, one)] * self.videos[index].length
 
     def read(self, index, start=0, stop=None):
-        return np.full((len(range(self.videos[index].length)[start:stop]), 32, 32, 3), 20 * index, np.uint8)
+        return np.full((len(range(self.videos[index].length)[start:stop]), 32, self.width, 3), 20 * index, np.uint8)
 
 
 def refused(capsys, *arguments):
@@ -108,6 +109,18 @@ def test_a_zip_file_is_converted_and_split(folder, tiny_coco, capsys):
             np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
 
 
+def test_splits_that_share_names_are_written_apart_and_named(folder, capsys):
+    write_sequence(folder / "set", "hall", ["1,7,10,10,20,20,1,1,1"])
+    shutil.copytree(folder / "set" / "train", folder / "set" / "val")
+    write_sequence(folder / "set", "yard", ["1,7,10,10,20,20,1,1,1"])
+    assert main(["data", "convert", "set", "--out", "new"]) == 0
+    assert "1 videos of val are called as videos of another split, hall the first" in capsys.readouterr().err
+    train, val = CocoVid("new", "train"), CocoVid("new", "val")
+    assert [video.name for video in train.videos] == ["hall", "yard"]
+    assert [video.name for video in val.videos] == ["val/hall"]
+    np.testing.assert_array_equal(val.read(0), train.read(0))
+
+
 def test_a_broken_zip_file_gets_one_line(folder, capsys):
     (folder / "export.zip").write_bytes(b"PK nothing")
     assert "cannot be unpacked" in refused(capsys, "data", "convert", "export.zip", "--out", "new")
@@ -131,6 +144,17 @@ def test_a_whole_is_split_where_it_lies(folder, capsys):
             np.testing.assert_array_equal(part.labels(index)[2].boxes, whole.labels(own)[2].boxes)
             np.testing.assert_array_equal(part.read(index, 1, 3), whole.read(own, 1, 3))
     assert "train.json exists already" in refused(capsys, "data", "split", "new")
+
+
+def test_the_only_split_is_divided_whatever_its_name_and_a_class_of_one_video_is_named(folder, capsys):
+    write_coco_vid(SyntheticSky(videos=10, frames=2, size=64, seed=3), "other", "footage")
+    assert main(["data", "convert", "other", "--out", "new"]) == 0
+    assert "next:\n  sge data split new\n" in capsys.readouterr().out
+    assert main(["data", "split", "new", "--val", "0.4"]) == 0
+    dataset, said = CocoVid("new", "val"), capsys.readouterr().err
+    for kind, name in enumerate(dataset.classes):
+        videos = sum(any(kind in one.classes for one in dataset.labels(index)) for index in range(len(dataset)))
+        assert videos == 1 and f"{name} in val" in said.partition("note: in one video only: ")[2]
 
 
 def test_pictures_without_videos_are_not_split(folder, tiny_coco, capsys):
@@ -157,7 +181,7 @@ def test_one_video_is_cut_by_time(folder, capsys):
 class Crossing(Recordings):
     """Two objects of one class that fly apart; the second is gone for two seconds in the middle."""
 
-    tracks = (0, 0)
+    tracks, width = (NO_TRACK, NO_TRACK), 100
 
     def labels(self, index):
         frames = []
@@ -176,5 +200,30 @@ def test_objects_without_tracks_are_linked():
 
 def test_tracks_that_are_named_stay():
     dataset = Crossing(["a"], length=60)
-    dataset.tracks = (7, 0)
-    assert LinkedTracks(dataset).labels(0)[0].tracks.tolist() == [7, 0]
+    for named in ((7, NO_TRACK), (0, NO_TRACK)):
+        dataset.tracks = named
+        assert LinkedTracks(dataset).labels(0)[0].tracks.tolist() == list(named)
+
+
+def test_labels_without_tracks_are_of_none_in_report_and_copy(folder):
+    """Objects without a track are no track, and have no motion; track 0 is one as any other."""
+    dataset = Crossing(["a"], length=60)
+    report = check_videos(dataset, read_frames=False)
+    assert (report.tracks, report.untracked) == (0, 100) and np.isnan(report.motion).all()
+    assert "boxes        100 without tracks" in report.text()
+    dataset.tracks = (0, NO_TRACK)
+    report = check_videos(dataset, read_frames=False)
+    assert (report.tracks, report.untracked) == (1, 40) and np.isnan(report.motion).sum() == 40
+    assert "100 of 1 tracks, 40 of them without a track" in report.text()
+    write_coco_vid(dataset, folder / "copy", "all")
+    assert [frame.tracks.tolist() for frame in CocoVid("copy", "all").labels(0)[19:21]] == [[0, NO_TRACK], [0]]
+
+
+def test_one_number_for_every_object_is_no_track(folder):
+    """What exporters without tracks write."""
+    dataset = Crossing(["a"], length=60)
+    dataset.tracks = (0, 0)
+    write_coco_vid(dataset, folder / "copy", "all")
+    copy = CocoVid("copy", "all")
+    assert {track for frame in copy.labels(0) for track in frame.tracks.tolist()} == {NO_TRACK}
+    assert LinkedTracks(copy).labels(0)[0].tracks.tolist() == [1, 2]

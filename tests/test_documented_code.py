@@ -17,12 +17,13 @@ import pytest
 import yaml
 from documented import PAGES, ROOT, blocks, commands, ours
 from tiny import SINGLE, randomize, tiny_config
-from video_trees import write_synthetic
+from video_trees import write_cvat_project, write_synthetic
 
 import keras_sge
 from edge.cli import main as edge_cli
 from keras_sge.cli import main as sge_cli
 from keras_sge.config import Config, DataConfig, QatConfig, TrainingConfig, builtin_configs, config_to_dict, load_config
+from keras_sge.data import SyntheticSky
 from quantization import CalibrationSource
 from quantization.recipes import RECIPES
 
@@ -183,11 +184,8 @@ def test_the_blocks_of_a_page_run_in_order(page, reader, trained, tiny_tflite, m
 
 
 def export_of_others(folder):
-    """`export.zip`, a data set as another tool gives it."""
-    from keras_sge.data import SyntheticSky, write_coco_vid
-
-    write_coco_vid(SyntheticSky(videos=4, frames=3, size=64, seed=3), folder / "theirs", "all")
-    shutil.make_archive(str(folder / "export"), "zip", folder / "theirs")
+    """`export.zip` of a project in CVAT, and its videos in `recordings`."""
+    write_cvat_project(folder / "export.zip", SyntheticSky(videos=4, frames=3, size=64, seed=3), folder / "recordings")
 
 
 def run_command(words, folder):

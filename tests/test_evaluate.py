@@ -339,6 +339,9 @@ def test_figures_of_blocks_and_their_spread(tmp_path):
     assert result.map50_by_block == {str(n): float(n < 6) for n in range(8)} and result.map50 == 0.75
     assert result.map50_spread == {"std": pytest.approx(np.std([1] * 6 + [0] * 2, ddof=1)), "smallest": 0, "largest": 1}
     assert "**0.750** +- 0.463 over blocks, 0.000 to 1.000" in result.table()
+    # Of a few recordings the spread would be a guess; that of the blocks of a fold is one too.
+    few = score_records(record_detections(FakeDetector(answers[:6]), Frames("111", "111", names=names[1:3])))
+    assert len(few.map50_by_block) == 2 and few.map50_spread and "blocks" not in few.table(details=False)
     # A fold's clips keep the blocks that they have in the whole split.
     assert record_detections(FakeDetector(answers), dataset, Protocol(fold=Fold(3))).blocks.tolist() == [6, 6, 7, 7]
     records.save(tmp_path / "blocks.npz")

@@ -68,9 +68,9 @@ def test_no_module_of_edge_loads_anything_heavy():
     assert loaded_by(code) == set()
 
 
-@pytest.mark.parametrize("code", ["import keras_sge.config", "import keras_sge.cli.main", "import keras_sge"])
-def test_configurations_and_the_command_line_load_no_keras(code):
-    assert loaded_by(code) == {"keras_sge"}
+@pytest.mark.parametrize("module", ["keras_sge.config", "keras_sge.cli.main", "keras_sge", "keras_sge.evaluation"])
+def test_configurations_commands_and_the_figures_of_a_file_load_no_keras(module):
+    assert loaded_by(f"import {module}") == {"keras_sge"}
 
 
 def test_help_loads_no_keras():

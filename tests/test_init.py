@@ -121,6 +121,7 @@ def test_the_command_writes_what_train_reads_and_says_what_comes_next(folder, ti
     assert config.network.input_size == (128, 128) and len(config.network.classes) == 4
     assert config.training.start_from.endswith("quickstart_start.npz")
     assert "sge train my.yaml --run runs/my" in printed.splitlines()[-1]
+    assert "measured on while training: val\n" in printed
     assert (folder / "my.yaml").read_text().startswith("# sge train my.yaml --run runs/my\n# Proposed for ")
     assert files(folder) == ["my.yaml"]
 

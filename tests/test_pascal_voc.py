@@ -9,7 +9,7 @@ from video_trees import vid_xml, write_vid
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
-from keras_sge.data import SyntheticSky, open_videos
+from keras_sge.data import NO_TRACK, SyntheticSky, open_videos, write_coco_vid
 from keras_sge.data.formats.annotation_values import CLIPPED, MERGED, NO_AREA
 from keras_sge.data.formats.pascal_voc import PascalVoc
 from keras_sge.data.open import find_source
@@ -110,7 +110,8 @@ def test_every_box_is_back(name, tmp_path):
         for ours, theirs in zip(dataset.labels(index), SKY.labels(index), strict=True):
             np.testing.assert_array_equal(ours.boxes, theirs.boxes)
             assert [dataset.classes[kind] for kind in ours.classes] == [SKY.classes[kind] for kind in theirs.classes]
-            assert ours.tracks.tolist() == (theirs.tracks * (name != "beside")).tolist() and ours.changes == ()
+            tracks = np.full_like(theirs.tracks, NO_TRACK) if name == "beside" else theirs.tracks
+            assert ours.tracks.tolist() == tracks.tolist() and ours.changes == ()
     assert dataset.notes == ("8 pictures are read as 2 videos and 0 single pictures.",)
 
 
@@ -156,7 +157,7 @@ def test_the_one_reading_rule(tmp_path):
     labels = dataset.labels(0)[0]
     np.testing.assert_array_equal(labels.boxes, [[1, 1, 9, 9], [60, 1, 64, 9]])
     np.testing.assert_array_equal(labels.ignored, [[30, 30, 40, 40]])
-    assert dataset.classes == ("cat", "dog") and labels.tracks.tolist() == [1, 0]
+    assert dataset.classes == ("cat", "dog") and labels.tracks.tolist() == [1, NO_TRACK]
     assert sorted(labels.changes) == sorted([*["left out: no bndbox"] * 2, MERGED, CLIPPED, NO_AREA])
     assert (dataset.videos[0].name, dataset.videos[0].width) == ("a", 64)
 
@@ -194,7 +195,7 @@ def test_pictures_elsewhere(folder, capsys):
     assert main(["data", "convert", "voc", "--media", "pictures", "--out", "new"]) == 0
     for ours, theirs in zip(open_videos("new", "all").labels(1), SKY.labels(1), strict=True):
         np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=1e-2)
-    with pytest.raises(InputError, match="give --media their folder"):
+    with pytest.raises(InputError, match="no video and no folder"):
         open_videos("voc", "all", frames="pictures/sky0_1.png")
 
 
@@ -272,3 +273,29 @@ def test_wrong_trees_get_one_line(change, tmp_path):
     with pytest.raises(InputError, match=WRONG_TREES[change]) as caught:
         open_videos(tmp_path, "all")
     assert "\n" not in str(caught.value)
+
+
+def test_files_without_pictures_are_of_frames_of_the_video_that_media_names(tmp_path):
+    """As CVAT exports by default; a frame that has no file is unlabelled."""
+    write_coco_vid(SKY, tmp_path / "films", "all")
+    films = tmp_path / "films" / "videos"
+    for index, frames in enumerate(((0, 2, 3), (0, 1, 2, 3))):
+        for frame in frames:
+            path = tmp_path / "set" / "Annotations" / SKY.videos[index].name / f"frame_{frame:06d}.xml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(voc_xml(sky_objects(index, frame)))
+    assert len(open_videos(tmp_path / "set", "all").labels(0)) == 3
+    dataset = open_videos(tmp_path / "set", "all", frames=films)
+    assert [(video.length, video.fps, video.unlabelled) for video in dataset.videos] == [(4, 30, {1}), (4, 30, set())]
+    assert dataset.notes == ("1 of 8 frames are unlabelled: they are run, but neither learned nor scored.",)
+    for index in range(2):
+        np.testing.assert_array_equal(dataset.labels(index)[3].boxes, SKY.labels(index)[3].boxes)
+        assert dataset.read(index, 1, 3).shape == (2, 64, 64, 3)
+    # One video alone needs no name.
+    shutil.rmtree(tmp_path / "set" / "Annotations" / SKY.videos[1].name)
+    assert open_videos(tmp_path / "set", "all", frames=films / f"{SKY.videos[1].name}.mp4").videos[0].unlabelled == {1}
+    (path.parent.parent / SKY.videos[0].name / "frame_000009.xml").write_text(voc_xml(sky_objects(0, 3)))
+    with pytest.raises(InputError, match=r"has 4 frames, but .*frame_000009.xml is number 9"):
+        open_videos(tmp_path / "set", "all", frames=films)
+    with pytest.raises(InputError, match="no video and no folder"):
+        open_videos(tmp_path / "set", "all", frames=tmp_path / "nothing")

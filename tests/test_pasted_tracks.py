@@ -10,6 +10,7 @@ from edge.boxes import iou_matrix
 from edge.errors import InputError
 from keras_sge.cli.main import main
 from keras_sge.data import (
+    NO_TRACK,
     MixedVideos,
     ObjectWindows,
     OfClasses,
@@ -56,6 +57,19 @@ def test_a_matte_is_the_object_and_nothing_else():
 
 def test_what_stands_before_something_restless_is_not_cut_out():
     assert cut_out(Flights(restless=True), FRAMES) == []
+
+
+class Untracked(Flights):
+    def labels(self, index):
+        labels = super().labels(index)
+        return [dataclasses.replace(frame, tracks=np.full_like(frame.tracks, NO_TRACK)) for frame in labels]
+
+
+def test_an_object_without_a_track_is_cut_out_of_single_pictures_only():
+    assert cut_out(Untracked(), FRAMES) == []
+    assert len(cut_out(Untracked(frames=1), FRAMES)) == 4
+    with pytest.raises(InputError, match="--link"):
+        SceneSwaps(Untracked(), [], SIZE)
 
 
 def test_cutouts_say_where_they_come_from(cutouts):

@@ -11,6 +11,7 @@ from evaluated import iou, random_frames, record, records_of
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
+from keras_sge.data import NO_TRACK
 from keras_sge.evaluation import bootstrap, score_records
 from keras_sge.evaluation.stability import STABILITY, stability_figures, track_records
 
@@ -65,6 +66,11 @@ def test_an_answer_is_the_best_of_any_class_and_answers_once():
     assert tracks.frames.tolist() == [4, 1]
     assert tracks.losses.tolist() == [1, 0] and tracks.never_right.tolist() == [False, True]
     assert tracks.seconds == pytest.approx([0.1, 0.1])
+    # Objects whose labels name no track are in none.
+    some = records_of(frames, true_tracks=np.int32([0, 0, 0, NO_TRACK, 0]), fps=np.float32([10]))
+    assert track_records(some).frames.tolist() == [4]
+    nobody = records_of(frames, true_tracks=np.full(5, NO_TRACK, np.int32), fps=np.float32([10]))
+    assert not len(track_records(nobody).frames) and all(map(np.isnan, stability_figures(nobody).values()))
 
 
 def plain_figures(frames, lengths, tracks, fps):

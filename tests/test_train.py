@@ -157,6 +157,14 @@ def test_a_forecast_is_made_once_from_ten_steps_behind_the_first(step, steps, ex
     assert all(re.match(expected, text) for text in said)
 
 
+def test_a_forecast_begins_a_line_below_keras_bar_which_stands_in_files_too(caplog):
+    caplog.set_level("INFO", "keras_sge")
+    forecast = Forecast(50, below_a_bar=True, clock=itertools.count(100, 20).__next__)
+    for batch in range(12):
+        forecast.on_train_batch_end(batch)
+    assert caplog.records[0].getMessage().startswith("\nabout ")
+
+
 def test_a_forecast_does_not_count_what_lies_between_epochs(caplog):
     caplog.set_level("INFO", "keras_sge")
     # Six steps, then a minute of validation and eleven steps of a second; the clock is asked at the 1st and the 11th.
@@ -169,7 +177,8 @@ def test_a_forecast_does_not_count_what_lies_between_epochs(caplog):
     assert [record.getMessage().split(",")[0] for record in caplog.records] == ["about 83 seconds to go"]
 
 
-def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
+def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path, caplog):
+    caplog.set_level("INFO", "keras_sge")
     folder, config, _ = finished
     more = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=3))
     copy = tmp_path / "copy"
@@ -178,6 +187,7 @@ def test_resume_goes_on_where_the_checkpoint_stands(finished, tmp_path):
         (copy / name).write_bytes((folder / name).read_bytes())
     model = train(more, copy, resume=True, verbose=0)
     assert epochs_logged(copy) == [0, 1, 2]
+    assert f"epochs 3 to 3 of 3, on clips of {more.training.clip_length} frames" in caplog.messages
     assert int(model.optimizer.iterations) == 3 * more.training.steps_per_epoch
     # The learning rate has not come to its end with the first two epochs.
     before, after = weights_by_name(load_model(folder)), weights_by_name(model)

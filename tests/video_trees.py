@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from keras_sge.data import VideoDataset
 
 WIDTH, HEIGHT = 64, 48
 
@@ -76,6 +81,64 @@ def write_sequence(root: Path, name: str, lines: list[str], length: int = 4, lab
         "imExt=.jpg\n"
     )
     return folder
+
+
+def cvat_box(frame: int, corners: list[float], keyframe: int = 1, outside: int = 0, more: str = "") -> str:
+    """One box of a track as CVAT writes it; corners are x1, y1, x2, y2."""
+    sides = " ".join(f'{side}="{value:.2f}"' for side, value in zip(("xtl", "ytl", "xbr", "ybr"), corners, strict=True))
+    return f'<box frame="{frame}" keyframe="{keyframe}" outside="{outside}" occluded="1" {sides} z_order="0" {more}/>'
+
+
+def cvat_tracks(dataset: VideoDataset, video: int = 0, step: int = 1, start: int = 0, task: str = "") -> str:
+    """The tracks of a video as CVAT writes them: every frame, an end where an object goes.
+
+    Args:
+        step, start: numbers of the frames. task: attributes by which a project says whose a track is.
+    """
+    labels, text = dataset.labels(video), ""
+    for track in sorted({int(track) for frame in labels for track in frame.tracks}):
+        boxes, seen = "", None
+        for number, own in enumerate(labels):
+            at = np.flatnonzero(own.tracks == track)
+            if len(at):
+                seen, kind = own.boxes[at[0]].tolist(), dataset.classes[own.classes[at[0]]]
+            if seen:
+                boxes += cvat_box(start + step * number, seen, keyframe=int(number % 2 == 0), outside=int(not len(at)))
+        text += f'<track id="{track}" label="{kind}" source="manual" {task}>{boxes}</track>'
+    return text
+
+
+def cvat_document(meta: str, tracks: str) -> bytes:
+    """annotations.xml of CVAT for video 1.1."""
+    head = '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta>'
+    return f"\ufeff{head}{meta}<dumped>now</dumped></meta>{tracks}</annotations>".encode()
+
+
+def cvat_labels(dataset: VideoDataset) -> str:
+    """The labels of a task or project."""
+    labels = "".join(f"<label><name>{name}</name><type>any</type></label>" for name in dataset.classes)
+    return f"<labels>{labels}</labels>"
+
+
+def write_cvat_project(path: Path, dataset: VideoDataset, videos: Path) -> None:
+    """A zip as CVAT exports a project without its pictures; the videos lie in a folder of their own."""
+    from keras_sge.data import write_coco_vid
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_coco_vid(dataset, folder, "all")
+        shutil.move(str(Path(folder, "videos")), videos)
+    tasks, tracks = "", ""
+    for index, video in enumerate(dataset.videos):
+        tasks += (
+            f"<task><id>{index}</id><name>{video.name}</name><size>{video.length}</size><subset>default</subset>"
+            f"<start_frame>0</start_frame><stop_frame>{video.length - 1}</stop_frame><frame_filter></frame_filter>"
+            f"<source>{video.name}.mp4</source><original_size><width>{video.width}</width>"
+            f"<height>{video.height}</height></original_size></task>"
+        )
+        tracks += cvat_tracks(dataset, index, task=f'task_id="{index}" subset="default"')
+    project = f"<project><id>9</id><name>sky</name>{cvat_labels(dataset)}<tasks>{tasks}</tasks></project>"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("annotations.xml", cvat_document(project, tracks))
 
 
 def write_synthetic(tree: Path, videos: int, frames: int) -> Path:

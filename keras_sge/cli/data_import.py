@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.cli.run_command import add_json_option, json_output
 from keras_sge.cli.data_source import add_source, source_videos
+from keras_sge.cli.own_data import print_next
 from keras_sge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def add_import_actions(actions: Any) -> None:
 
     split = actions.add_parser("split", help="make train and val of one COCO-VID split, recordings kept whole")
     split.add_argument("data", metavar="DIR", help="a COCO-VID folder, as `sge data convert` writes it")
-    split.add_argument("--split", default="all", metavar="NAME", help="what to divide (default: all)")
+    split.add_argument("--split", metavar="NAME", help="what to divide (default: all, or the only one)")
     split.add_argument("--val", type=float, default=0.2, metavar="SHARE", help="share for val (default: 0.2)")
     split.add_argument("--test", type=float, metavar="SHARE", help="also a share for test")
     split.add_argument(
@@ -53,14 +54,35 @@ def _convert(arguments: argparse.Namespace) -> int:
             print(f"{arguments.data}: {form.layout}")
             arguments.data, arguments.format = str(folder), form.name
             splits = [*form.splits(folder)] or splits
-        document = {}
+        document: dict[str, Any] = {}
+        taken: set[str] = set()
         for arguments.split in splits:
             with source_videos(arguments) as dataset:
                 # What others call valid is what `sge train` looks for as val.
                 name = "val" if arguments.split == "valid" and "val" not in splits else arguments.split
+                dataset = _of_its_own_names(dataset, name, taken)
                 document[name] = _write(dataset, name, arguments)
+        if not {"train", "val", "test"}.intersection(document):
+            print_next(["sge", "data", "split", arguments.out])
         write(document)
     return 0
+
+
+def _of_its_own_names(dataset: VideoDataset, split: str, taken: set[str]) -> VideoDataset:
+    """The videos of a split; those whose names another split has taken get them behind their own split's name."""
+    from keras_sge.data.views import RenamedVideos
+
+    names = [video.name for video in dataset.videos]
+    shared = [name for name in names if name in taken]
+    if shared:
+        print(
+            f"note: {len(shared)} videos of {split} are called as videos of another split, {shared[0]} the first, and "
+            f"are written as {split}/{shared[0]}. If they are of the same recordings, scores will flatter.",
+            file=sys.stderr,
+        )
+        dataset = RenamedVideos(dataset, [f"{split}/{name}" if name in taken else name for name in names])
+    taken.update(names)
+    return dataset
 
 
 def _write(dataset: VideoDataset, split: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -80,10 +102,16 @@ def _write(dataset: VideoDataset, split: str, arguments: argparse.Namespace) -> 
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
     from edge.errors import InputError
     from keras_sge.data import CocoVid
+    from keras_sge.data.formats.coco_vid import FORM
+    from keras_sge.data.formats.form import ONLY_SPLIT
     from keras_sge.data.partition import partition, same_scenes, write_partition
 
+    splits = FORM.splits(Path(arguments.data))
+    arguments.split = arguments.split or (splits[0] if len(splits) == 1 else ONLY_SPLIT)
     dataset = CocoVid(arguments.data, arguments.split)
     source = Path(arguments.data) / "annotations" / f"{arguments.split}.json"
     if not source.is_file():
@@ -94,10 +122,17 @@ def _split(arguments: argparse.Namespace) -> int:
     targets = write_partition(dataset, source, parts)
     print(f"| split | videos | frames | boxes | {' | '.join(dataset.classes)} |")
     print(f"|---|{'---:|' * (3 + len(dataset.classes))}")
+    single = []
     for name, videos in parts.items():
-        labels = [dataset.labels(index)[frame] for index, frames in videos.items() for frame in frames]
-        counts = [sum(int((one.classes == kind).sum()) for one in labels) for kind in range(len(dataset.classes))]
-        print(f"| {name} | {len(videos):,} | {len(labels):,} | {sum(counts):,} | {' | '.join(map(str, counts))} |")
+        counts = np.array([_boxes(dataset, index, frames) for index, frames in videos.items()])
+        frames = sum(len(own) for own in videos.values())
+        cells = " | ".join(f"{count:,}" for count in counts.sum(axis=0).tolist())
+        print(f"| {name} | {len(videos):,} | {frames:,} | {counts.sum():,} | {cells} |")
+        if name != "train" and len(videos) > 1:
+            alone = np.flatnonzero((counts > 0).sum(axis=0) == 1).tolist()
+            single += [f"{dataset.classes[kind]} in {name}" for kind in alone]
+    if single:
+        print(f"note: in one video only: {', '.join(single)}. AP of these is of one scene.", file=sys.stderr)
     if arguments.by == "time":
         print("note: all splits show the same scenes and objects: scores will flatter.", file=sys.stderr)
     elif pairs:
@@ -110,3 +145,9 @@ def _split(arguments: argparse.Namespace) -> int:
         )
     print("wrote " + ", ".join(map(str, targets)))
     return 0
+
+
+def _boxes(dataset: VideoDataset, index: int, frames: range) -> list[int]:
+    """How many boxes of each class some frames of a video have."""
+    labels = dataset.labels(index)
+    return [sum(int((labels[frame].classes == kind).sum()) for frame in frames) for kind in range(len(dataset.classes))]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli.run_command import add_json_option, json_output
+from edge.quiet import native_log
 from keras_sge.cli.own_data import take_own_data
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.config import Fold
@@ -131,11 +132,12 @@ def _recorded(arguments: argparse.Namespace) -> tuple[DetectionRecords, str]:
 
     arguments.fold = Fold.parse(arguments.fold)
     take_own_data(arguments, "data", training=False)
-    if needs_keras(arguments.model):
-        import_keras()
     # A value out of range is named before a model is opened.
     protocol = _protocol(arguments)
-    detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
+    if needs_keras(arguments.model):
+        import_keras()
+    with native_log():
+        detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
     dataset = _dataset(arguments, detector)
     for note in dataset.notes:
         print(f"note: {note}", file=sys.stderr)

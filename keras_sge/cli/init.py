@@ -6,10 +6,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.errors import InputError
 from keras_sge.cli.own_data import print_next
 from keras_sge.progress import progress_bar
+
+if TYPE_CHECKING:
+    from keras_sge.config import Config
 
 HELP = "look at a data set and write a commented configuration for it"
 EPILOG = """examples:
@@ -29,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.yaml", required=True, help="the configuration")
     parser.add_argument("--split", metavar="NAME", help="what is trained on (default: train, or the only one)")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, metavar="N", help="of training, on two CPU cores (default: 60)"
+        "--minutes", type=float, default=60.0, metavar="N", help="of training, on two idle CPU cores (default: 60)"
     )
 
 
@@ -64,9 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
     network, training = proposal.config.network, proposal.config.training
     print(f"{proposal.title}\nwrote {out}: {len(network.classes)} classes, {network.size_text}, ", end="")
     print(f"clips of {training.clip_length}, {training.epochs} epochs of {training.steps_per_epoch:,} steps")
+    print(f"measured on while training: {_measured_on(proposal.config)}")
     print_next(
         ["sge", "data", "check", str(arguments.data), "--split", split, "--config", str(out)],
         ["sge", "summary", str(out)],
         train,
     )
     return 0
+
+
+def _measured_on(config: Config) -> str:
+    if not config.training.validation_steps:
+        return "nothing, there are too few recordings"
+    if config.data.held_back is None:
+        return config.data.validation_split
+    return f"fold {config.data.held_back} of {config.data.train_split}; `sge data split` makes train and val"

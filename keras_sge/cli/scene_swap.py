@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from edge.cli.run_command import add_json_option, json_output
+from edge.quiet import native_log
 from keras_sge.cli.quiet_keras import import_keras
 from keras_sge.progress import progress_bar
 
@@ -53,7 +54,8 @@ def _swapped(arguments: argparse.Namespace) -> dict:
             raise InputError(f"--{option} must be at least {least}. Received: {getattr(arguments, name)}")
     if needs_keras(arguments.model):
         import_keras()
-    detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
+    with native_log():
+        detector = open_detector(arguments.model, arguments.threads, SCORE_THRESHOLD)
     dataset = open_videos(arguments.data, arguments.split, progress_bar("video", "index"))
     result = scene_swap(detector, dataset, arguments.per_track, arguments.seed, progress_bar("clip", "scene swap"))
     print(f"{arguments.model}: {result.objects} objects of {arguments.data}, {arguments.split}\n\n{result.table()}\n")

@@ -65,11 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.training import train
 
     train(config, folder.path, resume=arguments.resume, verbose=2 if arguments.quiet else 1)
-    print(f"trained network: {folder.model}")
+    measured = folder.measured()
+    last = f", mAP@0.5 {measured[max(measured)]:.3f} on validation clips" if measured else ""
+    print(f"trained network: {folder.model}{last}")
     if folder.stopped_early(config.training.early_stopping):
         print(f"stopped early: no better mAP in {config.training.early_stopping} measurements")
     if (best := folder.best_epoch()) is not None:
-        print(f"best on validation clips: {folder.best}, epoch {best + 1}, mAP@0.5 {folder.measured()[best]:.3f}")
+        print(f"best epoch: {folder.best}, epoch {best + 1}, mAP@0.5 {measured[best]:.3f}")
     print_next(
         ["sge", "evaluate", str(folder.path)],
         ["sge", "export", str(folder.path), "--out", str(folder.path / "model.tflite")],

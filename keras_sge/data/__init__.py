@@ -2,7 +2,7 @@
 
 from keras_sge.data.anchors import propose_anchors
 from keras_sge.data.cutouts import Cutout, cut_out
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
 from keras_sge.data.formats.backgrounds import BackgroundVideos
 from keras_sge.data.formats.coco_vid import CocoVid
 from keras_sge.data.formats.coco_vid_writer import write_coco_vid
@@ -19,6 +19,7 @@ from keras_sge.data.views import MixedVideos, OfClasses
 from keras_sge.data.windows import ObjectWindows
 
 __all__ = [
+    "NO_TRACK",
     "BackgroundVideos",
     "CocoVid",
     "Cutout",

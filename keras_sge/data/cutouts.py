@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from keras_sge.data.dataset import FrameLabels, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, VideoDataset
 from keras_sge.progress import Progress, no_progress
 
 # The matte is 0 at the first and 1 at the second difference to the background, in gray values of 255.
@@ -110,7 +110,8 @@ def _stretches(
     """Tracks and the first frames of stretches of `length` frames in which they are present throughout."""
     present: dict[int, list[int]] = {}
     for number, frame in enumerate(labels):
-        for track in frame.tracks.tolist():
+        # Of a single picture it does not matter who is who.
+        for track in (one for one in frame.tracks.tolist() if one != NO_TRACK or len(labels) == 1):
             present.setdefault(track, []).append(number)
     for track, numbers in present.items():
         here = set(numbers)

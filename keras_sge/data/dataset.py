@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+NO_TRACK = -1
+"""In `FrameLabels.tracks`: an object of which the labels do not say which one it is in other frames."""
+
 
 @dataclass(frozen=True)
 class Video:
@@ -40,7 +43,7 @@ class FrameLabels:
     Attributes:
         boxes: float32 (n, 4), x1, y1, x2, y2 in pixels of the video's own frame, inside the frame.
         classes: int32 (n,), indices into `VideoDataset.classes`.
-        tracks: int32 (n,), an object's identity within its video.
+        tracks: int32 (n,), an object's identity within its video; `NO_TRACK` where the labels name none.
         ignored: float32 (k, 4), regions such as COCO's crowds that are neither learned nor scored, in the same unit.
         ignored_classes: int32 (k,), whose detections a region excuses.
         changes: for each entry of the file that was not taken as it is what became of it, see `build_frame_labels`.

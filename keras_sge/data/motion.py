@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_sge.data.dataset import FrameLabels
+from keras_sge.data.dataset import NO_TRACK, FrameLabels
 
 # Frames on either side that count (Zhu et al., "Flow-Guided Feature Aggregation", section 5.1).
 WINDOW = 10
@@ -21,8 +21,8 @@ def motion_iou(labels: Sequence[FrameLabels]) -> list[np.ndarray]:
         labels: every frame of one video, in order.
 
     Returns:
-        For each frame float64 (n,) from 0 to 1, in the order of its boxes; NaN where the track is in no other frame of
-        the window, or names several boxes of one frame anywhere in the video and so no single object.
+        For each frame float64 (n,) from 0 to 1, in the order of its boxes; NaN where there is no track, or it is in no
+        other frame of the window, or names several boxes of one frame anywhere in the video and so no single object.
     """
     labels = list(labels)
     counts = [len(frame.boxes) for frame in labels]
@@ -32,7 +32,7 @@ def motion_iou(labels: Sequence[FrameLabels]) -> list[np.ndarray]:
     boxes = np.concatenate([frame.boxes for frame in labels]).astype(np.float64)
     tracks = np.concatenate([frame.tracks for frame in labels])
     frames = np.repeat(np.arange(len(labels)), counts)
-    for track in np.unique(tracks):
+    for track in np.unique(tracks[tracks != NO_TRACK]):
         own = np.flatnonzero(tracks == track)
         times = frames[own] - frames[own[0]]
         if len(set(times.tolist())) == len(own):

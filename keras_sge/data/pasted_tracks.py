@@ -88,7 +88,10 @@ class PastedTracks(VideoDataset):
         self._cutouts = {kind: [one for one in cutouts if one.kind == kind] for kind in self.classes}
         self._others = [one for one in cutouts if one.kind not in self.classes]
         if missing := [kind for kind, found in self._cutouts.items() if not found]:
-            raise InputError(f"no object of the class {missing[0]} could be cut out. Give more recordings of it.")
+            raise InputError(
+                f"no object of the class {missing[0]} could be cut out. Give more recordings of it; "
+                "labels that name no track get some from `sge data convert --link`."
+            )
         self._by_class = videos_by_scene(backgrounds, self.classes)
         self._clips, self.videos = [], []
         for number in range(clips):

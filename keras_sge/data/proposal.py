@@ -26,7 +26,10 @@ _SIDES, _LARGEST_WITHOUT_FINER_MAP, _CELL = (128, 160, 192, 224, 256, 320, 384, 
 _LEAST_PX = {False: 20, True: 10}
 # Share of objects that may be smaller, in percent.
 _SMALL_PERCENTILE = 10
-# Of a training step on two cores, for each pixel of each frame, at alpha 0.5 with the trunk frozen up to conv6.
+# For each pixel of each frame, at alpha 0.5 with the trunk frozen up to conv6, on two x86-64 cores kept busy by nothing
+# else. From one run: 910 steps of 32 frames of 192 x 128 px, compiled and validated, took 754 s of processor time (and
+# 816 s by the clock beside other work). Nothing is timed here: half a second of a busy machine's products says too
+# little of its training, five times more or less.
 _SECONDS_PER_PIXEL = 5e-7
 _ALPHA, _START, _FROZEN = 0.5, "quickstart_start.npz", "conv6"
 _CLIP_LENGTH, _FRAMES_PER_STEP, _EPOCHS, _LEAST_STEPS = 8, 32, 10, 20
@@ -67,7 +70,8 @@ def propose_config(
 
     Args:
         dataset: its training videos. report: of `check_videos` on them. path: becomes `data.path`.
-        split: the training videos' split. splits: names of all. minutes: what the training may take on two CPU cores.
+        split: the training videos' split. splits: names of all.
+        minutes: what the training may take on two idle CPU cores.
 
     Raises:
         InputError: labels are wrong, there is no box, or `minutes` is not above 0.
@@ -86,7 +90,7 @@ def propose_config(
     sizes = ", ".join(f"{size} px" for size in list(report.frame_sizes)[:3])
     title = (
         f"Proposed for {path}, {split}: {report.clips:,} videos, {report.frames:,} frames ({sizes}), "
-        f"{len(report.boxes):,} boxes of {report.tracks:,} tracks."
+        f"boxes: {report.boxes_text()}."
     )
     return Proposal(config, chosen.settings, chosen.reasons, title)
 
@@ -237,8 +241,9 @@ def _choose_training(chosen: _Choices, dataset: VideoDataset, minutes: float) ->
     chosen(
         "training.steps_per_epoch",
         max(1, steps // epochs),
-        f"For about {minutes:g} minutes in all, at {step:.2g} s a step on two CPU cores; other machines differ by "
-        "several times. `sge train` says in its first minute how long yours takes: change this number by what it says.",
+        f"For about {minutes:g} minutes in all, at {step:.2g} s a step on two CPU cores that do nothing else; busy "
+        "cores and other machines differ by several times. `sge train` says in its first minute how long yours takes: "
+        "stop it and change this number by what it says.",
     )
     fps = float(np.median([video.fps for video in dataset.videos]))
     if length > 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.video.orientation import UPRIGHT
-from keras_sge.data.dataset import VideoDataset
+from keras_sge.data.dataset import NO_TRACK, VideoDataset
 from keras_sge.data.motion import FAST, SLOW, motion_iou
 from keras_sge.progress import Progress, no_progress
 
@@ -30,7 +30,7 @@ def check_videos(
     Returns:
         The figures; a mistake ends a video's check and stands in `problems`, it does not end the others'.
     """
-    frames = empty = tracks = turned = unlabelled = ignored = 0
+    frames = empty = tracks = untracked = turned = unlabelled = ignored = 0
     frame_sizes: Counter[str] = Counter()
     changes: Counter[str] = Counter()
     boxes, classes, motion = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int32)], [np.zeros(0)]
@@ -45,7 +45,9 @@ def check_videos(
             changes.update(change for frame in labels for change in frame.changes)
             turned += video.orientation != UPRIGHT
             frame_sizes[f"{video.width} x {video.height}"] += 1
-            tracks += len(np.unique(np.concatenate([frame.tracks for frame in labels])))
+            numbers = np.concatenate([frame.tracks for frame in labels])
+            tracks += len(np.unique(numbers[numbers != NO_TRACK]))
+            untracked += int((numbers == NO_TRACK).sum())
             corners = np.concatenate([frame.boxes for frame in labels])
             boxes.append((corners / np.tile([video.width, video.height], 2)).astype(np.float32))
             classes.append(np.concatenate([frame.classes for frame in labels]))
@@ -65,6 +67,7 @@ def check_videos(
         changes=dict(sorted(changes.items())),
         turned_clips=turned,
         tracks=tracks,
+        untracked=untracked,
         frame_sizes=dict(frame_sizes.most_common()),
         boxes=np.concatenate(boxes),
         box_classes=np.concatenate(classes),
@@ -84,7 +87,7 @@ class DataReport:
         unlabelled_frames: that nobody has labelled. ignored_regions: such as COCO's crowds.
         changes: what became of entries of the files that were not taken as they are -> how many.
         turned_clips: whose labels were made for the frames as they are stored, and were turned upright with them.
-        tracks: objects with an identity of their own within a video.
+        tracks: objects with an identity of their own within a video. untracked: boxes whose labels name none.
         frame_sizes: "WIDTH x HEIGHT" -> videos.
         boxes: float32 (n, 4), x1, y1, x2, y2 as fractions of the frame.
         box_classes: int32 (n,), indices into `classes`.
@@ -103,6 +106,7 @@ class DataReport:
     changes: dict[str, int]
     turned_clips: int
     tracks: int
+    untracked: int
     frame_sizes: dict[str, int]
     boxes: np.ndarray
     box_classes: np.ndarray
@@ -139,6 +143,13 @@ class DataReport:
         slow, fast = float(np.mean(known > SLOW)), float(np.mean(known < FAST))
         return {"slow": slow, "medium": float(np.mean((known >= FAST) & (known <= SLOW))), "fast": fast}
 
+    def boxes_text(self) -> str:
+        """How many boxes, and of how many tracks."""
+        if not self.tracks:
+            return f"{len(self.boxes):,} without tracks"
+        untracked = f", {self.untracked:,} of them without a track" if self.untracked else ""
+        return f"{len(self.boxes):,} of {self.tracks:,} tracks{untracked}"
+
     def to_dict(self) -> dict[str, Any]:
         """All figures as JSON takes them."""
         return {
@@ -151,6 +162,7 @@ class DataReport:
             "turned_clips": self.turned_clips,
             "boxes": len(self.boxes),
             "tracks": self.tracks,
+            "untracked": self.untracked,
             "boxes_by_class": self.boxes_by_class,
             "frame_sizes": self.frame_sizes,
             "size_percentiles": self.size_percentiles,
@@ -170,7 +182,7 @@ class DataReport:
             + (f" and {self.unlabelled_frames:,} unlabelled" if self.unlabelled_frames else ""),
             f"frame sizes  {sizes or 'none'} px (clips)"
             + (f"; labels of {self.turned_clips:,} turned upright with their frames" if self.turned_clips else ""),
-            f"boxes        {len(self.boxes):,} of {self.tracks:,} tracks"
+            f"boxes        {self.boxes_text()}"
             + (f"; {self.ignored_regions:,} regions to ignore" if self.ignored_regions else ""),
             *([f"changed      {_counts(self.changes)}"] if self.changes else []),
             "box size     " + (_shares(self.size_percentiles, "{} %: {:.3f}") or "no boxes"),

@@ -34,7 +34,10 @@ class SceneSwaps(VideoDataset):
 
     def __init__(self, dataset: VideoDataset, cutouts: Sequence[Cutout], size: int, seed: int = 0):
         if not cutouts:
-            raise InputError("no object could be cut out: they must be whole, alone and before something calm.")
+            raise InputError(
+                "no object could be cut out: they must be whole, alone, before something calm, and their labels must "
+                "name tracks (`sge data convert --link` makes some)."
+            )
         self.dataset, self.classes, self.size = dataset, dataset.classes, size
         self.cutouts: list[int] = []
         self.scenes: list[str | None] = []

@@ -11,7 +11,7 @@ import numpy as np
 from edge.errors import InputError
 from edge.results import Box, Detection
 from edge.tracker import Tracker
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
 from keras_sge.data.degradation import Degradation
 
 
@@ -64,7 +64,7 @@ class LinkedTracks(VideoDataset):
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
         labels = self.dataset.labels(index)
-        if any(frame.tracks.any() for frame in labels):
+        if any((frame.tracks != NO_TRACK).any() for frame in labels):
             return labels
         tracker, fps = Tracker(), self.videos[index].fps
         return [self._linked(frame, tracker, number / fps) for number, frame in enumerate(labels)]
@@ -77,7 +77,7 @@ class LinkedTracks(VideoDataset):
             Detection(self.classes[kind], kind, 1.0, Box(*box))
             for box, kind in zip(frame.boxes.tolist(), frame.classes.tolist(), strict=True)
         ]
-        tracks = [one.track_id or 0 for one in tracker(found, time)]
+        tracks = [NO_TRACK if one.track_id is None else one.track_id for one in tracker(found, time)]
         return dataclasses.replace(frame, tracks=np.array(tracks, np.int32))
 
 
@@ -111,6 +111,23 @@ class OfClasses(VideoDataset):
             ignored=frame.ignored[regions],
             ignored_classes=ignored[regions],
         )
+
+
+class RenamedVideos(VideoDataset):
+    """A data set whose videos have other names, one for each."""
+
+    def __init__(self, dataset: VideoDataset, names: Sequence[str]):
+        self.dataset = dataset
+        self.classes, self.notes = dataset.classes, dataset.notes
+        self.videos = [
+            dataclasses.replace(video, name=name) for video, name in zip(dataset.videos, names, strict=True)
+        ]
+
+    def labels(self, index: int) -> Sequence[FrameLabels]:
+        return self.dataset.labels(index)
+
+    def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        return self.dataset.read(index, start, stop)
 
 
 class MixedVideos(VideoDataset):

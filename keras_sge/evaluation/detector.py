@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from edge.detector import Detector
 from edge.errors import InputError
 from edge.model_zoo import model_path
 from edge.runtimes.runtime import Quantization
-from keras_sge.models import SGENet, load_model, step_model_from
-from keras_sge.models.step_model import network_metadata
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_sge.models import SGENet
 
 
 def open_detector(model: str | Path | SGENet, threads: int = 1, score_threshold: float | None = None) -> Detector:
@@ -27,8 +30,12 @@ def open_detector(model: str | Path | SGENet, threads: int = 1, score_threshold:
     Raises:
         InputError: there is no such model, or it is not one of these.
     """
-    if isinstance(model, SGENet) or needs_keras(model):
-        clip_model = model if isinstance(model, SGENet) else load_model(model)
+    if not isinstance(model, str | Path) or needs_keras(model):
+        # A .tflite is measured without Keras, whose import takes seconds.
+        from keras_sge.models import load_model, step_model_from
+        from keras_sge.models.step_model import network_metadata
+
+        clip_model = load_model(model) if isinstance(model, str | Path) else model
         return Detector.from_runtime(
             KerasRuntime(step_model_from(clip_model)),
             network_metadata(clip_model.config),
@@ -52,11 +59,12 @@ class KerasRuntime:
     """
 
     name = "keras"
-    version = keras.__version__
-    accelerator = keras.backend.backend()
     note = ""
 
     def __init__(self, step_model: keras.Model):
+        import keras
+
+        self.version, self.accelerator = keras.__version__, keras.backend.backend()
         self._model = step_model
         self.quantization: Quantization = {}
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,14 +36,18 @@ from keras_sge.evaluation.splits import (
     weighted_motion_figures,
 )
 from keras_sge.evaluation.stability import STABILITY, STABILITY_PROTOCOL, stability_figures
-from keras_sge.models import SGENet
 from keras_sge.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from keras_sge.models import SGENet
 
 _logger = logging.getLogger(__name__)
 _OTHER_CLASSES = "; what is found of classes that the data set does not have left out"
 Figures = dict[str, float | None]
 # Videos of ImageNet VID run to thousands of large frames: they are read in parts.
 _FRAMES_AT_ONCE = 120
+# Of fewer blocks the spread is not shown: it says nothing, and the mean of all frames easily lies beside it.
+_LEAST_BLOCKS = 4
 
 
 def evaluate(
@@ -74,8 +78,12 @@ def evaluate(
         protocol, data = dataclasses.replace(protocol, data=name), open_videos(data, split)
         for note in data.notes:
             _logger.warning(note)
-    if not isinstance(model, (str, os.PathLike, SGENet)):
-        return score_records(record_detections(model, data, protocol, progress))
+    if not isinstance(model, (str, os.PathLike)):
+        # A .tflite is measured without Keras.
+        from keras_sge.models import SGENet
+
+        if not isinstance(model, SGENet):
+            return score_records(record_detections(model, data, protocol, progress))
     with open_detector(model, score_threshold=SCORE_THRESHOLD) as detector:
         return score_records(record_detections(detector, data, protocol, progress))
 
@@ -254,6 +262,8 @@ class EvaluationResult:
         return "\n".join(rows)
 
     def _spread_text(self) -> str:
+        if len(self.map50_by_block) < _LEAST_BLOCKS:
+            return ""
         low, high, deviation = (self.map50_spread.get(name) for name in ("smallest", "largest", "std"))
         return "" if None in (low, high, deviation) else f" +- {deviation:.3f} over blocks, {low:.3f} to {high:.3f}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_sge.data.dataset import NO_TRACK
 from keras_sge.evaluation.matches import match
 from keras_sge.evaluation.records import DetectionRecords
 
@@ -74,10 +75,11 @@ def stability_figures(records: DetectionRecords) -> dict[str, float]:
 
 
 def track_records(records: DetectionRecords) -> TrackRecords:
-    """What became of each track, in the order of videos and track numbers."""
+    """What became of each track, in the order of videos and track numbers; objects without one are left out."""
     frame_of = np.repeat(np.arange(len(records)), records.true_counts)
     video, frame = records.videos[frame_of], records.frame_ids[frame_of]
     order = np.lexsort((frame, records.true_tracks, video))
+    order = order[records.true_tracks[order] != NO_TRACK]
     video, frame, track = video[order], frame[order], records.true_tracks[order]
     answer = answers(records)[order]
     found, right = answer >= 0, answer == records.true_classes[order]

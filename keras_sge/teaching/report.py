@@ -12,7 +12,7 @@ import numpy as np
 from edge.atomic import atomic_path, write_json
 from edge.preprocess import resize_frame
 from edge.tracker import Tracker
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
     DetectionRecords,
@@ -72,7 +72,7 @@ class TaughtTruth(VideoDataset):
 def _labels(found: Sequence[Any]) -> FrameLabels:
     boxes = np.array([one.box for one in found], np.float32).reshape(-1, 4)
     classes = np.array([one.class_id for one in found], np.int32)
-    return FrameLabels(boxes, classes, np.array([one.track_id or 0 for one in found], np.int32))
+    return FrameLabels(boxes, classes, np.array([NO_TRACK if one.track_id is None else one.track_id for one in found], np.int32))
 
 
 @dataclasses.dataclass(frozen=True)

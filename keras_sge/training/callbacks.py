@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable
 
@@ -101,14 +100,14 @@ class Forecast(keras.callbacks.Callback):
 
     Args:
         steps: how many there are to train, over all epochs; epochs of fewer than eleven give no forecast.
-        below_a_bar: whether Keras' progress bar stands on the terminal's line.
+        below_a_bar: whether Keras' progress bar stands on the line, in a terminal or a file.
         clock: gives seconds since 1970.
     """
 
     def __init__(self, steps: int, below_a_bar: bool = False, clock: Callable[[], float] = time.time):
         super().__init__()
         self._left, self._clock, self._in_epoch, self._said = steps, clock, 0, False
-        self._new_line = below_a_bar and sys.stdout.isatty()
+        self._new_line = below_a_bar
 
     def on_epoch_begin(self, epoch, logs=None):
         # What lies between two epochs is no step.

@@ -91,6 +91,9 @@ def _trained(config, folder, resume, videos, held_out, verbose):
         stage = stage_of(training, epoch)
         if model.clip_length != stage.clip_length:
             model = with_clip_length(model, stage.clip_length, config)
+        if training.single_frame_epochs:
+            what = "single frames" if stage is not training else f"clips of {stage.clip_length} frames"
+            _logger.info("epochs %d to %d of %d, on %s", epoch + 1, stage.epochs, training.epochs, what)
         loader = ClipLoader(videos, config.network, stage, first=epoch * training.steps_per_epoch)
         history = model.fit(
             loader,

@@ -117,7 +117,9 @@ def _take_over(
         known = _scores_by_name(model, start, weights)
         weights = known or {name: value for name, value in weights.items() if layer_of(name) not in scores}
         if not known:
-            _logger.info("%s knows other classes, or in another order: its class scores are not taken over", path)
+            _logger.info(
+                "class scores start anew: this network's classes are not those of %s, or in another order", path
+            )
     weights = {name: value for name, value in weights.items() if name.startswith(training.start_layers)}
     before = start and start.memory
     if model.config.reduction is not None and before and before.replaces_conv13:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge.errors import InputError
-from keras_sge.data.dataset import FrameLabels, Video
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video
 
 # Sides of a frame: what OpenCV writes and reads.
 LARGEST_SIDE = 32767
 # A regular gap between labels is believed from so many labelled frames on.
 _GAP_EVIDENCE = 10
-_INT32 = range(-(2**31), 2**31)
+_TRACKS = range(2**31)
 
 # What can happen to an entry: words of `FrameLabels.changes`.
 CLIPPED = "clipped to the frame"
@@ -71,12 +71,12 @@ def build_frame_labels(
 
 
 def track_numbers(ids: Iterable[int | str | None]) -> dict[int | str | None, int]:
-    """Track ids of one video -> numbers that an int32 holds: the ids themselves where all of them are such numbers;
-    else 1, 2, 3 ... in their order, and 0 for what has none (None)."""
-    ids = list(dict.fromkeys(ids))
-    if all(isinstance(track, int) and track in _INT32 for track in ids):
-        return {track: track for track in ids}
-    return {None: 0} | {track: number for number, track in enumerate((one for one in ids if one is not None), 1)}
+    """Track ids of one video -> numbers from 0 that an int32 holds: the ids themselves where all of them are such
+    numbers, else 1, 2, 3 ... in their order; None -> `NO_TRACK`."""
+    named = [track for track in dict.fromkeys(ids) if track is not None]
+    if all(isinstance(track, int) and track in _TRACKS for track in named):
+        return {None: NO_TRACK} | {track: track for track in named}
+    return {None: NO_TRACK} | {track: number for number, track in enumerate(named, 1)}
 
 
 def labels_note(videos: Sequence[Video]) -> tuple[str, ...]:

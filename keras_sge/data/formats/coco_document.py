@@ -219,8 +219,7 @@ def _track(entry: dict[str, Any], where: str) -> int | str | None:
         return whole_number(track, f"{where}: instance_id")
     if track is None or (isinstance(track, str) and track):
         return track
-    # CVAT counts tracks from 0, which means none where tracks are numbers.
-    return f"track {whole_number(track, f'{where}: track_id')}"
+    return whole_number(track, f"{where}: track_id")
 
 
 def _corners(box: Any, where: str) -> tuple[float, float, float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 from edge.atomic import atomic_path, path_below
 from edge.errors import InputError
 from edge.sinks.video import VideoSink
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
 from keras_sge.progress import Progress, no_progress
 
 # Frames decoded at a time, so that a long video never lies in memory whole.
@@ -28,8 +28,8 @@ def write_coco_vid(
 
     Every file gets its name only once it is whole, and the JSON file is the last: an interrupted run leaves no split
     that looks finished, and can simply be run again. Ids count from 1, `frame_id` from 0; `bbox` is x, y, w, h in
-    pixels; `instance_id` is the object's identity within its video. Unlabelled frames are in the video and not among
-    the images; regions to ignore have `iscrowd` 1. mp4 compression changes the pixels a little.
+    pixels; `instance_id` is the object's identity within its video, where it has one. Unlabelled frames are in the
+    video and not among the images; regions to ignore have `iscrowd` 1. mp4 compression changes the pixels a little.
 
     Args:
         dataset: the videos to write.
@@ -146,7 +146,7 @@ def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLab
         )
         objects = [(*entry, 0) for entry in zip(frame.boxes, frame.classes, frame.tracks, strict=True)]
         # A region is nobody in particular.
-        regions = [(*entry, 0, 1) for entry in zip(frame.ignored, frame.ignored_classes, strict=True)]
+        regions = [(*entry, NO_TRACK, 1) for entry in zip(frame.ignored, frame.ignored_classes, strict=True)]
         for box, class_index, track, crowd in objects + regions:
             x1, y1, x2, y2 = (round(float(value), 3) for value in box)
             width, height = round(x2 - x1, 3), round(y2 - y1, 3)
@@ -155,7 +155,7 @@ def _add_frames(content: dict[str, Any], video: Video, labels: Sequence[FrameLab
                     "id": len(content["annotations"]) + 1,
                     "image_id": image_id,
                     "video_id": video.id,
-                    "instance_id": int(track),
+                    **({} if track == NO_TRACK else {"instance_id": int(track)}),
                     "category_id": int(class_index) + 1,
                     "bbox": [x1, y1, width, height],
                     "area": round(width * height, 3),

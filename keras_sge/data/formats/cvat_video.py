@@ -16,7 +16,7 @@ from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos
 from keras_sge.data.formats.media import Frames, find_media, measure, video_name
 from keras_sge.progress import Progress, no_progress
 
-# A subset of a project is a split; these are CVAT's own names.
+# A subset of a project is a split; these are CVAT's own names. Tasks that nobody has put into one are in "default".
 _SPLIT_OF = {"train": "train", "validation": "val", "test": "test"}
 _DEFAULT_SUBSET = "default"
 
@@ -59,7 +59,7 @@ class CvatVideo(ListedVideos):
             classes += [name for name in names if name not in classes]
             notes += own_notes
             pictures = _Pictures(path.parent, media)
-            by_subset = any(task.subset for task in tasks)
+            by_subset = _has_subsets([task.subset for task in tasks])
             chosen += [(task, pictures) for task in tasks if _split(task.subset, by_subset) == split]
         kinds = {name: kind for kind, name in enumerate(classes)}
         taken: set[str] = set()
@@ -160,6 +160,10 @@ def _split(subset: str, by_subset: bool) -> str:
     return _SPLIT_OF.get(subset.lower(), subset or _DEFAULT_SUBSET) if by_subset else ONLY_SPLIT
 
 
+def _has_subsets(subsets: Sequence[str]) -> bool:
+    return any(subset not in ("", _DEFAULT_SUBSET) for subset in subsets)
+
+
 def _files(source: Path) -> list[Path]:
     """The annotation files of a source, if the first of them looks like CVAT's."""
     if source.is_file():
@@ -179,7 +183,7 @@ def _splits(source: Path) -> Sequence[str]:
     splits: list[str] = []
     for path in _files(source):
         subsets = _subsets(path)
-        splits += [_split(subset, any(subsets)) for subset in subsets]
+        splits += [_split(subset, _has_subsets(subsets)) for subset in subsets]
     return sorted(set(splits))
 
 

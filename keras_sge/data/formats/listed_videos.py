@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import InputError
-from keras_sge.data.dataset import FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
 from keras_sge.data.formats.annotation_values import (
     CLIPPED,
     NO_AREA,
@@ -19,6 +19,7 @@ from keras_sge.data.formats.annotation_values import (
     track_numbers,
 )
 from keras_sge.data.formats.frames import read_images, read_video, upright_video
+from keras_sge.data.formats.media import measure
 
 # Annotators' boxes end a little past the frame now and then; a share like this of them has another reason.
 _MUCH_CLIPPED = 0.25
@@ -54,8 +55,9 @@ class ListedVideos(VideoDataset):
     """Annotated videos from a list: one reading rule for every form.
 
     Boxes are clipped to the frame; those without area inside it are left out; an entry that repeats another one wholly
-    is taken once; all of it is counted in `FrameLabels.changes`. Tracks get numbers that an int32 holds, 0 where the
-    file names none. Labels that were made for the frames as they are stored are turned upright along with them.
+    is taken once; all of it is counted in `FrameLabels.changes`. Tracks get numbers that an int32 holds, `NO_TRACK`
+    where the file names none. Labels that were made for the frames as they are stored are turned upright along with
+    them.
 
     Args:
         classes: names, in the order of `Annotation.kind`. listed: the videos. notes: what the reader has to say.
@@ -116,12 +118,36 @@ def pictures_note(pictures: int, listed: Sequence[ListedVideo]) -> str:
     return f"{pictures:,} pictures are read as {len(listed) - single:,} videos and {single:,} single pictures."
 
 
+def video_of_frames(name: str, file: Path, numbers: Sequence[int], last: str | Path) -> tuple[ListedVideo, list[int]]:
+    """A video file of which some frames are named by number, and the place of each of these in it.
+
+    Args:
+        name: of the video. numbers: ascending, from 0, or from 1 where the first is 1. last: names the last frame.
+
+    Raises:
+        InputError: the file cannot be decoded, or has fewer frames.
+    """
+    first, size = int(numbers[0] == 1), measure(file)
+    places = [number - first for number in numbers]
+    length = size.length or places[-1] + 1
+    if places[-1] >= length:
+        raise InputError(f"{file} has {length} frames, but {last} is number {numbers[-1]}. Is it of another video?")
+    return ListedVideo(name, size.width, size.height, length, size.fps, file), places
+
+
 def _frame_labels(listed: ListedVideo) -> list[FrameLabels]:
     """The labels of every frame."""
-    numbers = track_numbers(entry.track for frame in sorted(listed.entries) for entry in listed.entries[frame])
+    named = [
+        [entry for entry in listed.entries[frame] if entry.track is not None and not entry.ignored]
+        for frame in sorted(listed.entries)
+    ]
+    numbers = track_numbers(entry.track for own in named for entry in own)
+    if len(numbers) == 2 and any(len(set(own)) > 1 for own in named):
+        # One number for every object is nobody's: exporters without tracks write 0.
+        numbers = dict.fromkeys(numbers, NO_TRACK)
     return [
         build_frame_labels(
-            [entry._replace(track=numbers[entry.track]) for entry in listed.entries.get(frame, ())],
+            [entry._replace(track=numbers.get(entry.track, NO_TRACK)) for entry in listed.entries.get(frame, ())],
             listed.width,
             listed.height,
             listed.left_out.get(frame, ()),

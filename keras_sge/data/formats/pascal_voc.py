@@ -9,10 +9,12 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.video.pictures import is_picture, natural_order, read_picture
+from edge.video.reader import is_video
 from keras_sge.data.formats.annotation_values import Annotation
 from keras_sge.data.formats.form import ONLY_SPLIT, Form, check_split, find_path, read_text
 from keras_sge.data.formats.frame_names import group_frames, pictures_fps
-from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note, video_of_frames
+from keras_sge.data.formats.media import find_media
 from keras_sge.data.formats.voc_objects import VocFrame, is_voc, read_voc_frame
 from keras_sge.progress import Progress, no_progress
 
@@ -35,10 +37,12 @@ class PascalVoc(ListedVideos):
     Corners are taken as they stand, xmin to xmax: VOC counts pixels from 1 and includes the last, but most tools write
     0 to the width. `difficult` objects are regions to ignore; objects without `bndbox` are left out. Tracks come from
     CVAT's attribute `track_id`. Splits are the lists of `ImageSets/Main`, or folders named train, valid and test; else
-    `all`. Classes are in the order of CVAT's `labelmap.txt` where there is one, else sorted.
+    `all`. Where there are no pictures, --media may name the video that they were taken from, or a folder of videos; the
+    numbers in names are its frames, from 0, or from 1 where the first is 1, and frames without an XML file are
+    unlabelled. Classes are in the order of CVAT's `labelmap.txt` where there is one, else sorted.
 
     Args:
-        source: the folder. split: its name. media: a folder of the pictures, where they are not there.
+        source: the folder. split: its name. media: where frames are that are not there.
         progress: around the XML files.
 
     Raises:
@@ -62,13 +66,19 @@ class PascalVoc(ListedVideos):
         class_of = {name: index for index, name in enumerate(classes)}
         listed: list[ListedVideo] = []
         dropped = 0
-        for name, group in group_frames(list(frames), split if len(splits) > 1 else "").items():
+        groups = group_frames(list(frames), split if len(splits) > 1 else "")
+        for name, group in groups.items():
             own = [frames[key] for _, key in group]
+            file = None if any(frame.picture for frame in own) else _video_file(name, media, len(groups) == 1)
+            if file:
+                listed.append(_of_video_file(name, file, [number for number, _ in group], own, class_of))
+                continue
             if not any(frame.voc for frame in own):
                 dropped += len(own)
                 continue
             listed += _videos(name, [number for number, _ in group], own, class_of)
-        notes = [pictures_note(sum(video.length for video in listed), listed)]
+        pictures = [video for video in listed if not isinstance(video.frames, Path)]
+        notes = [pictures_note(sum(video.length for video in pictures), pictures)] if pictures else []
         if dropped:
             notes.append(f"{dropped:,} pictures without an XML file, whose videos have none, are left out.")
         super().__init__(classes, listed, notes)
@@ -95,13 +105,13 @@ class _Frame:
 
 def _find_frames(source: Path, split: str, media: Path | None, progress: Progress) -> dict[str, _Frame]:
     """Every frame of a split, by the name of its picture below its folder, in natural order."""
-    if media is not None and not media.is_dir():
-        raise InputError(f"{media} is no folder. Pascal VOC's frames are pictures: give --media their folder.")
+    if media is not None and not media.is_dir() and not (media.is_file() and is_video(media)):
+        raise InputError(f"{media} is no video and no folder: --media names the video, or the folder of the pictures.")
     annotations = _child(source, "annotations")
     top = source if annotations or split == ONLY_SPLIT else source / split
     files = _by_stem(annotations or top, ".xml")
     folders = [_child(top, name) for name in ("jpegimages", "images")]
-    roots = [root for root in (*folders, media, annotations or top) if root is not None]
+    roots = [root for root in (*folders, media, annotations or top) if root is not None and root.is_dir()]
     pictures = _pictures(roots)
     lists = _lists(source) if annotations else {}
     listed = _read_list(lists[split]) if split in lists else None
@@ -152,7 +162,31 @@ def _video(
         )
     video = ListedVideo(name, *size, len(frames), pictures_fps(numbers), pictures or None)
     video.unlabelled = frozenset(place for place, frame in enumerate(frames) if frame.voc is None)
-    for place, frame in enumerate(frames):
+    return _labelled(video, range(len(frames)), frames, class_of)
+
+
+def _video_file(name: str, media: Path | None, alone: bool) -> Path | None:
+    """The video file of a video without pictures, if the user has named it."""
+    found = find_media([name], [], media, alone) if media else None
+    return found if isinstance(found, Path) else None
+
+
+def _of_video_file(
+    name: str, file: Path, numbers: Sequence[int], frames: Sequence[_Frame], class_of: dict[str, int]
+) -> ListedVideo:
+    labelled = [frame.voc for frame in frames if frame.voc]
+    video, places = video_of_frames(name, file, numbers, labelled[-1].path)
+    # Frames of another size than was labelled are refused where they are turned upright.
+    video.width, video.height = next((voc.size for voc in labelled if voc.size), (video.width, video.height))
+    video.unlabelled = frozenset(range(video.length)) - set(places)
+    return _labelled(video, places, frames, class_of)
+
+
+def _labelled(
+    video: ListedVideo, places: Sequence[int], frames: Sequence[_Frame], class_of: dict[str, int]
+) -> ListedVideo:
+    """The video with what frames at these places of it hold."""
+    for place, frame in zip(places, frames, strict=True):
         if frame.voc is not None:
             video.left_out[place] = frame.voc.left_out
             video.entries[place] = [

@@ -14,8 +14,8 @@ from edge.video.source import DEFAULT_FPS
 from keras_sge.data.formats.annotation_values import label_gap
 from keras_sge.data.formats.form import Form, check_split
 from keras_sge.data.formats.frame_names import group_frames, pictures_fps
-from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note
-from keras_sge.data.formats.media import find_media, measure
+from keras_sge.data.formats.listed_videos import ListedVideo, ListedVideos, pictures_note, video_of_frames
+from keras_sge.data.formats.media import find_media
 from keras_sge.data.formats.yolo_index import YoloPicture, index_file, label_path, read_index
 from keras_sge.data.formats.yolo_labels import (
     YoloEndings,
@@ -185,18 +185,10 @@ def _videos(name: str, frames: _Frames, labels: _Labels, elsewhere: _Elsewhere) 
 
 
 def _of_video_file(name: str, file: Path, frames: _Frames, labels: _Labels) -> ListedVideo:
-    numbers = [number for number, _ in frames]
-    first = int(numbers[0] == 1)
-    places = {number - first: picture.label for number, picture in frames}
-    size = measure(file)
-    length = size.length or max(places) + 1
-    if max(places) >= length:
-        last = frames[-1][1].path
-        raise InputError(f"{file} has {length} frames, but {last} is number {numbers[-1]}. Is it of another video?")
-    video = ListedVideo(name, size.width, size.height, length, size.fps, file)
+    video, places = video_of_frames(name, file, [number for number, _ in frames], frames[-1][1].path)
     if any(picture.listed for _, picture in frames):
-        video.unlabelled = frozenset(range(length)) - set(places)
-    labels.put(video, places)
+        video.unlabelled = frozenset(range(video.length)) - set(places)
+    labels.put(video, {place: picture.label for place, (_, picture) in zip(places, frames, strict=True)})
     return video
 
 
