@@ -72,7 +72,8 @@ class TaughtTruth(VideoDataset):
 def _labels(found: Sequence[Any]) -> FrameLabels:
     boxes = np.array([one.box for one in found], np.float32).reshape(-1, 4)
     classes = np.array([one.class_id for one in found], np.int32)
-    return FrameLabels(boxes, classes, np.array([NO_TRACK if one.track_id is None else one.track_id for one in found], np.int32))
+    tracks = [NO_TRACK if one.track_id is None else one.track_id for one in found]
+    return FrameLabels(boxes, classes, np.array(tracks, np.int32))
 
 
 @dataclasses.dataclass(frozen=True)
