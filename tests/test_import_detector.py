@@ -25,6 +25,7 @@ from keras_sge.models.imported import import_detector
 from keras_sge.models.pretrained import folded_norms
 from keras_sge.models.ssd_file import SSDFile
 from keras_sge.models.topology import topology
+from keras_sge.training import RunFolder, fit
 from keras_sge.training.start import set_starting_weights
 from quantization import CalibrationSource, Exporter
 from quantization.convert import _converter
@@ -125,6 +126,8 @@ def test_float_file_gives_the_network(network, processed, frames, tmp_path):
     given, expected = (outputs_of(one, {"image": frames[None]}) for one in (model, network))
     np.testing.assert_allclose(given["boxes"], expected["boxes"][..., [1, 0, 3, 2]], atol=1e-3)
     np.testing.assert_allclose(given["scores"], expected["scores"][..., [1, 3]], atol=1e-3)
+    with pytest.raises(InputError, match="never trained"):
+        fit._resumed(RunFolder(tmp_path / "run"), TrainingConfig())
     # As every run.
     assert load_config(tmp_path / "run" / "config.yaml").network == config
     again = outputs_of(keras_sge.load_model(tmp_path / "run"), {"image": frames[None]})
@@ -178,7 +181,7 @@ def test_other_files_are_refused_with_the_reason(tmp_path, capsys):
     text = tmp_path / "text.tflite"
     text.write_text("no model, and longer than the identifier")
     shipped = Path(__file__).parents[1] / "models" / "mnet_ssd_skyzoom_192x0.5_int8.tflite"
-    for file, words in ((text, "TFL3"), (tmp_path / "none.tflite", "no file"), (shipped, "its trunk")):
+    for file, words in ((text, "TFL3"), (tmp_path / "none.tflite", "no file"), (shipped, "holds no MobileNetV1")):
         assert main(["import", str(file), "--labels", str(text), "--out", str(tmp_path / "run")]) == 2
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1, error

@@ -109,9 +109,8 @@ def _weights(
     rows = [row for part in ("trunk", "extras") for row in topology(config) if row.part == part]
     convolutions = [*detector.trunk, *(conv for pair in detector.extras for conv in pair)]
     for row, conv in zip(rows, convolutions, strict=True):
-        kernel, bias = _first_layer(detector) if conv is detector.trunk[0] else (conv.kernel, conv.bias)
-        yield f"{row.name}/kernel", kernel
-        yield from folded_norm(row.name, bias).items()
+        yield f"{row.name}/kernel", conv.kernel
+        yield from folded_norm(row.name, conv.bias).items()
     # Its codes are y, x, height, width, ours x, y, width, height.
     for group, taken in (("boxes", (1, 0, 3, 2)), ("scores", columns)):
         for row, item in zip(topology(config).heads(group), detector.maps, strict=True):
@@ -119,18 +118,6 @@ def _weights(
             for name, value in (("kernel", conv.kernel), ("bias", conv.bias)):
                 by_anchor = value.reshape(*value.shape[:-1], item.anchors, -1)[..., list(taken)]
                 yield f"{row.name}/{name}", by_anchor.reshape(*value.shape[:-1], -1)
-
-
-def _first_layer(detector: SSDFile) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel and bias of conv1 for a picture in -1 .. 1; a quantized file's own is in -1 .. 0.992."""
-    conv, graph = detector.trunk[0], detector.graph
-    found, dtype = graph.scale_and_zero(detector.image), graph.dtype(detector.image)
-    if found is None or dtype not in ("uint8", "int8"):
-        return conv.kernel, conv.bias
-    scale, zero = float(found[0][0]), float(found[1][0]) + (128 if dtype == "int8" else 0)
-    # It sees scale * (pixel - zero), the network (pixel - 127.5) / 127.5.
-    kernel = conv.kernel * np.float32(127.5 * scale)
-    return kernel, conv.bias + np.float32(scale * (127.5 - zero)) * conv.kernel.sum(axis=(0, 1, 2))
 
 
 def _variances(detector: SSDFile) -> tuple[float, float]:

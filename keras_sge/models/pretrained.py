@@ -5,6 +5,7 @@ Besides the trunk (conv1 to conv13) they hold its last block, `conv14`, and the 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +14,18 @@ import keras
 import numpy as np
 
 from edge.errors import InputError
+from keras_sge.config.maps import TRUNK_BLOCKS
 from keras_sge.models.mobilenet_v1 import folded_norm
 from keras_sge.models.sge_net import SGENet
 from keras_sge.models.step_model import copy_weights
+from keras_sge.models.tflite_graph import Convolution, TfliteGraph
 from keras_sge.models.topology import block_name, norm_name, topology
 
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
-    """The weights of one of TensorFlow's quantized classifiers, whose batch norm is folded; any alpha.
+    """The weights of one of TensorFlow's classifiers as a file, whose batch norm is folded; any alpha.
 
     The folded bias becomes beta, with a gamma, mean and variance that pass the convolution through unchanged; see
     `measure_batch_norm` before training goes on from them.
@@ -33,31 +36,63 @@ def read_mobilenet_tflite(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: not a TFLite file, or no MobileNetV1.
     """
-    from edge.runtimes.litert import load_interpreter
-
-    path = Path(path)
-    if not path.is_file() or path.read_bytes()[4:8] != b"TFL3":
-        raise InputError(f"{path} is not a TFLite model. Expected a MobileNetV1 classifier.")
-    interpreter = load_interpreter(path.read_bytes())
-    weights = {}
-    for detail in interpreter.get_tensor_details():
-        layer = _tflite_layer(detail["name"])
-        scales = detail["quantization_parameters"]["scales"]
-        # Activations carry the names of all that was fused into them, Relu6 among them.
-        if layer is None or len(scales) != 1 or "Relu6" in detail["name"]:
-            continue
-        raw = interpreter.get_tensor(detail["index"]).astype(np.float32)
-        value = (raw - detail["quantization_parameters"]["zero_points"][0]) * scales[0]
-        if "weights_quant" in detail["name"]:
-            # (out, h, w, in) and, depthwise, (1, h, w, channels) -> (h, w, in, out) and (h, w, channels, 1).
-            weights[f"{layer}/kernel"] = value.transpose(1, 2, 3, 0)
-        elif layer == "logits":
-            weights["logits/bias"] = value
-        else:
-            weights |= folded_norm(layer, value)
-    if f"{block_name(1)}/kernel" not in weights:
-        raise InputError(f"{path} holds no MobileNetV1 trunk. Expected one of TensorFlow's quantized classifiers.")
+    graph = TfliteGraph(path)
+    trunk, weights = mobilenet_trunk(graph), {}
+    for name, conv in zip(_trunk_names(), trunk, strict=True):
+        weights[f"{name}/kernel"] = conv.kernel
+        weights |= folded_norm(name, conv.bias)
+    for conv in graph.convolutions:
+        maker = graph.maker(conv.reads)
+        if maker is not None and maker.name in ("AVERAGE_POOL_2D", "MEAN"):
+            weights |= {"logits/kernel": conv.kernel, "logits/bias": conv.bias}
     return weights
+
+
+def mobilenet_trunk(graph: TfliteGraph) -> list[Convolution]:
+    """conv1, and of each block the depthwise and the 1x1 convolution, of a file that begins with a whole MobileNetV1.
+
+    They are found by what reads what. The first sees a picture in -1 .. 1, whatever the file's own sees.
+
+    Raises:
+        InputError: the file begins with something else.
+    """
+    expected = [("conv", 3, 2)]
+    for _, stride in TRUNK_BLOCKS:
+        expected += [("depthwise", 3, stride), ("conv", 1, 1)]
+    found: list[Convolution] = []
+    ahead = graph.readers[graph.inputs[0]]
+    for number, (kind, size, stride) in enumerate(expected, start=1):
+        # Heads read maps as well.
+        ahead = [conv for conv in ahead if conv.kind == kind]
+        if len(ahead) != 1 or (ahead[0].size, ahead[0].stride, ahead[0].same, ahead[0].relu6) != (
+            *(size, (stride, stride)),
+            *(True, True),
+        ):
+            raise InputError(
+                f"{graph.path} holds no MobileNetV1: number {number} of its convolutions is not one {kind} of "
+                f"{size}x{size} with stride {stride}, padding `same` and ReLU6."
+            )
+        found.append(ahead[0])
+        ahead = graph.readers[ahead[0].makes]
+    return [_of_pictures(graph, found[0]), *found[1:]]
+
+
+def _of_pictures(graph: TfliteGraph, conv: Convolution) -> Convolution:
+    """A file's first convolution for a picture in -1 .. 1; of a quantized file it sees -1 .. 0.992."""
+    image = graph.inputs[0]
+    found, dtype = graph.scale_and_zero(image), graph.dtype(image)
+    if found is None or dtype not in ("uint8", "int8"):
+        return conv
+    scale, zero = float(found[0][0]), float(found[1][0]) + (128 if dtype == "int8" else 0)
+    # It sees scale * (pixel - zero), the network (pixel - 127.5) / 127.5.
+    bias = conv.bias + np.float32(scale * (127.5 - zero)) * conv.kernel.sum(axis=(0, 1, 2))
+    return dataclasses.replace(conv, kernel=conv.kernel * np.float32(127.5 * scale), bias=bias)
+
+
+def _trunk_names() -> list[str]:
+    """The layers of a whole MobileNetV1's trunk, conv1 to conv14, in their order."""
+    halves = [(number, half) for number in range(2, 2 + len(TRUNK_BLOCKS)) for half in ("depthwise", "pointwise")]
+    return [block_name(1), *(block_name(number, half) for number, half in halves)]
 
 
 def read_mobilenet_h5(path: str | Path) -> dict[str, np.ndarray]:
@@ -127,14 +162,6 @@ def measure_batch_norm(model: SGENet, inputs: Mapping[str, np.ndarray]) -> None:
         norm.beta.assign(beta + mean)
         norm.moving_mean.assign(mean)
         norm.moving_variance.assign(variance)
-
-
-def _tflite_layer(name: str) -> str | None:
-    if name.startswith("MobilenetV1/Logits/Conv2d_1c_1x1/") and "biases1" not in name:
-        return "logits"
-    # Names list what was fused, the layer's own first; later blocks follow after a semicolon.
-    found = re.match(r"MobilenetV1/MobilenetV1/Conv2d_(\d+)(_depthwise|_pointwise)?/", name)
-    return block_name(int(found[1]) + 1, (found[2] or "").lstrip("_")) if found else None
 
 
 def _keras3_name(name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from keras_sge.config.maps import TRUNK_BLOCKS
+from keras_sge.models.pretrained import mobilenet_trunk
 from keras_sge.models.tflite_graph import Convolution, TfliteGraph
 
 _POSTPROCESS = "TFLite_Detection_PostProcess"
@@ -55,7 +55,7 @@ class SSDFile:
         self.graph = graph = TfliteGraph(path)
         self.image = self._image()
         self.size = graph.shape(self.image)[1:3]
-        self.trunk = self._trunk()
+        self.trunk = mobilenet_trunk(graph)
         post = next((op for op in graph.operators if op.name == _POSTPROCESS), None)
         self.options = {} if post is None else _options(post.options)
         boxes, scores, *rest = self._answers() if post is None else post.inputs
@@ -99,28 +99,6 @@ class SSDFile:
         if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
             raise self.other(f"its inputs have the shapes {shapes}, expected one picture (1, height, width, 3)")
         return graph.inputs[0]
-
-    def _trunk(self) -> list[Convolution]:
-        """conv1, then of each block the depthwise and the 1x1 convolution."""
-        readers, found = self.graph.readers, []
-        ahead = readers[self.image]
-        while len(ahead) == 1 and len(found) < 1 + 2 * len(TRUNK_BLOCKS):
-            conv = ahead[0]
-            found.append(conv)
-            # Heads read maps too; the trunk goes on where a depthwise convolution does.
-            kind = "depthwise" if len(found) % 2 else "conv"
-            ahead = [reader for reader in readers[conv.makes] if reader.kind == kind]
-        strides = (2, *(stride for _, block in TRUNK_BLOCKS for stride in (block, 1)))
-        sizes = (3, *(3, 1) * len(TRUNK_BLOCKS))
-        kinds = ("conv", *("depthwise", "conv") * len(TRUNK_BLOCKS))
-        for number, (conv, *wanted) in enumerate(zip(found, kinds, sizes, strides, strict=False), start=1):
-            if [conv.kind, conv.size, conv.stride] != [*wanted[:2], (wanted[2], wanted[2])] or not conv.relu6:
-                raise self.other(f"its trunk's convolution {number} is another")
-            if not conv.same:
-                raise self.other(f"its trunk's convolution {number} has another padding than `same`")
-        if len(found) != len(kinds):
-            raise self.other(f"its trunk has {len(found)} convolutions in a row, expected {len(kinds)}")
-        return found
 
     def _answers(self) -> tuple[int, int]:
         """Box codes and scores where they are the file's outputs."""

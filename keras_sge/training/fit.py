@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from edge.errors import InputError
 from keras_sge.config import Config, TrainingConfig, load_config
 from keras_sge.config.run_folder import RunFolder
 from keras_sge.data import data_notes, open_dataset
@@ -177,6 +178,8 @@ def _clip_model(config: Config, clip_length: int) -> SGENet:
 
 def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
     model = load_model(folder.model, compile=True)
+    if not model.compiled:
+        raise InputError(f"{folder.path} was never trained: there is nothing to resume. Start from it with --from.")
     # With other epochs than before the schedule has another end.
     model.optimizer.learning_rate = _learning_rate(training)
     if training.average is not None:
