@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--videos", metavar="PATH", nargs="+", help="folders and files, searched for videos (of --resume: as before)"
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="the new run's folder")
+    parser.add_argument("--name", help="of the new network (default: that of RUN with _taught behind)")
     parser.add_argument("--memory", metavar="KIND", default="correction_gru", help=f"one of {', '.join(KINDS)}")
     parser.add_argument(
         "--attach-to",
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     teaching = with_overrides(Config(teacher.config, teaching=teaching), arguments.set).teaching
     teach(
         *(arguments.run, arguments.videos, out.path, memory, teaching),
+        name=arguments.name,
         resume=arguments.resume,
         verbose=2 if arguments.quiet else 1,
         progress=progress_bar("clip", "teach", arguments.quiet),

@@ -28,12 +28,12 @@ def usual_memory(network: NetworkConfig) -> MemoryConfig:
     return MemoryConfig("correction_gru", 128, attach_to=("conv12", network.last_block))
 
 
-def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
+def with_memory(network: NetworkConfig, memory: MemoryConfig, name: str | None = None) -> NetworkConfig:
     """A single-frame network with a memory that adds to its maps; all of its own layers stay.
 
     Args:
         network: without a memory, or with a reduction in its place, which stays where it is.
-        memory: attached so that it takes no map's place.
+        memory: attached so that it takes no map's place. name: of the new network; None for the old one's with `_taught`.
 
     Raises:
         InputError: the network has a memory already, reads finer maps than those behind the memory or an entropy
@@ -55,7 +55,7 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig) -> NetworkConfig:
     reduction = network.reduction
     if network.memory is not None:
         reduction = ReductionConfig(network.memory.filters, network.memory.squeeze_activation)
-    return dataclasses.replace(network, memory=memory, reduction=reduction)
+    return dataclasses.replace(network, name=name or f"{network.name}_taught", memory=memory, reduction=reduction)
 
 
 def places(network: NetworkConfig) -> tuple[str, ...]:

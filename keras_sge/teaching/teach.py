@@ -39,6 +39,7 @@ def teach(
     memory: MemoryConfig | None = None,
     teaching: TeachingConfig | None = None,
     *,
+    name: str | None = None,
     resume: bool = False,
     verbose: int = 1,
     progress: Progress = no_progress,
@@ -56,6 +57,7 @@ def teach(
             held out.
         memory: None for `usual_memory`.
         teaching: the budget and what is done to clips.
+        name: of the new network, for files; None for the old one's with `_taught` behind.
         resume: go on from the last epoch that was written.
         verbose: of Keras' `fit`. progress: around the clips while their features are computed, and the runs of the
             report.
@@ -70,7 +72,7 @@ def teach(
         sources = [videos] if isinstance(videos, (str, Path)) else videos
         teaching = dataclasses.replace(teaching, videos=tuple(str(Path(source).resolve()) for source in sources))
     teacher = load_model(run)
-    network = with_memory(teacher.config, memory or usual_memory(teacher.config))
+    network = with_memory(teacher.config, memory or usual_memory(teacher.config), name)
     config = Config(network, run_data(run) or DataConfig(), TrainingConfig(start_from=str(run)), teaching)
     if resume:
         out.check_resumable(config)
