@@ -33,7 +33,8 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig, name: str | None =
 
     Args:
         network: without a memory, or with a reduction in its place, which stays where it is.
-        memory: attached so that it takes no map's place. name: of the new network; None for the old one's with `_taught`.
+        memory: attached so that it takes no map's place.
+        name: of the new network; None for the old one's with `_taught` behind.
 
     Raises:
         InputError: the network has a memory already, reads finer maps than those behind the memory or an entropy
