@@ -47,7 +47,7 @@ class Engine:
         self.detections = Postprocessor(metadata, score_threshold, iou_threshold, max_detections)
         self._quantization = runtime.quantization
         self._limits = {
-            name: _by_anchor(limits, metadata.anchors)
+            name: _by_map(limits, metadata.anchors)
             for name, limits in (("boxes", metadata.box_limits), ("scores", metadata.score_limits))
             if limits
         }
@@ -89,7 +89,12 @@ class Engine:
 
     def _answer(self, raw: np.ndarray, name: str, columns: int) -> np.ndarray:
         values = dequantize(raw, *self._quantization.get(name, (0.0, 0))).reshape(-1, columns)
-        return np.clip(values, *self._limits[name]) if name in self._limits else values
+        if name not in self._limits:
+            return values
+        limited = np.empty_like(values)
+        for rows, low, high in self._limits[name]:
+            np.clip(values[rows], low, high, out=limited[rows])
+        return limited
 
     def close(self) -> None:
         """Closes the runtime, once a frame that is in the network has left it. Does nothing when called again."""
@@ -99,7 +104,12 @@ class Engine:
                 self.runtime.close()
 
 
-def _by_anchor(limits: Sequence[tuple[float, float]], maps: Sequence[AnchorMap]) -> np.ndarray:
-    """Detection maps' (lowest, highest) as two columns of the anchors, float32 (2, n, 1)."""
-    counts = [grid.rows * grid.columns * len(grid.boxes) for grid in maps]
-    return np.repeat(np.asarray(limits, np.float32).T, counts, axis=1)[..., None]
+def _by_map(
+    limits: Sequence[tuple[float, float]], maps: Sequence[AnchorMap]
+) -> list[tuple[slice, np.float32, np.float32]]:
+    """Each detection map's rows in the answers, and its lowest and highest."""
+    ends = np.cumsum([0, *(grid.rows * grid.columns * len(grid.boxes) for grid in maps)])
+    return [
+        (slice(start, stop), np.float32(low), np.float32(high))
+        for start, stop, (low, high) in zip(ends, ends[1:], limits, strict=False)
+    ]

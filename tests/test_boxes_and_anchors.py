@@ -142,7 +142,7 @@ def test_outputs_stand_in_the_order_of_maps_boxes_and_values(wide):
         for number in range(len(maps)):
             kernel, bias = model.get_layer(f"{name}{number + 1}_pointwise").weights
             kernel.assign(np.zeros(kernel.shape))
-            tags = [1000 * number + 10 * box + value for box in range(boxes) for value in range(values)]
+            tags = [1000 * number + 10 * box + value for box in range(boxes[number]) for value in range(values)]
             bias.assign(np.array(tags, np.float32))
     answer = outputs_of(model, {"image": np.zeros((1, *config.input_size, 3), np.float32)})
     model.set_weights(kept)
@@ -151,7 +151,7 @@ def test_outputs_stand_in_the_order_of_maps_boxes_and_values(wide):
             [1000 * number + 10 * box + value for value in range(values)]
             for number, grid in enumerate(maps)
             for _ in range(grid.rows * grid.columns)
-            for box in range(boxes)
+            for box in range(boxes[number])
         ]
         np.testing.assert_array_equal(answer[name][0], expected)
 

@@ -65,7 +65,9 @@ class Topology:
 
     def __init__(self, config: NetworkConfig):
         memory = [row for place in config.memory.places for row in _memory(config, place)] if config.memory else []
-        rows = (*_trunk(config), *_reduction(config), *memory, *_top_down(config), *_extras(config), *_heads(config))
+        reduction = [Convolution(REDUCTION, "conv", "reduction", "reduction", "conv13", "reduction")]
+        between = (reduction if config.reduction else []) + memory
+        rows = (*_trunk(config), *between, *_top_down(config), *_extras(config), *_heads(config))
         self._rows = {row.name: row for row in rows}
 
     def __iter__(self) -> Iterator[Convolution]:
@@ -219,11 +221,6 @@ def _trunk(config: NetworkConfig) -> Iterator[Convolution]:
         yield _normed(second, "conv", "trunk", block, first, block)
 
 
-def _reduction(config: NetworkConfig) -> Iterator[Convolution]:
-    if config.reduction is not None:
-        yield Convolution(REDUCTION, "conv", "reduction", "reduction", "conv13", "reduction")
-
-
 def _memory(config: NetworkConfig, place: str) -> Iterator[Convolution]:
     memory, prefix = config.memory, memory_prefix(config, place)
 
@@ -283,14 +280,13 @@ def _top_down(config: NetworkConfig) -> Iterator[Convolution]:
 def _extras(config: NetworkConfig) -> Iterator[Convolution]:
     reads = finished_map(config)
     for number, made in enumerate(FEATURE_MAPS[: len(config.extras)], start=1):
-        group = f"extra{number}"
-        reduce, depthwise, pointwise = (f"{group}_{step}" for step in ("reduce", "depthwise", "pointwise"))
+        group, reduce, depthwise = f"extra{number}", f"extra{number}_reduce", f"extra{number}_depthwise"
         yield _normed(reduce, "conv", "extras", group, reads, reduce)
         if config.extras_kind == "conv3x3":
             yield _normed(f"{group}_conv", "conv", "extras", group, reduce, made)
         else:
             yield _normed(depthwise, "depthwise", "extras", group, reduce, depthwise)
-            yield _normed(pointwise, "conv", "extras", group, depthwise, made)
+            yield _normed(f"{group}_pointwise", "conv", "extras", group, depthwise, made)
         reads = made
 
 
