@@ -12,11 +12,13 @@ from keras_sge.config.teaching import PATTERNS
 from keras_sge.data import SyntheticSky
 from keras_sge.data.camera_damage import CAMERA_KINDS, CameraDamage
 from keras_sge.data.formats.unlabelled_videos import UnlabelledVideos
-from keras_sge.models import SGENet, load_model
+from keras_sge.data.views import VideoSubset
+from keras_sge.models import SGENet
 from keras_sge.models.topology import topology, weight_name
 from keras_sge.teaching import split_videos, teach
 from keras_sge.teaching.clips import CachedClips, Clip, damage_mask
 from keras_sge.teaching.network import distillation_losses, tail, trunk, with_memory
+from keras_sge.teaching.report import TaughtTruth, teaching_report
 
 SINGLE = tiny_config(memory=MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh"), entropy=None)
 CORRECTION = MemoryConfig(kind="correction_gru", filters=120, attach_to=("conv12", "conv13"))
@@ -150,25 +152,42 @@ def test_videos_are_held_out_the_same_way_every_time():
     assert names[1] == names[2] and not names[0] & names[1] and len(names[0] | names[1]) == 4
 
 
-def test_a_run_is_taught_resumed_and_changed_in_its_memory_alone(tmp_path, eagerly):
+def test_a_run_is_taught_in_its_memory_alone_and_resumes_as_if_never_stopped(tmp_path, eagerly, monkeypatch):
     single = randomize(SGENet(SINGLE, clip_length=1))
     single.save(tmp_path / "single.keras")
     arguments = (tmp_path / "single.keras", SKY)
     whole = teach(*arguments, tmp_path / "whole", CORRECTION, BUDGET, verbose=0)
-    part = TeachingConfig(**{**BUDGET.__dict__, "epochs": 1})
-    teach(*arguments, tmp_path / "parts", CORRECTION, part, verbose=0)
     values = {weight_name(weight): keras.ops.convert_to_numpy(weight) for weight in single.weights}
-    memory = topology(whole.config).of_part("memory")
-    moved = 0
+    memory, moved = topology(whole.config).of_part("memory"), 0
     for weight in whole.weights:
         name, value = weight_name(weight), keras.ops.convert_to_numpy(weight)
         if name.partition("/")[0] not in memory:
             np.testing.assert_array_equal(value, values[name.replace("neck_squeeze", "memory_squeeze")])
         moved += name.endswith("candidate_x_pointwise/kernel") and bool(value.any())
-    assert moved == 2
-    assert load_model(tmp_path / "whole").config == whole.config
+    assert moved == 2 and whole.config.name == "tiny_taught"
+
+    def stop(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("keras_sge.teaching.teach.Log.on_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            teach(*arguments, tmp_path / "parts", CORRECTION, BUDGET, verbose=0)
+    parts = teach(*arguments, tmp_path / "parts", CORRECTION, BUDGET, resume=True, verbose=0)
+    for one, other in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(InputError, match="holds a run already"):
         teach(*arguments, tmp_path / "whole", CORRECTION, BUDGET, verbose=0)
+
+
+def test_the_report_compares_with_what_costs_nothing(student):
+    teacher = randomize(SGENet(SINGLE))
+    truth = TaughtTruth(VideoSubset(SKY, [0, 1]), teacher, 6)
+    report = teaching_report(teacher, student, truth)
+    rows = {(row["damage"], row["model"]): row for row in report.rows}
+    assert len(report.rows) == 17 and rows["clean", "detector alone"]["map50"] in (1.0, None)
+    assert {"bursts:1", "all:1"} <= {damage for damage, _ in rows} and "held-out videos" in report.table()
 
 
 def test_videos_without_labels_are_read_as_they_are(tmp_path):

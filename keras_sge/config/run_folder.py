@@ -32,7 +32,7 @@ class RunFolder:
     # Settings of a run that may be others when it is resumed.
     may_change: tuple[str, ...] = (
         *("training.epochs", "training.early_stopping", "training.validation_steps"),
-        *("data.path", "data.cache_gb"),
+        *("data.path", "data.cache_gb", "teaching.epochs", "teaching.report_frames"),
     )
 
     def __init__(self, path: str | Path):

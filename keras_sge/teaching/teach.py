@@ -65,15 +65,15 @@ def teach(
     Raises:
         InputError: `run` is no such network, no video can be read, or the folder holds a run already.
     """
-    teaching = teaching or TeachingConfig()
-    out = RunFolder(folder)
-    keras.utils.set_random_seed(teaching.seed)
+    teaching, out = teaching or TeachingConfig(), RunFolder(folder)
     if not isinstance(videos, VideoDataset):
         sources = [videos] if isinstance(videos, (str, Path)) else videos
         teaching = dataclasses.replace(teaching, videos=tuple(str(Path(source).resolve()) for source in sources))
+    keras.utils.set_random_seed(teaching.seed)
     teacher = load_model(run)
     network = with_memory(teacher.config, memory or usual_memory(teacher.config), name)
-    config = Config(network, run_data(run) or DataConfig(), TrainingConfig(start_from=str(run)), teaching)
+    start = TrainingConfig(start_from=str(run), freeze_detector=True)
+    config = Config(network, run_data(run) or DataConfig(), start, teaching)
     if resume:
         out.check_resumable(config)
     else:
@@ -83,28 +83,47 @@ def teach(
     for note in videos.notes:
         _logger.warning(note)
     taught, held_out = split_videos(videos, teaching)
-    network_model = SGENet(network)
-    set_starting_weights(network_model, config.training, taught)
-    features = trunk(network_model)
-    count = _clip_count(network, teaching)
-    _logger.info("clips: %d of %d videos; %d videos are held out", count, len(taught), len(held_out))
-    cached = [
-        cache_clips(part, features, teaching, seed, number, progress)
-        for part, seed, number in ((taught, 0, count), (held_out, 1, max(1, round(_HELD_OUT_SHARE * count))))
+    student = SGENet(network, freeze_detector=True)
+    set_starting_weights(student, start, taught)
+    _fit(student, config, out, _cached(student, taught, held_out, teaching, progress), resume, verbose)
+    result = load_model(out.path)
+    if teaching.report_frames:
+        truth = TaughtTruth(held_out, teacher, teaching.report_frames, progress)
+        teaching_report(teacher, result, truth, progress).write(out.path)
+    return result
+
+
+def _cached(
+    student: SGENet, taught: VideoDataset, held_out: VideoDataset, teaching: TeachingConfig, progress: Progress
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Clips to teach with and clips to validate on, clean and damaged each, see `cache_clips`."""
+    features, count = trunk(student), _clip_count(student.config, teaching)
+    _logger.info("%d clips of %d videos; %d videos are held out", count, len(taught), len(held_out))
+    parts = ((taught, count), (held_out, max(1, round(_HELD_OUT_SHARE * count))))
+    return [
+        cache_clips(videos, features, teaching, seed, number, progress) for seed, (videos, number) in enumerate(parts)
     ]
-    model = _teaching_model(network_model, teaching)
-    epoch = 0
+
+
+def _fit(
+    student: SGENet,
+    config: Config,
+    out: RunFolder,
+    cached: list[tuple[np.ndarray, np.ndarray]],
+    resume: bool,
+    verbose: int,
+) -> None:
+    """Trains the student's memory; the run's files are those of the last whole epoch."""
+    teaching, epoch = config.teaching, 0
+    model = _teaching_model(student, teaching)
     if resume:
         model.load_weights(out.teaching)
         epoch = int(model.optimizer.iterations) // teaching.steps_per_epoch
         _swap_average(model, teaching)
     out.write_config(config)
     out.trim_log(epoch)
-    callbacks = [keras.callbacks.TerminateOnNaN()]
-    if teaching.average is not None:
-        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-    callbacks += [FiniteWeights(out), Log(out), _Checkpoint(out, network_model)]
-    left = (teaching.epochs - epoch) * teaching.steps_per_epoch
+    forecast = Forecast((teaching.epochs - epoch) * teaching.steps_per_epoch, below_a_bar=verbose == 1)
+    average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if teaching.average is not None else []
     model.fit(
         CachedClips(*cached[0], teaching, None, first=epoch * teaching.steps_per_epoch),
         validation_data=CachedClips(*cached[1], teaching, _HELD_OUT_STEPS),
@@ -112,14 +131,16 @@ def teach(
         initial_epoch=epoch,
         steps_per_epoch=teaching.steps_per_epoch,
         shuffle=False,
-        callbacks=[Forecast(left, below_a_bar=verbose == 1), *callbacks],
+        callbacks=[
+            forecast,
+            keras.callbacks.TerminateOnNaN(),
+            *average,
+            FiniteWeights(out),
+            Log(out),
+            _Checkpoint(out, student),
+        ],
         verbose=verbose,
     )
-    taught_model = load_model(out.path)
-    if teaching.report_frames:
-        truth = TaughtTruth(held_out, teacher, teaching.report_frames, progress)
-        teaching_report(teacher, taught_model, truth, progress).write(out.path)
-    return taught_model
 
 
 def split_videos(videos: VideoDataset, teaching: TeachingConfig) -> tuple[VideoSubset, VideoSubset]:
