@@ -223,7 +223,8 @@ def principal_components(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """S and E that keep the largest components of features.
 
-    All components are divided by one scalar, so that their mean variance is 1; E is the way back.
+    Each component is divided by the root of its standard deviation, then all by one scalar, so that their mean variance
+    is 1; E is the way back. In int8 they share one scale: as they are, the small ones would be a step or two.
 
     Args:
         mean, covariance: of the features, (channels,) and (channels, channels). filters: how many components.
@@ -234,7 +235,8 @@ def principal_components(
     """
     variances, components = np.linalg.eigh(covariance)
     kept = np.arange(len(mean))[::-1][:filters]
-    scale = np.sqrt(max(variances[kept].mean(), np.finfo(np.float32).tiny))
-    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale
+    deviations = np.sqrt(np.maximum(variances[kept], 1e-6 * max(variances.max(), np.finfo(np.float32).tiny)))
+    scale = np.sqrt(deviations * deviations.mean())
+    squeeze, restore = components[:, kept] / scale, components[:, kept].T * scale[:, None]
     share = variances[kept].sum() / max(variances.sum(), np.finfo(np.float32).tiny)
     return squeeze, -mean @ squeeze, restore, float(share)
