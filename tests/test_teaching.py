@@ -1,5 +1,7 @@
 """Teaching a memory by unlabelled video: what is trained, towards what, on what, and what comes of it."""
 
+import argparse
+
 import cv2
 import keras
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 from tiny import outputs_of, random_clip, randomize, tiny_config
 
 from edge.errors import InputError
-from keras_sge.config import EntropyConfig, MemoryConfig, TeachingConfig
+from keras_sge.cli.main import main
+from keras_sge.config import Config, EntropyConfig, MemoryConfig, TeachingConfig
+from keras_sge.config.run_folder import RunFolder
 from keras_sge.config.teaching import PATTERNS
 from keras_sge.data import SyntheticSky
 from keras_sge.data.camera_damage import CAMERA_KINDS, CameraDamage
@@ -19,6 +23,7 @@ from keras_sge.teaching import split_videos, teach
 from keras_sge.teaching.clips import CachedClips, Clip, damage_mask
 from keras_sge.teaching.network import distillation_losses, tail, trunk, with_memory
 from keras_sge.teaching.report import TaughtTruth, teaching_report
+from quantization.cli.export import calibration_source
 
 SINGLE = tiny_config(memory=MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh"), entropy=None)
 CORRECTION = MemoryConfig(kind="correction_gru", filters=120, attach_to=("conv12", "conv13"))
@@ -190,12 +195,44 @@ def test_the_report_compares_with_what_costs_nothing(student):
     assert {"bursts:1", "all:1"} <= {damage for damage, _ in rows} and "held-out videos" in report.table()
 
 
-def test_videos_without_labels_are_read_as_they_are(tmp_path):
-    frames = SKY.read(0)
-    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 12, (64, 64))
+def write_video(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, frames[0].shape[1::-1])
     for frame in frames:
         writer.write(frame)
     writer.release()
+
+
+def test_files_are_calibrated_on_a_folder_of_videos_and_a_run_s_on_those_it_was_taught_by(tmp_path):
+    for number in range(3):
+        write_video(tmp_path / f"{number}.avi", SKY.read(number))
+    model = SGENet(SINGLE)
+    options = argparse.Namespace(calibrate=str(tmp_path), calibration_clips=2, seed=0, split="train", fold=None)
+    source = calibration_source(model, options)
+    assert len(source.videos) == 3 and source.videos.classes == SINGLE.classes and tmp_path.name in source.name
+    taught = TeachingConfig(videos=(str(tmp_path),))
+    RunFolder(tmp_path / "run").write_config(Config(SINGLE, teaching=taught))
+    options.calibrate, options.model = None, str(tmp_path / "run")
+    source = calibration_source(model, options)
+    assert len(source.videos) == 2 and "taught" in source.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/none", "--videos", "nowhere", "--out", "out"], "no file or folder nowhere"),
+        (["runs/none", "--out", "out"], "name videos to teach with"),
+        (["runs/none", "--videos", ".", "--out", "out", "--set", "training.epochs=3"], "teaching.KEY=VALUE"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_named(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["teach", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_videos_without_labels_are_read_as_they_are(tmp_path):
+    frames = SKY.read(0)
+    write_video(tmp_path / "a.avi", frames)
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     videos = UnlabelledVideos([tmp_path], ("a",))
     video = videos.videos[0]

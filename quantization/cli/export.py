@@ -121,13 +121,14 @@ def _written(clip_model: SGENet, recipe: Recipe, arguments: argparse.Namespace) 
 
     exporter = Exporter(clip_model, recipe.name, arguments.entropy)
     if recipe.calibration == "always" or arguments.calibrate:
-        source = _source(clip_model, arguments)
+        source = calibration_source(clip_model, arguments)
         print(f"calibrating on {min(source.clips, len(source.videos))} clips of: {source.name}")
         exporter.calibrate(source, progress_bar("clip", "calibrate"))
     return exporter.write(arguments.out)
 
 
-def _source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
+def calibration_source(clip_model: SGENet, arguments: argparse.Namespace) -> CalibrationSource:
+    """The videos that the options name; else those that the run was taught by; else synthetic ones."""
     from keras_sge.data import open_videos
     from keras_sge.data.formats.unlabelled_videos import UnlabelledVideos
     from keras_sge.data.open import is_source
