@@ -25,8 +25,8 @@ class Config:
     network: NetworkConfig
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    teaching: TeachingConfig = field(default_factory=TeachingConfig)
     qat: QatConfig = field(default_factory=QatConfig)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
 
     def with_data(self, path: str | Path | None) -> Config:
         """The same experiment on another data set's directory, `data.path`; None leaves it as it is."""

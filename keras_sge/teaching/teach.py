@@ -73,7 +73,7 @@ def teach(
     teacher = load_model(run)
     network = with_memory(teacher.config, memory or usual_memory(teacher.config), name)
     start = TrainingConfig(start_from=str(run), freeze_detector=True)
-    config = Config(network, run_data(run) or DataConfig(), start, teaching)
+    config = Config(network, run_data(run) or DataConfig(), start, teaching=teaching)
     if resume:
         out.check_resumable(config)
     else:
