@@ -176,7 +176,7 @@ def test_a_run_is_taught_in_its_memory_alone_and_resumes_as_if_never_stopped(tmp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("keras_sge.teaching.teach.Log.on_epoch_end", stop)
+        patched.setattr("keras_sge.teaching.teaching.Log.on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt):
             teach(*arguments, tmp_path / "parts", CORRECTION, BUDGET, verbose=0)
     parts = teach(*arguments, tmp_path / "parts", CORRECTION, BUDGET, resume=True, verbose=0)

@@ -1,5 +1,5 @@
 """Teaching: a memory for a detector that has none, learned from video without labels."""
 
-from keras_sge.teaching.teach import split_videos, taught_videos, teach
+from keras_sge.teaching.teaching import split_videos, taught_videos, teach
 
 __all__ = ["split_videos", "taught_videos", "teach"]

@@ -146,6 +146,8 @@ class Teaching(keras.Model):
         teacher.trainable = False
         self._weights_of = {"scores": 1.0, "boxes": box_weight, "features": feature_weight}
         self._parts = {name: keras.metrics.Mean(name=f"{name}_loss") for name in self._weights_of}
+        # Both of its parts are, and only what is built takes weights.
+        self.built = True
 
     def call(self, inputs, training=False):
         return self.student(ops.cast(inputs["seen"], self.compute_dtype), training=training)
