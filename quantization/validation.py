@@ -13,7 +13,6 @@ from edge.boxes import iou_matrix
 from edge.engine import Engine
 from edge.errors import InputError
 from edge.metadata import Metadata
-from edge.preprocess import dequantize
 from edge.results import Detection
 from edge.runtimes.litert import Runtime
 from keras_sge.evaluation.detector import KerasRuntime
@@ -35,7 +34,8 @@ class Validation:
     """How a file's answers compare with those of the network over the same frames, each carrying its own state.
 
     Attributes:
-        relative_difference: of the worst output, the mean difference as a fraction of the output's mean size.
+        relative_difference: of codes or logits, whichever is worse, the mean difference as a fraction of their mean
+            size. States are not compared: they are carried, and what is wrong with them shows in the frames behind.
         agreement: of the detections at the model's score threshold.
         precision: of the file.
         reference: what it was compared with: `Keras`, or the `twin` of a quantization-aware run.
@@ -138,12 +138,11 @@ class _Side:
     def reset(self) -> None:
         self._state = self._engine.fresh_state()
 
-    def answer(self, frame: np.ndarray) -> list[np.ndarray]:
-        """Codes, logits and the next states as real numbers."""
+    def answer(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Codes and logits; the state goes on into the next frame."""
         codes, logits, self._state = self._engine.invoke(self._engine.prepare(frame), self._state)
         self.found.append(self._engine.detections(codes, logits, *frame.shape[:2]))
-        states = self._engine.metadata.states
-        return [codes, logits, *(dequantize(self._state[one.input], one.scale, one.zero_point) for one in states)]
+        return codes, logits
 
 
 @dataclass(frozen=True)
