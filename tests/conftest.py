@@ -4,6 +4,8 @@ import sys
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Before a test opens a video without `edge`: FFmpeg's level is that of a process' first.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # Each worker of pytest-xdist keeps to one core; what a test starts does so too.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM"):

@@ -2,11 +2,11 @@
 
 import argparse
 
-import cv2
 import keras
 import numpy as np
 import pytest
 from tiny import outputs_of, random_clip, randomize, tiny_config
+from video_files import write_frames
 
 from edge.errors import InputError
 from keras_sge.cli.main import main
@@ -22,7 +22,8 @@ from keras_sge.models.topology import topology, weight_name
 from keras_sge.teaching import split_videos, teach
 from keras_sge.teaching.clips import CachedClips, Clip, damage_mask
 from keras_sge.teaching.network import distillation_losses, tail, trunk, with_memory
-from keras_sge.teaching.report import TaughtTruth, teaching_report
+from keras_sge.teaching.report import AnsweredVideos, teaching_report
+from keras_sge.training.validation import ValidationClips
 from quantization.cli.export import calibration_source
 
 SINGLE = tiny_config(memory=MemoryConfig(kind="reduction", filters=120, squeeze_activation="tanh"), entropy=None)
@@ -48,6 +49,7 @@ def test_all_layers_of_the_detector_stay_where_they_are():
         (tiny_config(entropy=None), CORRECTION, "has a squeezed_gru already"),
         (tiny_config(memory=None, entropy=EntropyConfig()), CORRECTION, "without network.entropy"),
         (SINGLE, MemoryConfig(), "would take the map's place"),
+        (SINGLE, MemoryConfig("correction_gru", attach_to="feature_map1"), "behind maps of the trunk"),
     ],
 )
 def test_what_cannot_be_taught_is_named(network, memory, message):
@@ -134,6 +136,17 @@ def test_every_kind_of_camera_damage_changes_the_picture():
     assert seen == 60 and len(CAMERA_KINDS) == 7
 
 
+def test_a_frozen_camera_shows_the_last_frame_that_was_not():
+    frames, damage = list(SKY.read(0)), CameraDamage()
+    frozen = next(
+        seed for seed in range(99) if CAMERA_KINDS[np.random.default_rng([seed, 1, 3]).integers(7)] == "frozen"
+    )
+    rngs = [np.random.default_rng(0)] * len(frames)
+    result = damage.degrade(frames, rngs, np.array([-1, -1, 1, 1, 1, -1, -1, -1, -1]), [frozen])
+    for shown, number in zip(result, (0, 1, 1, 1, 1, 5, 6, 7, 8), strict=True):
+        np.testing.assert_array_equal(shown, frames[number])
+
+
 def test_a_clip_depends_on_its_seed_alone_and_fills_up_short_videos():
     budget = TeachingConfig(clip_length=12)
     clips = [Clip(SKY, (64, 64), budget, np.random.default_rng(3)) for _ in range(2)]
@@ -188,23 +201,16 @@ def test_a_run_is_taught_in_its_memory_alone_and_resumes_as_if_never_stopped(tmp
 
 def test_the_report_compares_with_what_costs_nothing(student):
     teacher = randomize(SGENet(SINGLE))
-    truth = TaughtTruth(VideoSubset(SKY, [0, 1]), teacher, 6)
+    truth = AnsweredVideos(ValidationClips(VideoSubset(SKY, [0, 1]), SINGLE, 6), teacher)
     report = teaching_report(teacher, student, truth)
     rows = {(row["damage"], row["model"]): row for row in report.rows}
     assert len(report.rows) == 17 and rows["clean", "detector alone"]["map50"] in (1.0, None)
     assert {"bursts:1", "all:1"} <= {damage for damage, _ in rows} and "held-out videos" in report.table()
 
 
-def write_video(path, frames):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, frames[0].shape[1::-1])
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-
-
 def test_files_are_calibrated_on_a_folder_of_videos_and_a_run_s_on_those_it_was_taught_by(tmp_path):
     for number in range(3):
-        write_video(tmp_path / f"{number}.avi", SKY.read(number))
+        write_frames(tmp_path / f"{number}.avi", SKY.read(number), 12, "MJPG")
     model = SGENet(SINGLE)
     options = argparse.Namespace(calibrate=str(tmp_path), calibration_clips=2, seed=0, split="train", fold=None)
     source = calibration_source(model, options)
@@ -232,7 +238,7 @@ def test_mistakes_on_the_command_line_are_named(arguments, message, tmp_path, mo
 
 def test_videos_without_labels_are_read_as_they_are(tmp_path):
     frames = SKY.read(0)
-    write_video(tmp_path / "a.avi", frames)
+    write_frames(tmp_path / "a.avi", frames, 12, "MJPG")
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     videos = UnlabelledVideos([tmp_path], ("a",))
     video = videos.videos[0]

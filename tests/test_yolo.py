@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from video_files import write_frames
 
 from edge.errors import InputError
 from keras_sge.data import SyntheticSky, open_videos, write_coco_vid
@@ -58,14 +59,6 @@ def write_cvat(root):
     (root / "obj.names").write_text("\n".join(SKY.classes) + "\n")
     lines = ["classes = 4", "train = data/train.txt", "valid = data/valid.txt", "names = data/obj.names"]
     (root / "obj.data").write_text("\n".join(lines))
-
-
-def write_mp4(path, frames, fps=30):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, frames[0].shape[1::-1])
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
 
 
 WRITERS = {"ultralytics": write_ultralytics, "roboflow": write_roboflow, "cvat": write_cvat}
@@ -201,7 +194,7 @@ def test_labels_without_pictures(name, tmp_path):
     folder = "images/train" if name == "ultralytics" else "obj_train_data"
     pictures = sorted((tmp_path / "set" / folder).glob("*.png"))
     (tmp_path / "pictures").mkdir()
-    video = write_mp4(tmp_path / "sky.mp4", [cv2.imread(str(picture)) for picture in pictures], fps=25)
+    video = write_frames(tmp_path / "sky.mp4", [cv2.imread(str(picture)) for picture in pictures], 25)
     for picture in pictures:
         picture.rename(tmp_path / "pictures" / picture.name)
     with pytest.raises(InputError, match=r"no picture .*000000.*--media"):
@@ -218,7 +211,7 @@ def test_labels_without_pictures(name, tmp_path):
 
 def test_frames_of_a_video_that_are_not_listed_are_unlabelled(tmp_path):
     write_cvat(tmp_path)
-    video = write_mp4(tmp_path / "sky.mp4", list(SKY.read(0)))
+    video = write_frames(tmp_path / "sky.mp4", list(SKY.read(0)), 30)
     for picture in (tmp_path / "obj_train_data").glob("*.png"):
         picture.unlink()
     names = "\n".join(f"data/obj_train_data/frame_{frame:06d}.png" for frame in (0, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -37,10 +38,15 @@ def number_of(frame: np.ndarray) -> int:
 
 def write_video(path: Path, frames: int = 40, code: str = "mp4v") -> Path:
     """A video of `marked_frame`s; the ending tells the container. In mpeg4 every twelfth frame is a key frame."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), FPS, (WIDTH, HEIGHT))
+    return write_frames(path, [marked_frame(number) for number in range(frames)], FPS, code)
+
+
+def write_frames(path: Path, frames: Sequence[np.ndarray], fps: float, code: str = "mp4v") -> Path:
+    """A video of BGR frames of one size; the ending tells the container."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), fps, frames[0].shape[1::-1])
     assert writer.isOpened()
-    for number in range(frames):
-        writer.write(marked_frame(number))
+    for frame in frames:
+        writer.write(frame)
     writer.release()
     return path
 

@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
         for row in rows if names else ():
             print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
-        print(
-            f"taken where none is named: {default_model()}" if names else "This installation ships no models.",
-        )
+        print(f"taken where none is named: {default_model()}" if names else "This installation ships no models.")
         write(entries)
     return 0
 

@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change one setting; may be repeated"
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from DIR's last checkpoint, with its memory and videos"
+    )
     parser.add_argument("--quiet", action="store_true", help="one line per epoch instead of a progress bar")
 
 
@@ -60,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     others = [text for text in arguments.set if not text.startswith("teaching.")]
     if others:
         raise InputError(f"--set changes how a memory is taught, teaching.KEY=VALUE. Received: {', '.join(others)}")
-    teaching = out.stored_config().teaching if arguments.resume else TeachingConfig()
+    stored = out.stored_config() if arguments.resume else None
+    teaching = stored.teaching if stored else TeachingConfig()
     if not arguments.resume:
         out.check_free()
     arguments.videos = arguments.videos or list(teaching.videos)
@@ -77,12 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
     from keras_sge.teaching import teach
 
     teacher = load_model(arguments.run)
-    places = tuple(arguments.attach_to or ("conv12", teacher.config.last_block))
-    memory = MemoryConfig(arguments.memory, arguments.filters, attach_to=places[0] if len(places) == 1 else places)
+    if stored:
+        # The memory is the run's own.
+        memory, name = stored.network.memory, stored.network.name
+    else:
+        places = tuple(arguments.attach_to or ("conv12", teacher.config.last_block))
+        memory = MemoryConfig(arguments.memory, arguments.filters, attach_to=places[0] if len(places) == 1 else places)
+        name = arguments.name
     teaching = with_overrides(Config(teacher.config, teaching=teaching), arguments.set).teaching
     teach(
         *(arguments.run, arguments.videos, out.path, memory, teaching),
-        name=arguments.name,
+        name=name,
         resume=arguments.resume,
         verbose=2 if arguments.quiet else 1,
         progress=progress_bar("clip", "teach", arguments.quiet),

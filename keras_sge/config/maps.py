@@ -24,6 +24,18 @@ def positive(key: str, value: float) -> None:
         raise InputError(f"{key} must be above 0. Received: {value}")
 
 
+def below_one(key: str, value: float | None) -> None:
+    """Raises InputError unless `value` is from 0 to below 1, or None."""
+    if value is not None and not 0 <= value < 1:
+        raise InputError(f"{key} must be from 0 to below 1. Received: {value}")
+
+
+def valid_seed(key: str, value: int) -> None:
+    """Raises InputError unless `value` seeds all generators."""
+    if not 0 <= value < 2**32:
+        raise InputError(f"{key} must be from 0 to 4294967295. Received: {value}")
+
+
 # Channels at alpha 1 and stride of MobileNetV1's blocks conv2 to conv14, behind conv1's 32 and 2.
 TRUNK_BLOCKS = (
     (64, 1),

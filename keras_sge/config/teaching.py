@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge.errors import InputError
-from keras_sge.config.maps import one_of, positive
+from keras_sge.config.maps import below_one, one_of, positive, valid_seed
 from keras_sge.config.training import DAMAGE_PATTERNS, AugmentationConfig
 
 PATTERNS = ("clean", *DAMAGE_PATTERNS)
@@ -74,8 +74,7 @@ class TeachingConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"teaching.{name} must be from 0 to 1. Received: {getattr(self, name)}")
         for name in ("warmup", "average"):
-            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
-                raise InputError(f"teaching.{name} must be from 0 to below 1. Received: {getattr(self, name)}")
+            below_one(f"teaching.{name}", getattr(self, name))
         for name in ("box_weight", "feature_weight", "report_frames"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"teaching.{name} must not be below 0. Received: {getattr(self, name)}")
@@ -83,5 +82,4 @@ class TeachingConfig:
             raise InputError(f"teaching.patterns must name one of {', '.join(PATTERNS)} at least. Received: none")
         for pattern in self.patterns:
             one_of("teaching.patterns", pattern, PATTERNS)
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"teaching.seed must be from 0 to 4294967295. Received: {self.seed}")
+        valid_seed("teaching.seed", self.seed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import InputError
-from keras_sge.config.maps import one_of, positive
+from keras_sge.config.maps import below_one, one_of, positive, valid_seed
 
 # Blocks of neighbouring recordings in a class, see `keras_sge.data.splits.video_blocks`.
 BLOCKS = 8
@@ -233,10 +233,8 @@ class TrainingConfig:
         if self.late_weight is not None:
             positive("training.late_weight", self.late_weight)
         for name in ("momentum", "warmup", "average"):
-            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
-                raise InputError(f"training.{name} must be from 0 to below 1. Received: {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"training.seed must be from 0 to 4294967295. Received: {self.seed}")
+            below_one(f"training.{name}", getattr(self, name))
+        valid_seed("training.seed", self.seed)
         for name in ("single_frame_epochs", "validation_steps", "evaluation_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"training.{name} must not be below 0. Received: {getattr(self, name)}")
@@ -284,9 +282,7 @@ class QatConfig:
             *("calibration_clips", "validation_steps"),
         ):
             positive(f"qat.{name}", getattr(self, name))
-        if not 0 <= self.warmup < 1:
-            raise InputError(f"qat.warmup must be from 0 to below 1. Received: {self.warmup}")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"qat.seed must be from 0 to 4294967295. Received: {self.seed}")
+        below_one("qat.warmup", self.warmup)
+        valid_seed("qat.seed", self.seed)
         if self.freeze_until is not None and self.freeze_until not in [f"conv{number}" for number in range(1, 15)]:
             raise InputError(f"qat.freeze_until must be conv1 to conv14 or null. Received: {self.freeze_until!r}")

@@ -16,7 +16,7 @@ class CameraDamage:
     """Damages every frame by one of `CAMERA_KINDS`, all equally likely.
 
     `compression`: JPEG at quality 2 to 12. `low light`: a tenth to a third of the light, then noise, brightened again.
-    `exposure`: too bright or too dark by 1.5 to 3 stops. `frozen`: the last frame that was not frozen. `glare`: a
+    `exposure`: too bright or too dark by 1.5 to 3 stops. `frozen`: the last frame that was not, undamaged. `glare`: a
     bright spot over a third to the whole of the frame. `rain`: bright streaks. `occlusion`: one large shape of one
     color over a third to two thirds of each side.
     """
@@ -27,18 +27,13 @@ class CameraDamage:
         """Frames of one clip, damaged; arguments as of `keras_sge.data.degradation.Degradation.degrade`."""
         result: list[np.ndarray] = []
         frames = list(frames)
-        runs = list(range(len(frames))) if plan is None else plan.tolist()
-        for number, (frame, rng, run) in enumerate(zip(frames, rngs, runs, strict=True)):
-            if run < 0:
-                result.append(frame)
-                continue
-            kind_rng = rng if plan is None else np.random.default_rng([*key, run, 3])
-            kind = CAMERA_KINDS[kind_rng.integers(len(CAMERA_KINDS))]
-            if kind == "frozen":
-                began = runs.index(run) if plan is not None else number
-                result.append(frames[max(0, began - 1)])
-            else:
-                result.append(_KINDS[kind](frame, kind_rng, rng))
+        seen = frames[0] if frames else None
+        for frame, rng, run in zip(frames, rngs, [0] * len(frames) if plan is None else plan.tolist(), strict=True):
+            kind_rng = rng if plan is None else np.random.default_rng([*key, max(run, 0), 3])
+            kind = CAMERA_KINDS[kind_rng.integers(len(CAMERA_KINDS))] if run >= 0 else None
+            if kind != "frozen":
+                seen = frame
+            result.append(_KINDS[kind](seen, kind_rng, rng) if kind in _KINDS else seen)
         return result
 
 

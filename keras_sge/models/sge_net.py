@@ -85,7 +85,7 @@ class SGENet(keras.Model):
             config,
             FoldTime(name="fold_image")(image),
             attend=lambda x: cls._attend(x, inputs, config),
-            remember=lambda x, place: cls._remember(x, place, image, config, window),
+            remember=lambda x, place: memory_over_clip(x, place, image, config, window),
         )
         return inputs, {
             "boxes": UnfoldTime(name="clip_boxes")([boxes, image]),
@@ -96,22 +96,6 @@ class SGENet(keras.Model):
     def _attend(x, inputs, config):
         attention = FoldTime(name="fold_attention")(inputs["attention"])
         return attended(keras.layers, x, attention, config.entropy.gain)
-
-    @staticmethod
-    def _remember(x, place, image, config, window):
-        if not config.recurrent:
-            return squeezed(memory_parts(keras.layers, config, place), x)
-        layer, name = memory_layer(config, place, unroll=image.shape[1] is not None), memory_prefix(config, place)[:-1]
-        features = UnfoldTime(name=f"unfold_{name}")([x, image])
-        length, states, windows = image.shape[1], None, []
-        for start in range(0, length, window) if window else (0,):
-            part = features[:, start : start + window] if window else features
-            output, *states = layer(part, initial_state=states)
-            # The states go on into the next window, their gradients do not.
-            states = [keras.ops.stop_gradient(state) for state in states]
-            windows.append(output)
-        remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
-        return FoldTime(name=f"fold_{name}")(remembered)
 
     def predict_video(
         self, source: VideoInput | Iterable[np.ndarray], score_threshold: float | None = None
@@ -155,6 +139,30 @@ class SGENet(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+def memory_over_clip(
+    x: keras.KerasTensor, place: str, clip: keras.KerasTensor, config: NetworkConfig, window: int | None = None
+) -> keras.KerasTensor:
+    """The memory's cell at `place`, or its reduction, over the frames of a clip.
+
+    Args:
+        x: maps (batch * time, rows, columns, channels). place: one of `config.memory.places`.
+        clip: anything (batch, time, ...): says how many frames a clip has. window: see `SGENet`'s `backprop_window`.
+    """
+    if not config.recurrent:
+        return squeezed(memory_parts(keras.layers, config, place), x)
+    layer, name = memory_layer(config, place, unroll=clip.shape[1] is not None), memory_prefix(config, place)[:-1]
+    features = UnfoldTime(name=f"unfold_{name}")([x, clip])
+    length, states, windows = clip.shape[1], None, []
+    for start in range(0, length, window) if window else (0,):
+        part = features[:, start : start + window] if window else features
+        output, *states = layer(part, initial_state=states)
+        # The states go on into the next window, their gradients do not.
+        states = [keras.ops.stop_gradient(state) for state in states]
+        windows.append(output)
+    remembered = keras.ops.concatenate(windows, axis=1) if len(windows) > 1 else windows[0]
+    return FoldTime(name=f"fold_{name}")(remembered)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,13 @@ from keras import ops
 from edge.errors import InputError
 from keras_sge.boxes import memory_map_size
 from keras_sge.config import MemoryConfig, NetworkConfig, ReductionConfig
+from keras_sge.config.maps import TRUNK_MAPS
 from keras_sge.layers import FoldTime, UnfoldTime
 from keras_sge.models.detector_graph import detector_graph
 from keras_sge.models.mobilenet_v1 import scaled
-from keras_sge.models.sge_net import SGENet
+from keras_sge.models.sge_net import SGENet, memory_over_clip
 from keras_sge.models.step_model import copy_weights
-from keras_sge.models.topology import block_name, memory_prefix
+from keras_sge.models.topology import block_name, block_number, memory_prefix
 
 # A box counts by how far the teacher's confidence in it is above this.
 _SURE = 0.2
@@ -38,7 +39,7 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig, name: str | None =
 
     Raises:
         InputError: the network has a memory already, reads finer maps than those behind the memory or an entropy
-            attention, or the memory would take conv13's place.
+            attention, or the memory is not attached to maps of the trunk, or would take conv13's place.
     """
     if network.memory is not None and network.recurrent:
         raise InputError(
@@ -48,6 +49,10 @@ def with_memory(network: NetworkConfig, memory: MemoryConfig, name: str | None =
         raise InputError(
             "a memory is taught behind conv12 or later, to networks without network.entropy and network.finer_map."
         )
+    elsewhere = [place for place in memory.places if place not in TRUNK_MAPS]
+    if elsewhere:
+        trunk_maps = ", ".join(TRUNK_MAPS)
+        raise InputError(f"a memory is taught behind maps of the trunk: {trunk_maps}. Received: {elsewhere[0]}")
     if memory.replaces_conv13 or memory.kind == "reduction":
         raise InputError(
             f"a {memory.kind} on conv13 would take the map's place, and the detector would have to be trained again. "
@@ -80,12 +85,12 @@ def trunk(network: SGENet) -> keras.Model:
     """Frames as clips of one, (b, 1, height, width, 3), RGB in -1 .. 1, to the features of `first_map`."""
     single = SGENet(network.config, clip_length=1)
     copy_weights(network, single)
-    return keras.Model(single.inputs[0], single.get_layer(f"{block_name_of(first_map(network.config))}_relu").output)
+    return keras.Model(single.inputs[0], single.get_layer(_made_by(first_map(network.config))).output)
 
 
-def block_name_of(place: str) -> str:
-    """The convolution that makes a map of the trunk."""
-    return block_name(int(place.removeprefix("conv")))
+def _made_by(place: str) -> str:
+    """The layer whose output a map of the trunk is."""
+    return f"{block_name(block_number(place))}_relu"
 
 
 def tail(network: NetworkConfig, clip_length: int, memory: bool = True) -> keras.Model:
@@ -108,7 +113,7 @@ def tail(network: NetworkConfig, clip_length: int, memory: bool = True) -> keras
         config,
         features,
         attend=lambda x: x,
-        remember=lambda x, place: SGENet._remember(x, place, clip, config, None),
+        remember=lambda x, place: memory_over_clip(x, place, clip, config),
         after=first_map(network),
     )
     outputs = {
@@ -117,7 +122,7 @@ def tail(network: NetworkConfig, clip_length: int, memory: bool = True) -> keras
     }
     graph = keras.Model(clip, outputs)
     for number, place in enumerate(places(network)):
-        name = f"{memory_prefix(network, place)}added" if memory else f"{block_name_of(place)}_relu"
+        name = f"{memory_prefix(network, place)}added" if memory else _made_by(place)
         outputs[place] = features if not memory and number == 0 else graph.get_layer(name).output
     return keras.Model(clip, outputs, name="student" if memory else "teacher")
 

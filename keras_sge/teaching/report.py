@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from edge.atomic import atomic_path, write_json
-from edge.preprocess import resize_frame
 from edge.tracker import Tracker
-from keras_sge.data.dataset import NO_TRACK, FrameLabels, Video, VideoDataset
+from keras_sge.data.dataset import NO_TRACK, FrameLabels, VideoDataset
 from keras_sge.evaluation import (
     SCORE_THRESHOLD,
     DetectionRecords,
@@ -29,44 +28,36 @@ from keras_sge.progress import Progress, no_progress
 
 DAMAGES = (None, "singly:1", "bursts:1", "all:1")
 """What the report measures, as `sge evaluate --degrade` names it; None for clean frames."""
-_CLIP_FRAMES = 60
 _DETECTOR, _HOLD, _MEMORY, _BOTH, _AMNESIA = (
     "detector alone", "detector + hold", "with memory", "with memory + hold", "memory reset every frame",
 )  # fmt: skip
 _COLUMNS = ("map50", "label_switches", "losses")
 
 
-class TaughtTruth(VideoDataset):
-    """The beginnings of unlabelled videos at the network's size, labelled by a detector's answers on them.
+class AnsweredVideos(VideoDataset):
+    """Videos whose labels are a detector's answers on them; labels of their own do not count.
 
     Args:
-        videos: unlabelled. teacher: its detections of a score of 0.3 or above are the objects; tracks are linked.
-        frames: how many at the most, of all videos together. progress: around the videos.
+        videos: whose frames are run. teacher: what it finds with a score of 0.3 or above are the objects, tracked.
+        progress: around the videos.
     """
 
-    def __init__(self, videos: VideoDataset, teacher: SGENet, frames: int, progress: Progress = no_progress):
-        height, width = teacher.config.input_size
-        count = min(len(videos), max(1, frames // _CLIP_FRAMES))
-        self.classes = teacher.config.classes
-        self.videos, self._frames, self._labels = [], [], []
+    def __init__(self, videos: VideoDataset, teacher: SGENet, progress: Progress = no_progress):
+        self.classes, self._source, self._answers = teacher.config.classes, videos, []
+        self.videos = [dataclasses.replace(video, unlabelled=frozenset()) for video in videos.videos]
         with open_detector(teacher, score_threshold=ANSWER_SCORE) as detector:
-            for index in progress(np.linspace(0, len(videos) - 1, count).astype(int).tolist()):
-                video = videos.videos[index]
-                length = min(video.length, frames // count)
-                pictures = np.stack([resize_frame(frame, height, width) for frame in videos.read(index, 0, length)])
-                tracker, labels = Tracker(), []
-                for number, picture in enumerate(pictures):
-                    found = tracker(detector(picture).detections, number / video.fps)
-                    labels.append(_labels(found))
-                self._frames.append(pictures)
-                self._labels.append(labels)
-                self.videos.append(Video(len(self.videos), video.name, width, height, video.fps, length))
+            for index in progress(range(len(videos))):
+                tracker, fps = Tracker(), videos.videos[index].fps
+                frames = enumerate(videos.read(index))
+                self._answers.append(
+                    [_labels(tracker(detector(frame).detections, number / fps)) for number, frame in frames]
+                )
 
     def read(self, index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        return self._frames[index][start:stop]
+        return self._source.read(index, start, stop)
 
     def labels(self, index: int) -> Sequence[FrameLabels]:
-        return self._labels[index]
+        return self._answers[index]
 
 
 def _labels(found: Sequence[Any]) -> FrameLabels:
@@ -115,7 +106,7 @@ def teaching_report(
     """Runs both over the same clean and degraded frames.
 
     Args:
-        teacher: without memory. student: with it. truth: `TaughtTruth`. progress: around the runs.
+        teacher: without memory. student: with it. truth: `AnsweredVideos`. progress: around the runs.
     """
     rows, leads = [], {}
     cases = [(damage, model) for damage in DAMAGES for model in _models(damage)]

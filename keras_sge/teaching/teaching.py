@@ -18,14 +18,16 @@ from keras_sge.data.dataset import VideoDataset
 from keras_sge.data.formats.unlabelled_videos import UnlabelledVideos
 from keras_sge.data.views import VideoSubset
 from keras_sge.models import SGENet, load_model
-from keras_sge.models.topology import topology, weight_name
+from keras_sge.models.topology import layer_of, topology, weight_name
 from keras_sge.models.weights import assign_weights
 from keras_sge.progress import Progress, no_progress
 from keras_sge.teaching.clips import CachedClips, cache_clips
 from keras_sge.teaching.network import Teaching, feature_shape, tail, trunk, usual_memory, with_memory
-from keras_sge.teaching.report import TaughtTruth, teaching_report
+from keras_sge.teaching.report import AnsweredVideos, teaching_report
 from keras_sge.training.callbacks import FiniteWeights, Forecast, Log
+from keras_sge.training.fit import swap_average, warmup_cosine
 from keras_sge.training.start import set_starting_weights
+from keras_sge.training.validation import ValidationClips
 
 _logger = logging.getLogger(__name__)
 # Beside the training clips, of the videos held out.
@@ -88,7 +90,8 @@ def teach(
     _fit(student, config, out, _cached(student, taught, held_out, teaching, progress), resume, verbose)
     result = load_model(out.path)
     if teaching.report_frames:
-        truth = TaughtTruth(held_out, teacher, teaching.report_frames, progress)
+        clips = ValidationClips(held_out, network, teaching.report_frames)
+        truth = AnsweredVideos(clips, teacher, progress)
         teaching_report(teacher, result, truth, progress).write(out.path)
     return result
 
@@ -119,7 +122,8 @@ def _fit(
     if resume:
         model.load_weights(out.teaching)
         epoch = int(model.optimizer.iterations) // teaching.steps_per_epoch
-        _swap_average(model, teaching)
+        if teaching.average is not None:
+            swap_average(model)
     out.write_config(config)
     out.trim_log(epoch)
     forecast = Forecast((teaching.epochs - epoch) * teaching.steps_per_epoch, below_a_bar=verbose == 1)
@@ -173,16 +177,11 @@ def _teaching_model(network: SGENet, teaching: TeachingConfig) -> Teaching:
         assert not missing, f"the network lacks {missing[:4]}"
     own = topology(network.config).of_part("memory")
     for layer in student.layers:
-        holds = {name.partition("/")[0] for name in map(weight_name, layer.weights)}
-        layer.trainable = holds <= own
+        layer.trainable = {layer_of(weight_name(weight)) for weight in layer.weights} <= own
     model = Teaching(student, teacher, network.config, teaching.box_weight, teaching.feature_weight)
     steps = teaching.epochs * teaching.steps_per_epoch
-    ramp = max(1, round(teaching.warmup * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        teaching.learning_rate / 10, max(1, steps - ramp), warmup_target=teaching.learning_rate, warmup_steps=ramp
-    )
     optimizer = keras.optimizers.Adam(
-        rate,
+        warmup_cosine(teaching.learning_rate, steps, teaching.warmup),
         global_clipnorm=teaching.gradient_clip,
         use_ema=teaching.average is not None,
         ema_momentum=teaching.average or 0.99,
@@ -190,14 +189,6 @@ def _teaching_model(network: SGENet, teaching: TeachingConfig) -> Teaching:
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
     return model
-
-
-def _swap_average(model: keras.Model, teaching: TeachingConfig) -> None:
-    """A checkpoint holds the average as the network and what is being trained in the optimizer: change places."""
-    if teaching.average is not None:
-        swap = keras.callbacks.SwapEMAWeights()
-        swap.set_model(model)
-        swap.on_test_begin()
 
 
 class _Checkpoint(keras.callbacks.Callback):

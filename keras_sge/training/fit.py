@@ -154,14 +154,25 @@ def compile_for_training(model: keras.Model, training: TrainingConfig) -> None:
 
 
 def _learning_rate(training: TrainingConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    rate = training.learning_rate
     if training.warmup is None:
-        return rate
-    steps = training.epochs * training.steps_per_epoch
-    ramp = max(1, round(training.warmup * steps))
+        return training.learning_rate
+    return warmup_cosine(training.learning_rate, training.epochs * training.steps_per_epoch, training.warmup)
+
+
+def warmup_cosine(rate: float, steps: int, warmup: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From a tenth of `rate` up to it in the share `warmup` of the steps, then down to zero along a cosine."""
+    ramp = max(1, round(warmup * steps))
     return keras.optimizers.schedules.CosineDecay(
         rate / 10, max(1, steps - ramp), alpha=0.0, warmup_target=rate, warmup_steps=ramp
     )
+
+
+def swap_average(model: keras.Model) -> None:
+    """Of a checkpoint, which holds the average as the network and what is being trained in the optimizer: they change
+    places."""
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    swap.on_test_begin()
 
 
 def _clip_model(config: Config, clip_length: int) -> SGENet:
@@ -183,10 +194,7 @@ def _resumed(folder: RunFolder, training: TrainingConfig) -> SGENet:
     # With other epochs than before the schedule has another end.
     model.optimizer.learning_rate = _learning_rate(training)
     if training.average is not None:
-        # The checkpoint holds the average as the network and what is being trained in the optimizer: change places.
-        swap = keras.callbacks.SwapEMAWeights()
-        swap.set_model(model)
-        swap.on_test_begin()
+        swap_average(model)
     return model
 
 

@@ -87,8 +87,8 @@ class ValidationClips(VideoDataset):
         for index in picks:
             video = dataset.videos[index]
             length = min(video.length, frames // count)
-            # With a labelled frame in it: without one there would be nothing to measure.
-            first = next(frame for frame in range(video.length) if frame not in video.unlabelled)
+            # With a labelled frame in it, if there is one: without it there is nothing to measure.
+            first = next((frame for frame in range(video.length) if frame not in video.unlabelled), 0)
             start = max(0, first + 1 - length)
             pictures = [resize_frame(frame, height, width) for frame in dataset.read(index, start, start + length)]
             scale = np.array([width / video.width, height / video.height] * 2, np.float32)
